@@ -1,0 +1,69 @@
+#ifndef PGWEIR_CORE_CATALOG_H
+#define PGWEIR_CORE_CATALOG_H
+
+/*
+ * What one database holds, as far as routing must know: an immutable
+ * snapshot, built on the main thread, shared by reference count.  Names are
+ * as stored (folded to lower case unless they were quoted).  A name without
+ * a schema means any schema: the worst of its owners counts.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* From harmless to harmful: the worst wins. */
+enum catalog_function {
+	FUNCTION_SAFE,         /* anywhere */
+	FUNCTION_MISSING,      /* no function of that name */
+	FUNCTION_PRIMARY,      /* on the primary only */
+	FUNCTION_NEVER_REPLICA /* would do harm on a replica */
+};
+
+enum catalog_relation {
+	RELATION_PLAIN,
+	RELATION_SYSTEM, /* pg_catalog, information_schema */
+	RELATION_MISSING,
+	RELATION_PRIMARY,   /* sequence, unlogged, foreign, unsafe view */
+	RELATION_NODE_LOCAL /* statistics of this very server */
+};
+
+struct catalog;
+struct catalog_builder;
+
+/*
+ * Filling: begin, add in any order, finish.  The built-in functions and
+ * system relations of pg_catalog and information_schema are known without
+ * being added.
+ */
+struct catalog_builder *catalog_builder_new(void);
+void catalog_builder_free(struct catalog_builder *builder);
+
+/* effects: bits of enum sqlclass_effect that a call leaves in the session. */
+void catalog_add_function(struct catalog_builder *builder, const char *schema,
+			  const char *name, enum catalog_function kind,
+			  uint32_t effects);
+void catalog_add_relation(struct catalog_builder *builder, const char *schema,
+			  const char *name, enum catalog_relation kind);
+
+/* Takes the builder; the result carries one reference. */
+struct catalog *catalog_finish(struct catalog_builder *builder);
+struct catalog *catalog_hold(const struct catalog *catalog);
+void catalog_release(const struct catalog *catalog);
+
+/* Unique per snapshot in this process; 0 for NULL (nothing loaded). */
+uint64_t catalog_id(const struct catalog *catalog);
+
+/*
+ * Look-ups; names need no NUL.  schema_len 0: any schema.  A NULL catalog
+ * knows the built-in names only.  effects may be NULL.
+ */
+enum catalog_function catalog_find_function(const struct catalog *catalog,
+					    const char *schema,
+					    size_t schema_len, const char *name,
+					    size_t name_len, uint32_t *effects);
+enum catalog_relation catalog_find_relation(const struct catalog *catalog,
+					    const char *schema,
+					    size_t schema_len, const char *name,
+					    size_t name_len);
+
+#endif
