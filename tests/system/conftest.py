@@ -1,0 +1,75 @@
+"""Fixtures: one real primary and replica for all tests, pgweir as asked."""
+import os
+
+import pytest
+
+from harness import IS_PGBOUNCER, PGWEIR_BIN, Cluster, Pgweir
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "tsan: worth running under ThreadSanitizer")
+    config.addinivalue_line(
+        "markers", "own: pgweir's own behaviour, not shared by PgBouncer")
+
+
+def pytest_collection_modifyitems(items):
+    if not IS_PGBOUNCER:
+        return
+    skip = pytest.mark.skip(reason="not a behaviour of PgBouncer")
+    for item in items:
+        if "own" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def binary():
+    if not os.access(PGWEIR_BIN, os.X_OK):
+        pytest.exit("no program at %s: build it, or set PGWEIR_BIN"
+                    % PGWEIR_BIN, 3)
+    return PGWEIR_BIN
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Shared by all tests; who stops or promotes nodes makes their own."""
+    nodes = Cluster()
+    yield nodes
+    nodes.down()
+
+
+@pytest.fixture
+def own_cluster():
+    """Nodes that the test may stop, promote or break."""
+    nodes = Cluster()
+    yield nodes
+    nodes.down()
+
+
+@pytest.fixture
+def make_weir(binary, cluster):
+    """Starts pgweirs that end with the test; a report of theirs fails it."""
+    made = []
+
+    def make(settings=None, cluster=cluster, **more):
+        weir = Pgweir(cluster, settings, binary=binary, start=False, **{
+            k: v for k, v in more.items() if k not in ("start", "ready")})
+        made.append(weir)
+        if more.get("start", True):
+            weir.start(more.get("ready", True))
+        return weir
+
+    yield make
+    problems = []
+    for weir in made:
+        try:
+            weir.stop()
+        except AssertionError as error:
+            problems.append(str(error))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def weir(make_weir):
+    """pgweir with default settings in front of both nodes."""
+    return make_weir()
