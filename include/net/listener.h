@@ -1,0 +1,45 @@
+#ifndef PGWEIR_NET_LISTENER_H
+#define PGWEIR_NET_LISTENER_H
+
+/*
+ * Listening sockets, TCP and Unix, on the main thread's loop.  Accepts and
+ * hands each socket to a callback; knows nothing of what is spoken on it.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct buf;
+struct event_base;
+struct listeners;
+
+struct listener_options {
+	const char *addresses; /* comma list, "*", names; "": none */
+	uint16_t port;
+	int backlog;
+	const char *unix_dir; /* "": none; "@..." abstract */
+	int unix_mode;
+	const char *unix_group;
+	bool defer_accept;
+};
+
+typedef void listener_callback(void *arg, int fd, bool is_unix,
+			       const struct sockaddr_storage *peer);
+
+/*
+ * Binds everything; NULL with a line per fault in error when an address
+ * cannot be bound.  A stale Unix socket file is replaced, a live one is not.
+ */
+struct listeners *listeners_new(struct event_base *base,
+				const struct listener_options *options,
+				listener_callback *callback, void *arg,
+				struct buf *error);
+
+/* Stops accepting; clients see connection refused.  Unix files go. */
+void listeners_close(struct listeners *listeners);
+void listeners_free(struct listeners *listeners);
+
+/* What is listened on, for the log: "127.0.0.1:6432, /tmp/.s.PGSQL.6432". */
+const char *listeners_describe(const struct listeners *listeners);
+
+#endif
