@@ -19,6 +19,7 @@ struct list {
 #define LIST_ENTRY(link, type, field) \
 	((type *)(void *)((char *)(link)-offsetof(type, field)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): link names the variable */
 #define LIST_FOREACH(link, head)                               \
 	for (struct list *link = (head)->next; link != (head); \
 	     link = link->next)
@@ -27,6 +28,7 @@ struct list {
 #define LIST_FOREACH_SAFE(link, head)                                     \
 	for (struct list *link = (head)->next, *link##_next = link->next; \
 	     link != (head); link = link##_next, link##_next = link->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void list_init(struct list *link)
 {

@@ -1,6 +1,11 @@
 #ifndef PGWEIR_BASE_UTIL_H
 #define PGWEIR_BASE_UTIL_H
 
+/*
+ * util.h: memory that never fails, clocks, numbers, hashes and other small
+ * things that every floor uses.  Knows nothing of pgweir.
+ */
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

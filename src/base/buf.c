@@ -90,6 +90,7 @@ void buf_append(struct buf *buf, const void *data, size_t len)
 {
 	if (len == 0)
 		return;
+	assert(data);
 	memcpy(buf_reserve(buf, len), data, len);
 	buf->tail += len;
 }

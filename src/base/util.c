@@ -24,7 +24,7 @@ enum { DISTANCE_WORD_MAX = 63 };
 static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
 static uint64_t hash_seed;
 
-static void *die_of_memory(size_t size)
+static _Noreturn void die_of_memory(size_t size)
 {
 	(void)fprintf(stderr, "pgweir: out of memory (%zu bytes)\n", size);
 	abort();
@@ -34,21 +34,27 @@ void *xmalloc(size_t size)
 {
 	void *memory = malloc(size ? size : 1);
 
-	return memory ? memory : die_of_memory(size);
+	if (!memory)
+		die_of_memory(size);
+	return memory;
 }
 
 void *xcalloc(size_t count, size_t size)
 {
 	void *memory = calloc(count ? count : 1, size ? size : 1);
 
-	return memory ? memory : die_of_memory(size);
+	if (!memory)
+		die_of_memory(size);
+	return memory;
 }
 
 void *xrealloc(void *old, size_t size)
 {
 	void *memory = realloc(old, size ? size : 1);
 
-	return memory ? memory : die_of_memory(size);
+	if (!memory)
+		die_of_memory(size);
+	return memory;
 }
 
 char *xstrdup(const char *text)
