@@ -1,0 +1,153 @@
+#ifndef PGWEIR_CORE_PGWIRE_H
+#define PGWEIR_CORE_PGWIRE_H
+
+/*
+ * Reading PostgreSQL's frontend/backend protocol 3 (PostgreSQL docs,
+ * chapter "Frontend/Backend Protocol", "Message Formats").  Pure: bytes in,
+ * facts out, nothing copied, every length checked before it is used.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum pgwire_result { PGWIRE_OK, PGWIRE_MORE, PGWIRE_BAD };
+
+enum {
+	PGWIRE_HEADER = 5,            /* type byte and length word */
+	PGWIRE_STARTUP_MAX = 10000,   /* as the server's own limit */
+	PGWIRE_AUTH_MAX = 65535,      /* password and SASL messages */
+	PGWIRE_SMALL_MAX = 10000,     /* messages that carry no user data */
+	PGWIRE_LARGE_MAX = 0x3fffffff /* all others: 1 GB - 1 */
+};
+
+/* A message whose header is known; its body may not be here yet. */
+struct pgwire_message {
+	uint8_t type;
+	size_t total;        /* header and body, in bytes */
+	const uint8_t *body; /* what there is of it */
+	size_t body_len;     /* total - PGWIRE_HEADER */
+	size_t body_here;    /* bytes of the body that have arrived */
+};
+
+static inline bool pgwire_is_complete(const struct pgwire_message *message)
+{
+	return message->body_here == message->body_len;
+}
+
+/* Reads a header; BAD when the length word is below 4 or above 1 GB. */
+enum pgwire_result pgwire_read(const uint8_t *data, size_t len,
+			       struct pgwire_message *message);
+
+/*
+ * Is this type one that a client may send once it is logged in, and is the
+ * length within the server's limit for the type (PostgreSQL 15, postgres.c
+ * SocketBackend)?
+ */
+bool pgwire_is_client_type(uint8_t type);
+bool pgwire_is_client_length(uint8_t type, size_t body_len);
+
+/* Is this type one that a server may send at all? */
+bool pgwire_is_server_type(uint8_t type);
+
+/* The packet that opens a connection. */
+enum pgwire_startup_kind {
+	STARTUP_LOGIN,
+	STARTUP_SSL,
+	STARTUP_GSSENC,
+	STARTUP_CANCEL
+};
+
+struct pgwire_startup {
+	enum pgwire_startup_kind kind;
+	size_t total;   /* bytes of the packet */
+	uint16_t major; /* of a login */
+	uint16_t minor;
+	const char *parameters; /* name\0value\0 ... \0, checked */
+	size_t parameters_len;
+	uint32_t cancel_pid;
+	const uint8_t *cancel_key;
+	size_t cancel_key_len; /* 4, or up to 256 in protocol 3.2 */
+};
+
+enum pgwire_result pgwire_read_startup(const uint8_t *data, size_t len,
+				       struct pgwire_startup *startup);
+
+/*
+ * Walks the parameters of a login: start with *at = 0; false at the end.
+ * Both strings are NUL-terminated inside the packet.
+ */
+bool pgwire_next_parameter(const struct pgwire_startup *startup, size_t *at,
+			   const char **name, const char **value);
+
+/* The value of a parameter, or NULL. */
+const char *pgwire_parameter(const struct pgwire_startup *startup,
+			     const char *name);
+
+/* Bodies, complete unless said otherwise; false when malformed. */
+struct pgwire_parse {
+	const char *name;
+	const char *query;
+	size_t query_len;
+	const uint8_t *types; /* count word and OIDs, as on the wire */
+	size_t types_len;
+};
+bool pgwire_read_parse(const struct pgwire_message *message,
+		       struct pgwire_parse *parse);
+
+/*
+ * The names of a Bind; works on an incomplete body as soon as both names
+ * have arrived.  rest is the offset in the body behind the second name.
+ */
+struct pgwire_bind {
+	const char *portal;
+	const char *statement;
+	size_t rest;
+};
+enum pgwire_result pgwire_read_bind(const struct pgwire_message *message,
+				    struct pgwire_bind *bind);
+
+/* Describe and Close: 'S' or 'P', and a name. */
+bool pgwire_read_target(const struct pgwire_message *message, uint8_t *kind,
+			const char **name);
+
+/* A body that is one NUL-terminated string (Query, PasswordMessage). */
+bool pgwire_read_string(const struct pgwire_message *message, const char **text,
+			size_t *len);
+
+/* ParameterStatus: two strings. */
+bool pgwire_read_pair(const struct pgwire_message *message, const char **name,
+		      const char **value);
+
+/* BackendKeyData: process and key (4 to 256 bytes). */
+bool pgwire_read_key(const struct pgwire_message *message, uint32_t *pid,
+		     const uint8_t **key, size_t *key_len);
+
+/* Authentication: the code, and what follows it. */
+bool pgwire_read_auth(const struct pgwire_message *message, uint32_t *code,
+		      const uint8_t **rest, size_t *rest_len);
+
+/* SASLInitialResponse: mechanism and data (NULL when the length is -1). */
+bool pgwire_read_sasl_initial(const struct pgwire_message *message,
+			      const char **mechanism, const uint8_t **data,
+			      size_t *len);
+
+/*
+ * ErrorResponse and NoticeResponse.  Any field may be missing (CVE-2026-6666
+ * of another pooler): those are "" here, never NULL; false only when a field
+ * has no end.
+ */
+struct pgwire_error {
+	const char *severity; /* V, else S */
+	const char *sqlstate;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	const char *routine;
+};
+bool pgwire_read_error(const struct pgwire_message *message,
+		       struct pgwire_error *error);
+
+/* ReadyForQuery: 'I', 'T' or 'E'; 0 when malformed. */
+char pgwire_read_ready(const struct pgwire_message *message);
+
+#endif

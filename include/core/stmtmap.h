@@ -1,0 +1,88 @@
+#ifndef PGWEIR_CORE_STMTMAP_H
+#define PGWEIR_CORE_STMTMAP_H
+
+/*
+ * Prepared statements, named by many clients and kept by many servers.
+ *
+ * struct stmt     one distinct (text, parameter types), interned for the
+ *                 whole process and shared by reference; its number makes
+ *                 the name that servers know it by
+ * struct stmtmap  a client's names
+ * struct stmtset  what one server has prepared, least recently used last
+ */
+#include "core/sqlclass.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stmt;
+
+/* Longest server-side name, with its NUL: "pgweir_" and 16 hex digits. */
+enum { STMT_NAME_MAX = 24 };
+
+/*
+ * tail is the body of a Parse behind the name: query, NUL, types.  Returns a
+ * reference of the caller's.  Any thread.
+ */
+struct stmt *stmt_intern(const void *tail, size_t len);
+struct stmt *stmt_hold(struct stmt *stmt);
+void stmt_release(struct stmt *stmt);
+
+const void *stmt_tail(const struct stmt *stmt, size_t *len);
+const char *stmt_query(const struct stmt *stmt, size_t *len);
+/* The name on servers, NUL-terminated; lives as long as the statement. */
+const char *stmt_server_name(const struct stmt *stmt);
+uint64_t stmt_id(const struct stmt *stmt);
+/* Number of statements alive in the process. */
+size_t stmt_count(void);
+
+/* --- a client's names -------------------------------------------------- */
+
+struct stmtmap;
+
+/* What a name stands for; the class was judged when it was parsed. */
+struct stmtmap_entry {
+	struct stmt *stmt;
+	struct sqlclass judged;
+	uint64_t catalog_id; /* that the class was judged by */
+};
+
+struct stmtmap *stmtmap_new(void);
+void stmtmap_free(struct stmtmap *map); /* NULL is fine */
+
+/* Borrowed until the map changes; NULL for an unknown name. */
+struct stmtmap_entry *stmtmap_find(const struct stmtmap *map, const char *name);
+/*
+ * Takes a reference of its own; replaces what the name stood for.  Memory
+ * of all names is bounded only by the client's own behaviour, as in
+ * PostgreSQL.
+ */
+struct stmtmap_entry *stmtmap_put(struct stmtmap *map, const char *name,
+				  struct stmt *stmt);
+void stmtmap_remove(struct stmtmap *map, const char *name);
+void stmtmap_clear(struct stmtmap *map);
+size_t stmtmap_count(const struct stmtmap *map);
+
+/* --- what one server has prepared --------------------------------------- */
+
+struct stmtset;
+
+struct stmtset *stmtset_new(size_t limit);
+void stmtset_free(struct stmtset *set);
+
+/* True when the server has it; marks it as just used. */
+bool stmtset_use(struct stmtset *set, const struct stmt *stmt);
+/* Says that the server has it now; takes a reference of its own. */
+void stmtset_add(struct stmtset *set, struct stmt *stmt);
+void stmtset_remove(struct stmtset *set, const struct stmt *stmt);
+void stmtset_clear(struct stmtset *set);
+size_t stmtset_count(const struct stmtset *set);
+/*
+ * When the set is at its limit: takes out the least recently used statement
+ * and returns it (the caller's reference, for the Close that must be sent),
+ * else NULL.
+ */
+struct stmt *stmtset_evict(struct stmtset *set);
+
+#endif
