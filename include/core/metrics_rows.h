@@ -14,121 +14,99 @@
  * Label values that are enumerated: list, enum and names together.  Names
  * are what dashboards and alerts are written against, so they stay.
  */
-#define METRICS_ROLES(X)      \
-	X(PRIMARY, "primary") \
-	X(REPLICA, "replica")
-#define METRICS_CLASSES(X) \
-	X(READ, "read")    \
-	X(WRITE, "write")  \
-	X(UNKNOWN, "unknown")
-#define METRICS_CLIENT_STATES(X)          \
-	X(ACTIVE, "active")               \
-	X(IDLE, "idle")                   \
-	X(WAITING, "waiting")             \
-	X(LOGIN, "login")                 \
-	X(CANCEL_ACTIVE, "cancel_active") \
-	X(CANCEL_WAITING, "cancel_waiting")
-#define METRICS_SERVER_STATES(X)            \
-	X(ACTIVE, "active")                 \
-	X(IDLE, "idle")                     \
-	X(USED, "used")                     \
-	X(TESTED, "tested")                 \
-	X(LOGIN, "login")                   \
-	X(BEING_CANCELED, "being_canceled") \
-	X(ACTIVE_CANCEL, "active_cancel")
-#define METRICS_SIDES(X)    \
-	X(CLIENT, "client") \
-	X(SERVER, "server")
+#define METRICS_ROLES(X)                   \
+	X(METRICS_ROLE_PRIMARY, "primary") \
+	X(METRICS_ROLE_REPLICA, "replica")
+#define METRICS_CLASSES(X)              \
+	X(METRICS_CLASS_READ, "read")   \
+	X(METRICS_CLASS_WRITE, "write") \
+	X(METRICS_CLASS_UNKNOWN, "unknown")
+#define METRICS_CLIENT_STATES(X)                         \
+	X(METRICS_CLIENT_ACTIVE, "active")               \
+	X(METRICS_CLIENT_IDLE, "idle")                   \
+	X(METRICS_CLIENT_WAITING, "waiting")             \
+	X(METRICS_CLIENT_LOGIN, "login")                 \
+	X(METRICS_CLIENT_CANCEL_ACTIVE, "cancel_active") \
+	X(METRICS_CLIENT_CANCEL_WAITING, "cancel_waiting")
+#define METRICS_SERVER_STATES(X)                           \
+	X(METRICS_SERVER_ACTIVE, "active")                 \
+	X(METRICS_SERVER_IDLE, "idle")                     \
+	X(METRICS_SERVER_USED, "used")                     \
+	X(METRICS_SERVER_TESTED, "tested")                 \
+	X(METRICS_SERVER_LOGIN, "login")                   \
+	X(METRICS_SERVER_BEING_CANCELED, "being_canceled") \
+	X(METRICS_SERVER_ACTIVE_CANCEL, "active_cancel")
+#define METRICS_SIDES(X)                 \
+	X(METRICS_SIDE_CLIENT, "client") \
+	X(METRICS_SIDE_SERVER, "server")
 /* As seen by pgweir: received from that side, sent to that side. */
-#define METRICS_DIRECTIONS(X)   \
-	X(RECEIVED, "received") \
-	X(SENT, "sent")
-#define METRICS_TLS_VERSIONS(X) \
-	X(TLS_1_2, "TLSv1.2")   \
-	X(TLS_1_3, "TLSv1.3")   \
-	X(OTHER, "other")
-#define METRICS_REJECTS(X)         \
-	X(MAX_CONN, "max_conn")    \
-	X(AUTH, "auth")            \
-	X(TLS, "tls")              \
-	X(PROTO, "proto")          \
-	X(TIMEOUT, "timeout")      \
-	X(HBA, "hba")              \
-	X(NO_DATABASE, "database") \
-	X(SHUTDOWN, "shutdown")    \
-	X(RESOURCES, "resources")
-#define METRICS_CONNECT_ERRORS(X) \
-	X(REFUSED, "refused")     \
-	X(TIMEOUT, "timeout")     \
-	X(DNS, "dns")             \
-	X(TLS, "tls")             \
-	X(AUTH, "auth")           \
-	X(TOO_MANY, "too_many")   \
-	X(PROTO, "proto")         \
-	X(OTHER, "other")
-#define METRICS_CLOSES(X)             \
-	X(IDLE, "idle_timeout")       \
-	X(LIFETIME, "lifetime")       \
-	X(PEER, "peer_closed")        \
-	X(PROTO, "proto")             \
-	X(DIRTY, "state_not_clean")   \
-	X(TIMEOUT, "timeout")         \
-	X(NODE_DOWN, "node_down")     \
-	X(ROLE_CHANGE, "role_change") \
-	X(CLIENT_GONE, "client_gone") \
-	X(RELOAD, "reload")           \
-	X(SHUTDOWN, "shutdown")       \
-	X(OTHER, "other")
-#define METRICS_CANCELS(X)            \
-	X(FORWARDED, "forwarded")     \
-	X(UNKNOWN_KEY, "unknown_key") \
-	X(NOT_RUNNING, "not_running") \
-	X(FAILED, "failed")
+#define METRICS_DIRECTIONS(X)                     \
+	X(METRICS_DIRECTION_RECEIVED, "received") \
+	X(METRICS_DIRECTION_SENT, "sent")
+#define METRICS_TLS_VERSIONS(X)       \
+	X(METRICS_TLS_1_2, "TLSv1.2") \
+	X(METRICS_TLS_1_3, "TLSv1.3") \
+	X(METRICS_TLS_OTHER, "other")
+#define METRICS_REJECTS(X)                        \
+	X(METRICS_REJECT_MAX_CONN, "max_conn")    \
+	X(METRICS_REJECT_AUTH, "auth")            \
+	X(METRICS_REJECT_TLS, "tls")              \
+	X(METRICS_REJECT_PROTO, "proto")          \
+	X(METRICS_REJECT_TIMEOUT, "timeout")      \
+	X(METRICS_REJECT_HBA, "hba")              \
+	X(METRICS_REJECT_NO_DATABASE, "database") \
+	X(METRICS_REJECT_SHUTDOWN, "shutdown")    \
+	X(METRICS_REJECT_RESOURCES, "resources")
+#define METRICS_CONNECT_ERRORS(X)               \
+	X(METRICS_CONNECT_REFUSED, "refused")   \
+	X(METRICS_CONNECT_TIMEOUT, "timeout")   \
+	X(METRICS_CONNECT_DNS, "dns")           \
+	X(METRICS_CONNECT_TLS, "tls")           \
+	X(METRICS_CONNECT_AUTH, "auth")         \
+	X(METRICS_CONNECT_TOO_MANY, "too_many") \
+	X(METRICS_CONNECT_PROTO, "proto")       \
+	X(METRICS_CONNECT_OTHER, "other")
+#define METRICS_CLOSES(X)                           \
+	X(METRICS_CLOSE_IDLE, "idle_timeout")       \
+	X(METRICS_CLOSE_LIFETIME, "lifetime")       \
+	X(METRICS_CLOSE_PEER, "peer_closed")        \
+	X(METRICS_CLOSE_PROTO, "proto")             \
+	X(METRICS_CLOSE_DIRTY, "state_not_clean")   \
+	X(METRICS_CLOSE_TIMEOUT, "timeout")         \
+	X(METRICS_CLOSE_NODE_DOWN, "node_down")     \
+	X(METRICS_CLOSE_ROLE_CHANGE, "role_change") \
+	X(METRICS_CLOSE_CLIENT_GONE, "client_gone") \
+	X(METRICS_CLOSE_RELOAD, "reload")           \
+	X(METRICS_CLOSE_SHUTDOWN, "shutdown")       \
+	X(METRICS_CLOSE_OTHER, "other")
+#define METRICS_CANCELS(X)                           \
+	X(METRICS_CANCEL_FORWARDED, "forwarded")     \
+	X(METRICS_CANCEL_UNKNOWN_KEY, "unknown_key") \
+	X(METRICS_CANCEL_NOT_RUNNING, "not_running") \
+	X(METRICS_CANCEL_FAILED, "failed")
 
-#define METRICS_ENUM(id, name) METRICS_VALUE(id),
-#define METRICS_VALUE(id)      METRICS_ROLE_##id
+#define METRICS_ENUM(id, name) id,
 enum metrics_role { METRICS_ROLES(METRICS_ENUM) METRICS_ROLE_COUNT };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_CLASS_##id
 enum metrics_class { METRICS_CLASSES(METRICS_ENUM) METRICS_CLASS_COUNT };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_CLIENT_##id
 enum metrics_client_state {
 	METRICS_CLIENT_STATES(METRICS_ENUM) METRICS_CLIENT_COUNT
 };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_SERVER_##id
 enum metrics_server_state {
 	METRICS_SERVER_STATES(METRICS_ENUM) METRICS_SERVER_COUNT
 };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_SIDE_##id
 enum metrics_side { METRICS_SIDES(METRICS_ENUM) METRICS_SIDE_COUNT };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_DIRECTION_##id
 enum metrics_direction {
 	METRICS_DIRECTIONS(METRICS_ENUM) METRICS_DIRECTION_COUNT
 };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_##id
 enum metrics_tls_version {
 	METRICS_TLS_VERSIONS(METRICS_ENUM) METRICS_TLS_COUNT
 };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_REJECT_##id
 enum metrics_reject { METRICS_REJECTS(METRICS_ENUM) METRICS_REJECT_COUNT };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_CONNECT_##id
 enum metrics_connect_error {
 	METRICS_CONNECT_ERRORS(METRICS_ENUM) METRICS_CONNECT_COUNT
 };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_CLOSE_##id
 enum metrics_close_reason { METRICS_CLOSES(METRICS_ENUM) METRICS_CLOSE_COUNT };
-#undef METRICS_VALUE
-#define METRICS_VALUE(id) METRICS_CANCEL_##id
 enum metrics_cancel { METRICS_CANCELS(METRICS_ENUM) METRICS_CANCEL_COUNT };
-#undef METRICS_VALUE
 #undef METRICS_ENUM
 
 /* What a cell stands for, and so which labels it has. */
