@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What scripts/test and the scripts under it share: running one check at a
 # time, showing how it went, and counting.
 #
@@ -22,10 +23,8 @@ fi
 
 # Address space randomisation of more bits than the sanitizers of gcc 12 and
 # clang 14 know makes them fail at start; so it is off where that is allowed.
-STILL=''
-if setarch "$(uname -m)" -R true 2>/dev/null; then
-	STILL="setarch $(uname -m) -R"
-fi
+STILL="setarch $(uname -m) -R"
+$STILL true 2>/dev/null || STILL=''
 
 report_stage()
 {
@@ -51,14 +50,14 @@ report_count()
 	return 1
 }
 
-# report_check NAME COMMAND...: one check, its output kept in a log.
+# report_check NAME COMMAND...: one check in a subshell, its output in a log.
 report_check()
 {
 	local name=$1 start=$SECONDS took log status
 	shift
 
 	log=$LOGS/$(echo "$name" | tr -cs 'A-Za-z0-9_.\n' -).log
-	"$@" >"$log" 2>&1 </dev/null
+	("$@") >"$log" 2>&1 </dev/null
 	status=$?
 	took="$((SECONDS - start))s"
 	if [ $status = 0 ]; then
