@@ -8,7 +8,7 @@
 
 TREE=$BUILD/tree
 TREE_PARTS='configure.ac Makefile.am LICENSE README.md Dockerfile
-	docker-compose.replica.yml .clang-format .clang-tidy .ci src include
+	.dockerignore docker-compose.replica.yml .clang-format .clang-tidy .ci src include
 	etc tests scripts docs'
 
 tree_list()
@@ -105,7 +105,10 @@ unit_run()
 		skipped=$((skipped > run - passed ? run - passed : skipped))
 		failed=$((run - passed - skipped))
 		[ "$failed" != 0 ] || [ "$status" = 0 ] || failed=1
-		[ "$run" != 0 ] || failed=1
+		[ "$run" != 0 ] || {
+			failed=1
+			echo 'no test was run' >>"$log"
+		}
 		[ "$status" = 0 ] || echo "exit status $status" >>"$log"
 		report_count "$passed" "$failed" "$name ${program##*/}" \
 		    "$log" || all=1
