@@ -12,9 +12,7 @@ COPY scripts/lib/install.sh /tmp/install.sh
 RUN bash /tmp/install.sh build
 WORKDIR /pgweir
 COPY . .
-# A checkout that was configured in place brings its objects along.
-RUN if [ -f Makefile ]; then make distclean; fi; \
-	autoreconf -fi && \
+RUN autoreconf -fi && \
 	./configure --prefix=/usr --sysconfdir=/etc && \
 	make -j"$(nproc)" && \
 	make install-strip DESTDIR=/out

@@ -8,8 +8,8 @@
 
 TREE=$BUILD/tree
 TREE_PARTS='configure.ac Makefile.am LICENSE README.md Dockerfile
-	.dockerignore docker-compose.replica.yml .clang-format .clang-tidy .ci src include
-	etc tests scripts docs'
+	.dockerignore docker-compose.replica.yml .clang-format .clang-tidy
+	.ci src include etc tests scripts docs'
 
 tree_list()
 {
