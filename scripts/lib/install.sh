@@ -68,11 +68,11 @@ install_disable()
 {
 	local package
 
-	command -v systemctl >/dev/null || return 0
+	command -v deb-systemd-helper >/dev/null || return 0
 	for package in "$@"; do
 		case $package in
 		pgbouncer | prometheus)
-			systemctl disable --quiet "$package" 2>/dev/null || :
+			deb-systemd-helper disable "$package.service" || :
 			;;
 		esac
 	done
