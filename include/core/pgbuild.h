@@ -2,7 +2,10 @@
 #define PGWEIR_CORE_PGBUILD_H
 
 /*
- * Building protocol 3 messages at the end of a buffer.  Pure.
+ * Building protocol 3 messages at the end of a buffer.  Pure: nothing is
+ * allocated but the buffer's own room.  Texts and data are copied; a message
+ * must stay below 1 GB, which is the caller's to see to.  Formats: PostgreSQL
+ * docs, "Message Formats".
  */
 #include "base/buf.h"
 
@@ -42,10 +45,14 @@ void pgbuild_parameter_status(struct buf *out, const char *name,
 void pgbuild_key(struct buf *out, uint32_t pid, const void *key, size_t len);
 void pgbuild_ready(struct buf *out, char status);
 void pgbuild_command_complete(struct buf *out, const char *tag);
-/* NegotiateProtocolVersion; options is a list of count strings. */
+/*
+ * NegotiateProtocolVersion; options is a list of count strings.  On the wire
+ * the version has its major in the upper half, as PostgreSQL sends it and
+ * libpq expects it, whatever the docs say.
+ */
 void pgbuild_negotiate(struct buf *out, uint32_t newest_minor,
 		       const char *const *options, size_t count);
-/* Text columns (RowDescription) and rows, for the console. */
+/* Text columns (RowDescription) and rows, for the console; count <= 65535. */
 void pgbuild_row_description(struct buf *out, const char *const *names,
 			     size_t count);
 /* A NULL value is SQL NULL. */
@@ -58,6 +65,7 @@ void pgbuild_cancel(struct buf *out, uint32_t pid, const void *key, size_t len);
 /* Startup; pairs name, value, name, value ..., count pairs. */
 void pgbuild_startup(struct buf *out, const char *const *pairs, size_t count);
 void pgbuild_password(struct buf *out, const char *password);
+/* data NULL: no initial response, which is not an empty one. */
 void pgbuild_sasl_initial(struct buf *out, const char *mechanism,
 			  const void *data, size_t len);
 void pgbuild_sasl_response(struct buf *out, const void *data, size_t len);

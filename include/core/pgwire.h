@@ -14,6 +14,7 @@ enum pgwire_result { PGWIRE_OK, PGWIRE_MORE, PGWIRE_BAD };
 
 enum {
 	PGWIRE_HEADER = 5,            /* type byte and length word */
+	PGWIRE_NAMES_MAX = 1 << 17,   /* both names of a Bind together */
 	PGWIRE_STARTUP_MAX = 10000,   /* as the server's own limit */
 	PGWIRE_AUTH_MAX = 65535,      /* password and SASL messages */
 	PGWIRE_SMALL_MAX = 10000,     /* messages that carry no user data */
@@ -34,9 +35,42 @@ static inline bool pgwire_is_complete(const struct pgwire_message *message)
 	return message->body_here == message->body_len;
 }
 
-/* Reads a header; BAD when the length word is below 4 or above 1 GB. */
-enum pgwire_result pgwire_read(const uint8_t *data, size_t len,
-			       struct pgwire_message *message);
+/* Numbers in network byte order. */
+static inline uint16_t pgwire_u16(const uint8_t *at)
+{
+	return (uint16_t)((unsigned)at[0] << 8 | at[1]);
+}
+
+static inline uint32_t pgwire_u32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
+	       (uint32_t)at[2] << 8 | at[3];
+}
+
+/*
+ * Reads a header; BAD when the length word is below 4 or above 1 GB.  Here,
+ * since every message of either side passes through it.
+ */
+static inline enum pgwire_result pgwire_read(const uint8_t *data, size_t len,
+					     struct pgwire_message *message)
+{
+	uint32_t word;
+	size_t here;
+
+	if (len < PGWIRE_HEADER)
+		return PGWIRE_MORE;
+	word = pgwire_u32(data + 1);
+	if (word < 4 || word > PGWIRE_LARGE_MAX)
+		return PGWIRE_BAD;
+	here = len - PGWIRE_HEADER;
+	message->type = data[0];
+	message->total = (size_t)word + 1;
+	message->body = data + PGWIRE_HEADER;
+	message->body_len = (size_t)word - 4;
+	message->body_here =
+		here < message->body_len ? here : message->body_len;
+	return PGWIRE_OK;
+}
 
 /*
  * Is this type one that a client may send once it is logged in, and is the
@@ -63,12 +97,19 @@ struct pgwire_startup {
 	uint16_t major; /* of a login */
 	uint16_t minor;
 	const char *parameters; /* name\0value\0 ... \0, checked */
-	size_t parameters_len;
+	size_t parameters_len;  /* 0 unless major is 3 */
 	uint32_t cancel_pid;
 	const uint8_t *cancel_key;
 	size_t cancel_key_len; /* 4, or up to 256 in protocol 3.2 */
 };
 
+/*
+ * MORE until the packet is whole; BAD as soon as it cannot become one (HTTP,
+ * TLS and other strangers at their first bytes).  A login of another major
+ * version than 3 is OK, so that the caller can refuse it by name; nothing but
+ * its version has been read.  *startup is set only when OK, and its pointers
+ * lie in data.
+ */
 enum pgwire_result pgwire_read_startup(const uint8_t *data, size_t len,
 				       struct pgwire_startup *startup);
 
@@ -79,7 +120,7 @@ enum pgwire_result pgwire_read_startup(const uint8_t *data, size_t len,
 bool pgwire_next_parameter(const struct pgwire_startup *startup, size_t *at,
 			   const char **name, const char **value);
 
-/* The value of a parameter, or NULL. */
+/* The value of a parameter (the last one, as the server reads it), or NULL. */
 const char *pgwire_parameter(const struct pgwire_startup *startup,
 			     const char *name);
 
@@ -96,7 +137,9 @@ bool pgwire_read_parse(const struct pgwire_message *message,
 
 /*
  * The names of a Bind; works on an incomplete body as soon as both names
- * have arrived.  rest is the offset in the body behind the second name.
+ * have arrived.  rest is the offset in the body behind the second name.  BAD
+ * also when they do not end within PGWIRE_NAMES_MAX bytes: what waits for
+ * them must be bounded.  What follows is for the server to judge.
  */
 struct pgwire_bind {
 	const char *portal;
