@@ -30,7 +30,8 @@ UNPRIVILEGED = os.environ.get("CLUSTER_USER", "postgres")
 SLOW = float(os.environ.get("PGWEIR_SLOW", "1"))
 OWN_KEYS = {"workers", "stats_addr", "stats_port", "max_replica_lag",
             "monitor_interval", "monitor_user", "monitor_password",
-            "monitor_dbname", "read_after_write_window"}
+            "monitor_dbname", "monitor_timeout", "read_after_write_window",
+            "split_reads", "catalog_refresh", "stats_compat_pgbouncer"}
 
 
 def free_port():
@@ -344,6 +345,13 @@ class Pgweir:
     def memory_peak_kb(self):
         text = Path("/proc/%d/status" % self.process.pid).read_text()
         return int(re.search(r"VmHWM:\s+(\d+)", text).group(1))
+
+    def settle(self):
+        """After DDL and writes: the replica has them, and pgweir has had
+        the time to look the new tables up in the catalog."""
+        self.cluster.position()
+        if not IS_PGBOUNCER:
+            time.sleep(1.0 * SLOW)
 
     # Clients.
 

@@ -108,7 +108,7 @@ async def workload(dsn, settle):
 def test_farm(cluster, weir):
     straight = asyncio.run(workload(cluster.dsn(), cluster.position))
     before = cluster.calls("farm_items WHERE")["replica"]
-    through = asyncio.run(workload(weir.dsn(), cluster.position))
+    through = asyncio.run(workload(weir.dsn(), weir.settle))
     assert through == straight
     assert straight["copied"] == "COPY 3000"
     assert len(straight["cursor"]) == 3000

@@ -57,7 +57,7 @@ def test_video_platform(cluster, weir, node_path):
     straight = workload(node_path, cluster.ports["primary"],
                         cluster.position)
     before = cluster.calls("vid_videos")["replica"]
-    through = workload(node_path, weir.port, cluster.position)
+    through = workload(node_path, weir.port, weir.settle)
     assert through == straight
     written, read = through
     assert written["twice"] == "23505"

@@ -113,7 +113,7 @@ def workload(dsn, settle):
 def test_store_gives_the_same_and_reads_on_the_replica(cluster, weir):
     straight = workload(cluster.dsn(), cluster.position)
     before = cluster.calls("mq_")
-    through = workload(weir.dsn(), cluster.position)
+    through = workload(weir.dsn(), weir.settle)
     after = cluster.calls("mq_")
     assert through == straight
     assert straight["leases"] == [("a", 1), ("b", 2), None, ("d", 3)]

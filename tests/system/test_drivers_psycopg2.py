@@ -102,7 +102,7 @@ def workload(dsn, settle):
 def test_leave_and_search(cluster, weir):
     straight = workload(cluster.dsn(), cluster.position)
     before = cluster.calls("hr_")
-    through = workload(weir.dsn(), cluster.position)
+    through = workload(weir.dsn(), weir.settle)
     after = cluster.calls("hr_")
     assert through == straight
     assert len(straight["search"][0]) == 25
