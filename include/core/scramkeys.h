@@ -71,6 +71,9 @@ bool scramkeys_hmac(const uint8_t key[SCRAM_KEY_LEN], const void *data,
 		    size_t len, uint8_t out[SCRAM_KEY_LEN]);
 bool scramkeys_hash(const void *data, size_t len, uint8_t out[SCRAM_KEY_LEN]);
 
+/* A decimal number in 1..SCRAM_ITERATIONS_MAX, nothing around it. */
+bool scramkeys_parse_iterations(const char *text, size_t len, uint32_t *out);
+
 /* Base64 with padding and without blanks; text needs no NUL. */
 enum { SCRAM_BASE64_ROOM = 2 * SCRAM_SALT_MAX };
 
