@@ -78,4 +78,16 @@ static inline struct list *list_first(const struct list *head)
 	return list_is_empty(head) ? NULL : head->next;
 }
 
+/* Appends all members of from to into; from ends empty. */
+static inline void list_move_all(struct list *into, struct list *from)
+{
+	if (list_is_empty(from))
+		return;
+	from->next->prev = into->prev;
+	into->prev->next = from->next;
+	from->prev->next = into;
+	into->prev = from->prev;
+	list_init(from);
+}
+
 #endif

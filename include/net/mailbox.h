@@ -20,7 +20,8 @@ struct mail {
 
 /*
  * deliver runs on the thread of base and owns each item from then on.  The
- * mailbox belongs to that thread.
+ * mailbox belongs to that thread.  NULL with errno when the system has no
+ * descriptor left.
  */
 struct mailbox *mailbox_new(struct event_base *base,
 			    void (*deliver)(void *arg, struct mail *mail),

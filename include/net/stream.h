@@ -10,10 +10,11 @@
  * anything may be called, stream_close included: memory goes at the end of
  * the loop turn.
  */
+#include "net/socket.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 struct buf;
 struct tls;
@@ -35,16 +36,6 @@ enum {
 	STREAM_HIGH_WATER = 256 * 1024,
 	STREAM_LOW_WATER = 64 * 1024,
 	STREAM_UNREAD_LIMIT = 256 * 1024
-};
-
-/* Socket options of every connection; 0 and false: the system's default. */
-struct stream_options {
-	bool keepalive;
-	int keepcnt;
-	int keepidle;
-	int keepintvl;
-	int user_timeout_ms;
-	int socket_buffer;
 };
 
 /*
@@ -78,9 +69,11 @@ void stream_set_owner(struct stream *stream, stream_callback *callback,
 		      void *owner);
 
 /*
- * Turns the stream into a TLS one; takes tls.  Fails (false) when unread
- * plain bytes are waiting: they would have been injected before the
- * handshake (CVE-2021-3935, CVE-2021-23214).  STREAM_SECURED follows.
+ * Turns the stream into a TLS one; takes tls, also when it fails.  What is
+ * in the out-buffer goes first, in plain.  Fails (false) when that cannot
+ * leave, or when unread plain bytes are waiting: they would have been
+ * injected before the handshake (CVE-2021-3935, CVE-2021-23214).
+ * STREAM_SECURED follows; what is written until then waits for it.
  */
 bool stream_start_tls(struct stream *stream, struct tls *tls);
 
@@ -97,7 +90,12 @@ void stream_consume(struct stream *stream, size_t len);
  */
 void stream_set_unread_limit(struct stream *stream, size_t bytes);
 
-/* Back-pressure: stops and resumes reading.  Counts nothing; idempotent. */
+/*
+ * Back-pressure: stops and resumes reading.  Counts nothing; idempotent.
+ * Whoever resumes looks at stream_data himself: unread bytes are not told of
+ * again.  While paused the end of the peer's bytes goes unnoticed; a failed
+ * write does not.
+ */
 void stream_pause(struct stream *stream, bool is_paused);
 
 /* Queues bytes; they leave at the end of the turn, in one write. */
@@ -109,7 +107,10 @@ void stream_write(struct stream *stream, const void *data, size_t len);
  */
 void stream_forward(struct stream *stream, const void *data, size_t len);
 
-/* The out-buffer, to build messages in place; marks the stream dirty. */
+/*
+ * The out-buffer, to build messages in place; marks the stream dirty.  Once
+ * the stream is not open any more, what is put there is dropped.
+ */
 struct buf *stream_out(struct stream *stream);
 size_t stream_out_len(const struct stream *stream);
 static inline bool stream_len_is_high(size_t len)
@@ -122,13 +123,16 @@ void stream_flush(struct stream *stream);
 
 /* True until the peer is gone. */
 bool stream_is_open(const struct stream *stream);
-/* Why STREAM_CLOSED: "connection reset by peer", "closed by peer", ... */
+/* Why STREAM_CLOSED: "connection reset by peer", "closed by peer", ...; ""
+ * as long as nothing has failed. */
 const char *stream_error(const struct stream *stream);
 
 /*
  * Takes the stream off its worker: no event, no timer, owner unset.  Only
- * with empty out-buffer.  Unread bytes stay.  Then, on the new worker's
- * thread, stream_adopt; or stream_free_parked, on any thread.
+ * with empty out-buffer, connected, and not within a handshake.  Unread
+ * bytes stay, and so does the news that the peer is gone.  Then, on the new
+ * worker's thread, stream_adopt, which starts unpaused and with the usual
+ * unread limit; or stream_free_parked, on any thread.
  */
 void stream_park(struct stream *stream);
 void stream_adopt(struct stream *stream, struct worker *worker,

@@ -33,7 +33,10 @@ struct worker_hooks {
 	void *arg;
 };
 
-/* Created by the main thread, not yet running. */
+/*
+ * Created by the main thread, not yet running.  NULL with errno when the
+ * system has no descriptor left.
+ */
 struct worker *worker_new(unsigned index, const struct worker_hooks *hooks);
 
 /* Starts the thread; false with errno when the system refuses. */
@@ -42,8 +45,24 @@ bool worker_start(struct worker *worker);
 /* Any thread: lets the worker finish its turn and leave its loop. */
 void worker_stop(struct worker *worker);
 
-/* Main thread, after worker_stop: waits for the thread, frees the worker. */
+/*
+ * Main thread, after worker_stop: waits until the thread has ended.  Where
+ * workers post to each other, wait for all before the first is joined.
+ */
+void worker_wait(struct worker *worker);
+
+/*
+ * Main thread, after worker_stop: waits for the thread, frees the worker.
+ * Mail that came too late is handed to the hook here, after stopped.  Of a
+ * worker that was never started it just frees.
+ */
 void worker_join(struct worker *worker);
+
+/*
+ * One turn on the calling thread, at most WHEEL_TICK_US long when nothing
+ * happens.  For a worker that is not started.
+ */
+void worker_turn(struct worker *worker);
 
 /* Any thread. */
 void worker_post(struct worker *worker, struct mail *mail);
@@ -55,12 +74,15 @@ struct wheel *worker_wheel(struct worker *worker);
 /* Monotonic microseconds, sampled at most once a turn. */
 uint64_t worker_now(struct worker *worker);
 
-/* WORKER_READ_BYTES of scratch, valid until the callback returns. */
+/*
+ * WORKER_READ_BYTES that the streams read into: while a STREAM_DATA callback
+ * runs they hold the data told of, and nobody else writes there.
+ */
 uint8_t *worker_read_buffer(struct worker *worker);
 
 /*
- * The two lists that a turn ends with.  A link on the dirty list has flush
- * called; one on the graveyard has bury called (which frees its object).
+ * The two lists that a turn ends with: the dirty list, then the graveyard
+ * (whose tasks free their objects), over again until both are empty.
  */
 struct worker_task {
 	struct list link;
