@@ -29,6 +29,8 @@ typedef void listener_callback(void *arg, int fd, bool is_unix,
 /*
  * Binds everything; NULL with a line per fault in error when an address
  * cannot be bound.  A stale Unix socket file is replaced, a live one is not.
+ * The callback owns the socket, which is non-blocking and close-on-exec.
+ * May block: names are looked up.
  */
 struct listeners *listeners_new(struct event_base *base,
 				const struct listener_options *options,
