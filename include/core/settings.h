@@ -22,31 +22,49 @@ const struct settings *settings_hold(const struct settings *settings);
 void settings_release(const struct settings *settings);
 
 /*
+ * May this be the name of a setting: words of [A-Za-z_][A-Za-z0-9_$]*, joined
+ * by single dots (PostgreSQL, guc.c valid_custom_variable_name)?
+ */
+bool settings_is_name(const char *name);
+
+/*
  * base with name set to value, or without name when value is NULL.  The
- * result carries a reference of its own; base keeps its own.
+ * result carries a reference of its own; base keeps its own.  Refuse names
+ * that are none before: here they change nothing, nor do settings that do not
+ * outlive a transaction (transaction_isolation and its like).
  */
 const struct settings *settings_with(const struct settings *base,
 				     const char *name, const char *value);
 
-/* The value, or NULL. */
+/* The value, or NULL; the name in any letter case. */
 const char *settings_get(const struct settings *settings, const char *name);
 
 size_t settings_count(const struct settings *settings);
+/* In the order of names; false behind the last. */
 bool settings_at(const struct settings *settings, size_t index,
 		 const char **name, const char **value);
 
 /*
  * Adds what a startup packet's "options" holds ("-c a=b --c-d=e", with
- * backslash escapes; PostgreSQL docs, libpq "options").  *into is replaced.
- * False, with why (static text), when an option is not understood.
+ * backslash escapes; PostgreSQL docs, libpq "options").  *into, a reference
+ * of the caller's, is replaced.  False, with why (static text) and *into as it
+ * was, when an option is not understood.
  */
 bool settings_add_options(const struct settings **into, const char *options,
 			  const char **why);
 
 /*
  * The statements that turn a server which has `from` into one which has
- * `to`: "SET a TO '...'; RESET b; ...", each value quoted for either state of
- * standard_conforming_strings.  Appends nothing when equal.
+ * `to`; appends nothing when they are equal.  What is appended is the text of
+ * one simple Query (no NUL), of statements such as SET "a" TO 'x' and RESET
+ * "b", each ended by a semicolon: valid in any session state except an
+ * aborted transaction, whatever standard_conforming_strings, client_encoding
+ * and search_path are.  It has the meaning of startup parameters: a value is
+ * taken as it stands, lists included.
+ *
+ * Of the replies only ErrorResponse, ParameterStatus and the final
+ * ReadyForQuery matter; some statements answer a row.  Sent outside of a
+ * transaction, all of it takes effect or, after an error, none.
  */
 void settings_difference(const struct settings *from, const struct settings *to,
 			 struct buf *sql);

@@ -1,0 +1,260 @@
+/*
+ * Sets of run-time settings, interned: what a client wants and what a server
+ * has are compared by pointer.
+ *
+ * A set's identity is its bytes, name NUL value NUL and so on in the order of
+ * names.  A set is immutable; changing one makes a draft of the new bytes
+ * and looks whether they are known.  Any thread.
+ *
+ * Refuses to know which settings exist or what they mean; only those that end
+ * with a transaction are turned away.  Text in and out is settings_text's.
+ */
+#include "core/settings.h"
+
+#include "base/util.h"
+#include "core/intern.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct setting {
+	const char *name; /* both in the set's bytes */
+	const char *value;
+};
+
+struct settings {
+	struct intern_item item;
+	size_t count;
+	struct setting *rows; /* by name */
+	char *bytes;          /* rows and bytes lie behind the struct */
+};
+
+/* A set as it is being written: base with one name replaced. */
+struct draft {
+	struct settings *settings;
+	char *end; /* of the bytes so far */
+};
+
+static struct intern_table sets = INTERN_TABLE_INIT;
+static struct settings nothing;
+
+static struct settings *settings_of(struct intern_item *item)
+{
+	return (struct settings *)(void *)((char *)item -
+					   offsetof(struct settings, item));
+}
+
+/* --- names ---------------------------------------------------------------- */
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool is_word_char(char c)
+{
+	return is_letter(c) || (c >= '0' && c <= '9') || c == '$';
+}
+
+bool settings_is_name(const char *name)
+{
+	for (;; name++) {
+		if (!is_letter(*name))
+			return false;
+		while (is_word_char(*name))
+			name++;
+		if (*name != '.')
+			return *name == '\0';
+	}
+}
+
+static char fold(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+/* Compares a folded name with one that need not be. */
+static int compare_names(const char *folded, const char *name)
+{
+	while (*folded && *folded == fold(*name)) {
+		folded++;
+		name++;
+	}
+	return (unsigned char)*folded - (unsigned char)fold(*name);
+}
+
+static bool is_one_of(const char *name, const char *const *list)
+{
+	for (; *list; list++)
+		if (compare_names(*list, name) == 0)
+			return true;
+	return false;
+}
+
+/* Their values end with the transaction, so that nobody inherits them. */
+static bool is_of_transaction(const char *name)
+{
+	static const char *const list[] = { "transaction_deferrable",
+					    "transaction_isolation",
+					    "transaction_read_only", NULL };
+
+	return is_one_of(name, list);
+}
+
+/* --- references ------------------------------------------------------------
+ */
+
+const struct settings *settings_empty(void)
+{
+	return &nothing;
+}
+
+const struct settings *settings_hold(const struct settings *settings)
+{
+	assert(settings);
+	if (settings != &nothing)
+		intern_hold((struct intern_item *)&settings->item);
+	return settings;
+}
+
+void settings_release(const struct settings *settings)
+{
+	struct settings *dropped = (struct settings *)settings;
+
+	assert(settings);
+	if (dropped != &nothing && intern_drop(&sets, &dropped->item))
+		free(dropped);
+}
+
+size_t settings_interned(void)
+{
+	return intern_count(&sets);
+}
+
+/* --- making -----------------------------------------------------------------
+ */
+
+static struct draft draft_begin(size_t most_rows, size_t most_bytes)
+{
+	struct settings *settings =
+		xmalloc(sizeof(*settings) + most_rows * sizeof(struct setting) +
+			most_bytes);
+
+	settings->count = 0;
+	settings->rows = (struct setting *)(void *)(settings + 1);
+	settings->bytes = (char *)(settings->rows + most_rows);
+	return (struct draft){ settings, settings->bytes };
+}
+
+static void draft_add(struct draft *draft, const char *name, const char *value)
+{
+	struct setting *row = &draft->settings->rows[draft->settings->count++];
+	size_t value_size = strlen(value) + 1;
+
+	row->name = draft->end;
+	for (; *name; name++)
+		*draft->end++ = fold(*name);
+	*draft->end++ = '\0';
+	row->value = draft->end;
+	memcpy(draft->end, value, value_size);
+	draft->end += value_size;
+}
+
+/* The known set of these bytes, or the draft itself from now on. */
+static const struct settings *draft_end(const struct draft *draft)
+{
+	struct settings *settings = draft->settings;
+	struct intern_item *kept;
+
+	if (settings->count == 0) {
+		free(settings);
+		return &nothing;
+	}
+	settings->item.data = settings->bytes;
+	settings->item.len = (size_t)(draft->end - settings->bytes);
+	kept = intern_add(&sets, &settings->item);
+	if (kept != &settings->item)
+		free(settings);
+	return settings_of(kept);
+}
+
+/* The first row whose name is not below the given one. */
+static size_t find_row(const struct settings *settings, const char *name)
+{
+	size_t low = 0;
+	size_t high = settings->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_names(settings->rows[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static const struct setting *row_of(const struct settings *settings,
+				    const char *name)
+{
+	size_t at = find_row(settings, name);
+
+	if (at < settings->count &&
+	    compare_names(settings->rows[at].name, name) == 0)
+		return &settings->rows[at];
+	return NULL;
+}
+
+static const struct settings *make(const struct settings *base,
+				   const char *name, const char *value)
+{
+	const struct setting *rows = base->rows;
+	size_t place = find_row(base, name);
+	size_t behind = row_of(base, name) ? place + 1 : place;
+	size_t more = value ? strlen(name) + strlen(value) + 2 : 0;
+	struct draft draft =
+		draft_begin(base->count + 1, base->item.len + more);
+
+	for (size_t i = 0; i < place; i++)
+		draft_add(&draft, rows[i].name, rows[i].value);
+	if (value)
+		draft_add(&draft, name, value);
+	for (size_t i = behind; i < base->count; i++)
+		draft_add(&draft, rows[i].name, rows[i].value);
+	return draft_end(&draft);
+}
+
+const struct settings *settings_with(const struct settings *base,
+				     const char *name, const char *value)
+{
+	const char *old = settings_get(base, name);
+	bool is_same = value ? old && strcmp(old, value) == 0 : !old;
+
+	if (is_same || !settings_is_name(name) || is_of_transaction(name))
+		return settings_hold(base);
+	return make(base, name, value);
+}
+
+const char *settings_get(const struct settings *settings, const char *name)
+{
+	const struct setting *row = row_of(settings, name);
+
+	return row ? row->value : NULL;
+}
+
+size_t settings_count(const struct settings *settings)
+{
+	return settings->count;
+}
+
+bool settings_at(const struct settings *settings, size_t index,
+		 const char **name, const char **value)
+{
+	if (index >= settings->count)
+		return false;
+	*name = settings->rows[index].name;
+	*value = settings->rows[index].value;
+	return true;
+}

@@ -1,0 +1,209 @@
+/*
+ * Prepared statements: what is interned of them, and a client's names.
+ *
+ * The text and the parameter types of a Parse are kept once for the process,
+ * whoever sends them and under whatever name; the statement's number names it
+ * on every server.  Numbers are never reused, so that a name on a server
+ * cannot come to mean another text.
+ *
+ * A statement is immutable and shared by all threads.  A map belongs to its
+ * client's thread.  Which statements a server has is stmtset's.
+ */
+#include "core/stmtmap.h"
+
+#include "base/strmap.h"
+#include "base/util.h"
+#include "core/intern.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct stmt {
+	struct intern_item item; /* its bytes are the tail */
+	uint64_t id;
+	size_t query_len;
+	char name[STMT_NAME_MAX];
+	char tail[];
+};
+
+static struct intern_table statements = INTERN_TABLE_INIT;
+static _Atomic uint64_t last_id;
+
+/* --- statements ----------------------------------------------------------- */
+
+static struct stmt *stmt_of(struct intern_item *item)
+{
+	return (struct stmt *)(void *)((char *)item -
+				       offsetof(struct stmt, item));
+}
+
+static struct stmt *stmt_new(const void *tail, size_t len)
+{
+	struct stmt *stmt = xmalloc(sizeof(*stmt) + len + 1);
+
+	if (len > 0)
+		memcpy(stmt->tail, tail, len);
+	stmt->tail[len] = '\0';
+	stmt->item.data = stmt->tail;
+	stmt->item.len = len;
+	stmt->query_len = strlen(stmt->tail);
+	stmt->id = atomic_fetch_add(&last_id, 1) + 1;
+	(void)snprintf(stmt->name, sizeof(stmt->name), "pgweir_%" PRIx64,
+		       stmt->id);
+	return stmt;
+}
+
+struct stmt *stmt_intern(const void *tail, size_t len)
+{
+	struct intern_item *found = intern_find(&statements, tail, len);
+	struct stmt *fresh;
+
+	if (found)
+		return stmt_of(found);
+	fresh = stmt_new(tail, len);
+	found = intern_add(&statements, &fresh->item);
+	/* Another thread may have been first with the same text. */
+	if (found != &fresh->item)
+		free(fresh);
+	return stmt_of(found);
+}
+
+struct stmt *stmt_hold(struct stmt *stmt)
+{
+	intern_hold(&stmt->item);
+	return stmt;
+}
+
+void stmt_release(struct stmt *stmt)
+{
+	if (intern_drop(&statements, &stmt->item))
+		free(stmt);
+}
+
+const void *stmt_tail(const struct stmt *stmt, size_t *len)
+{
+	*len = stmt->item.len;
+	return stmt->tail;
+}
+
+const char *stmt_query(const struct stmt *stmt, size_t *len)
+{
+	*len = stmt->query_len;
+	return stmt->tail;
+}
+
+const char *stmt_server_name(const struct stmt *stmt)
+{
+	return stmt->name;
+}
+
+uint64_t stmt_id(const struct stmt *stmt)
+{
+	return stmt->id;
+}
+
+size_t stmt_count(void)
+{
+	return intern_count(&statements);
+}
+
+/* --- a client's names ----------------------------------------------------- */
+
+/* The unnamed statement has a place of its own: most drivers use no other. */
+struct stmtmap {
+	struct stmtmap_entry unnamed; /* its stmt is NULL: there is none */
+	struct strmap *named;         /* NULL until the first name */
+};
+
+struct stmtmap *stmtmap_new(void)
+{
+	return xcalloc(1, sizeof(struct stmtmap));
+}
+
+static void entry_free(void *value)
+{
+	struct stmtmap_entry *entry = value;
+
+	stmt_release(entry->stmt);
+	free(entry);
+}
+
+static void remove_unnamed(struct stmtmap *map)
+{
+	if (map->unnamed.stmt)
+		stmt_release(map->unnamed.stmt);
+	map->unnamed = (struct stmtmap_entry){ 0 };
+}
+
+void stmtmap_clear(struct stmtmap *map)
+{
+	remove_unnamed(map);
+	strmap_free(map->named, entry_free);
+	map->named = NULL;
+}
+
+void stmtmap_free(struct stmtmap *map)
+{
+	if (!map)
+		return;
+	stmtmap_clear(map);
+	free(map);
+}
+
+struct stmtmap_entry *stmtmap_find(const struct stmtmap *map, const char *name)
+{
+	if (name[0] == '\0')
+		return map->unnamed.stmt ? (struct stmtmap_entry *)&map->unnamed
+					 : NULL;
+	return map->named ? strmap_get(map->named, name) : NULL;
+}
+
+static struct stmtmap_entry *place_for(struct stmtmap *map, const char *name)
+{
+	struct stmtmap_entry *entry = stmtmap_find(map, name);
+
+	if (entry)
+		return entry;
+	if (name[0] == '\0')
+		return &map->unnamed;
+	if (!map->named)
+		map->named = strmap_new();
+	entry = xcalloc(1, sizeof(*entry));
+	(void)strmap_put(map->named, name, entry);
+	return entry;
+}
+
+struct stmtmap_entry *stmtmap_put(struct stmtmap *map, const char *name,
+				  struct stmt *stmt)
+{
+	struct stmtmap_entry *entry = place_for(map, name);
+	struct stmt *old = entry->stmt;
+
+	/* Held before the old one is dropped: they may be the same. */
+	*entry = (struct stmtmap_entry){ .stmt = stmt_hold(stmt) };
+	if (old)
+		stmt_release(old);
+	return entry;
+}
+
+void stmtmap_remove(struct stmtmap *map, const char *name)
+{
+	struct stmtmap_entry *entry = NULL;
+
+	if (name[0] == '\0')
+		remove_unnamed(map);
+	else if (map->named)
+		entry = strmap_remove(map->named, name);
+	if (entry)
+		entry_free(entry);
+}
+
+size_t stmtmap_count(const struct stmtmap *map)
+{
+	size_t count = map->unnamed.stmt ? 1 : 0;
+
+	return map->named ? count + strmap_count(map->named) : count;
+}
