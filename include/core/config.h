@@ -23,6 +23,13 @@ struct buf;
 struct config *config_load(const char *path, struct buf *error,
 			   struct buf *warnings);
 
+/*
+ * The same from a text in memory, for which name stands in messages.  It can
+ * include no file.
+ */
+struct config *config_load_text(const char *name, const char *text, size_t len,
+				struct buf *error, struct buf *warnings);
+
 /* References; any thread.  The last one frees, secrets wiped. */
 struct config *config_hold(const struct config *config);
 void config_release(const struct config *config);
@@ -55,5 +62,19 @@ bool config_list_has(const char *list, const char *word);
  */
 void config_explain_restart(const struct config *before,
 			    const struct config *after, struct buf *out);
+
+/*
+ * SHOW CONFIG: calls row for every key of [pgweir] with its value, its
+ * default and whether a reload can change it.  Secrets read "****".  Strings
+ * are valid during the call only.
+ */
+struct config_show_sink {
+	void (*row)(void *context, const char *key, const char *value,
+		    const char *fallback, bool is_changeable);
+	void *context;
+};
+
+void config_show(const struct config *config,
+		 const struct config_show_sink *sink);
 
 #endif

@@ -106,13 +106,8 @@ struct config_settings {
 	uint64_t stats_period_us;
 	int verbose;
 	int workers; /* 0: one per core */
-	bool syslog;
 	char *syslog_ident;
 	char *syslog_facility;
-	bool log_connections;
-	bool log_disconnections;
-	bool log_pooler_errors;
-	bool log_stats;
 	/* listening */
 	char *listen_addr;
 	int listen_port;
@@ -120,8 +115,6 @@ struct config_settings {
 	char *unix_socket_dir;
 	int unix_socket_mode;
 	char *unix_socket_group;
-	bool tcp_defer_accept;
-	bool tcp_keepalive;
 	int tcp_keepcnt;
 	int tcp_keepidle;
 	int tcp_keepintvl;
@@ -140,12 +133,9 @@ struct config_settings {
 	int max_db_client_connections;
 	int max_user_connections;
 	int max_user_client_connections;
-	bool server_round_robin;
 	int max_prepared_statements;
 	char *ignore_startup_parameters;
 	char *track_extra_parameters;
-	bool application_name_add_host;
-	bool disable_pqexec;
 	uint64_t max_packet_size;
 	/* authentication */
 	enum config_auth_type auth_type;
@@ -160,10 +150,8 @@ struct config_settings {
 	int scram_iterations;
 	/* server checks and limits */
 	char *server_reset_query;
-	bool server_reset_query_always;
 	char *server_check_query;
 	uint64_t server_check_delay_us;
-	bool server_fast_close;
 	uint64_t server_lifetime_us;
 	uint64_t server_idle_timeout_us;
 	uint64_t server_connect_timeout_us;
@@ -197,7 +185,6 @@ struct config_settings {
 	char *server_tls_ciphers;
 	char *server_tls13_ciphers;
 	/* splitting */
-	bool split_reads;
 	uint64_t monitor_interval_us;
 	uint64_t monitor_timeout_us;
 	char *monitor_user;
@@ -206,6 +193,20 @@ struct config_settings {
 	uint64_t max_replica_lag_us;
 	uint64_t read_after_write_window_us;
 	uint64_t catalog_refresh_us;
+	/* switches of all groups, together for the sake of size */
+	bool syslog;
+	bool log_connections;
+	bool log_disconnections;
+	bool log_pooler_errors;
+	bool log_stats;
+	bool tcp_defer_accept;
+	bool tcp_keepalive;
+	bool server_round_robin;
+	bool application_name_add_host;
+	bool disable_pqexec;
+	bool server_reset_query_always;
+	bool server_fast_close;
+	bool split_reads;
 	bool stats_compat_pgbouncer;
 };
 

@@ -1,0 +1,223 @@
+/*
+ * A configuration as others see it: a counted reference to values that never
+ * change, look-ups by name, and the value that holds where user, database and
+ * the whole each may say something.
+ *
+ * Refuses to change anything after loading: a reload makes another one, and
+ * the owner swaps them.  References are counted atomically; the last release,
+ * on whatever thread, wipes the strings.  Databases and users lie sorted by
+ * name, so that a look-up does not walk thousands of them.
+ */
+#include "core/config.h"
+
+#include "base/buf.h"
+#include "base/util.h"
+#include "core/config_build.h"
+#include "core/option.h"
+#include "core/option_table.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The count is apart, so that const configs can be counted. */
+struct counted {
+	struct config config; /* first: they share their address */
+	atomic_uint references;
+};
+
+static struct config *load(const struct config_source *source,
+			   struct buf *error, struct buf *warnings)
+{
+	struct counted *counted = xcalloc(1, sizeof(*counted));
+
+	atomic_init(&counted->references, 1);
+	if (config_build(&counted->config, source, error, warnings))
+		return &counted->config;
+	config_clear(&counted->config);
+	free(counted);
+	return NULL;
+}
+
+struct config *config_load(const char *path, struct buf *error,
+			   struct buf *warnings)
+{
+	struct config_source source = { .path = path };
+
+	return load(&source, error, warnings);
+}
+
+struct config *config_load_text(const char *name, const char *text, size_t len,
+				struct buf *error, struct buf *warnings)
+{
+	struct config_source source = { name, text ? text : "", len };
+
+	return load(&source, error, warnings);
+}
+
+/* Only the count is changed through this; the values stay as they are. */
+static struct counted *counted_of(const struct config *config)
+{
+	return (struct counted *)config;
+}
+
+struct config *config_hold(const struct config *config)
+{
+	struct counted *counted = counted_of(config);
+	unsigned before = atomic_fetch_add_explicit(&counted->references, 1,
+						    memory_order_relaxed);
+
+	assert(before > 0 && "held by nobody, it is gone already");
+	(void)before;
+	return &counted->config;
+}
+
+void config_release(const struct config *config)
+{
+	struct counted *counted = counted_of(config);
+
+	if (!config || atomic_fetch_sub_explicit(&counted->references, 1,
+						 memory_order_acq_rel) != 1)
+		return;
+	config_clear(&counted->config);
+	free(counted);
+}
+
+static int compare_database(const void *name, const void *database)
+{
+	const struct config_database *entry = database;
+
+	return strcmp(name, entry->name);
+}
+
+static int compare_user(const void *name, const void *user)
+{
+	const struct config_user *entry = user;
+
+	return strcmp(name, entry->name);
+}
+
+static const struct config_database *find_exactly(const struct config *config,
+						  const char *name)
+{
+	if (config->database_count == 0)
+		return NULL;
+	return bsearch(name, config->databases, config->database_count,
+		       sizeof(*config->databases), compare_database);
+}
+
+const struct config_database *config_find_database(const struct config *config,
+						   const char *name)
+{
+	const struct config_database *found = find_exactly(config, name);
+
+	return found ? found : find_exactly(config, "*");
+}
+
+const struct config_user *config_find_user(const struct config *config,
+					   const char *name)
+{
+	if (config->user_count == 0)
+		return NULL;
+	return bsearch(name, config->users, config->user_count,
+		       sizeof(*config->users), compare_user);
+}
+
+enum config_pool_mode config_mode_of(const struct config *config,
+				     const struct config_database *database,
+				     const struct config_user *user)
+{
+	if (user && user->pool_mode != POOL_MODE_UNSET)
+		return user->pool_mode;
+	if (database && database->pool_mode != POOL_MODE_UNSET)
+		return database->pool_mode;
+	return config->settings.pool_mode;
+}
+
+int config_pool_size_of(const struct config *config,
+			const struct config_database *database,
+			const struct config_user *user)
+{
+	if (user && user->pool_size != CONFIG_UNSET)
+		return user->pool_size;
+	if (database && database->pool_size != CONFIG_UNSET)
+		return database->pool_size;
+	return config->settings.default_pool_size;
+}
+
+uint64_t config_query_wait_us_of(const struct config *config,
+				 const struct config_database *database,
+				 const struct config_user *user)
+{
+	if (user && user->query_wait_timeout_us != CONFIG_UNSET_US)
+		return user->query_wait_timeout_us;
+	if (database && database->query_wait_timeout_us != CONFIG_UNSET_US)
+		return database->query_wait_timeout_us;
+	return config->settings.query_wait_timeout_us;
+}
+
+bool config_list_has(const char *list, const char *word)
+{
+	static const char between[] = ", \t";
+	size_t len = strlen(word);
+
+	while (list && len > 0) {
+		size_t size;
+
+		list += strspn(list, between);
+		size = strcspn(list, between);
+		if (size == 0)
+			break;
+		if (size == len && memcmp(list, word, len) == 0)
+			return true;
+		list += size;
+	}
+	return false;
+}
+
+void config_explain_restart(const struct config *before,
+			    const struct config *after, struct buf *out)
+{
+	const struct option *option;
+	unsigned at = 0;
+
+	while ((option = option_next(&option_settings, &at))) {
+		if (!option->needs_restart ||
+		    option_is_equal(option, &before->settings,
+				    &after->settings))
+			continue;
+		buf_printf(out, "%s: ", option->name);
+		option_format(option, &before->settings, out);
+		buf_printf(out, " stays until a restart\n");
+	}
+}
+
+/* One row of SHOW CONFIG. */
+static void show_option(const struct config *config,
+			const struct option *option,
+			const struct config_show_sink *sink)
+{
+	struct buf value = BUF_INIT;
+
+	if (strcmp(option->name, "conffile") == 0)
+		buf_printf(&value, "%s", config->path);
+	else
+		option_format(option, &config->settings, &value);
+	buf_append_u8(&value, '\0');
+	sink->row(sink->context, option->name, (char *)buf_head(&value),
+		  option->fallback ? option->fallback : "",
+		  option->state == OPTION_USED && !option->needs_restart);
+	buf_free(&value);
+}
+
+void config_show(const struct config *config,
+		 const struct config_show_sink *sink)
+{
+	const struct option *option;
+	unsigned at = 0;
+
+	while ((option = option_next(&option_settings, &at)))
+		if (option->state != OPTION_ALIAS)
+			show_option(config, option, sink);
+}
