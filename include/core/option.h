@@ -115,4 +115,7 @@ const char *option_unit(const struct option *option);
 /* Appends what may be written: "0 to 100", "off, prefer"; "" for any text. */
 void option_describe_range(const struct option *option, struct buf *out);
 
+/* For a number whose upper limit is of no interest: "1 or more". */
+void option_describe_least(const struct option *option, struct buf *out);
+
 #endif

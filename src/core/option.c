@@ -201,6 +201,12 @@ void option_describe_range(const struct option *option, struct buf *out)
 	format_number(option, widest(option), out);
 }
 
+void option_describe_least(const struct option *option, struct buf *out)
+{
+	format_number(option, option->min, out);
+	buf_printf(out, " or more");
+}
+
 const char *option_unit(const struct option *option)
 {
 	if (option->unit)
