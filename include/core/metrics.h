@@ -88,9 +88,10 @@ struct metrics_group {
 };
 
 struct metrics_set {
+	const struct metrics_row *row;
 	unsigned count;
 	unsigned width; /* values of a group */
-	struct metrics_group *groups;
+	struct metrics_group **groups;
 };
 
 /* A copy; the caller frees it.  Any thread. */
@@ -98,5 +99,13 @@ struct metrics_set *metrics_read(struct metrics *metrics,
 				 enum metrics_type type, unsigned id,
 				 uint64_t now_us);
 void metrics_set_free(struct metrics_set *set);
+
+/* As metrics_sum() and its like, over a set that was read once. */
+int64_t metrics_set_sum(const struct metrics_set *set,
+			const struct metrics_labels *labels, int first,
+			int second);
+struct metrics_moments metrics_set_moments(const struct metrics_set *set,
+					   const struct metrics_labels *labels,
+					   int first);
 
 #endif

@@ -236,6 +236,6 @@ unsigned metrics_row_width(const struct metrics_row *row);
  * The value of the label sqlstate_class, from the five characters (or the
  * first two) of a SQLSTATE; what PostgreSQL does not know becomes "other".
  */
-unsigned metrics_sqlstate_class(const char *sqlstate);
+unsigned metrics_sqlstate_class(const char *code);
 
 #endif
