@@ -2,59 +2,16 @@
 #define PGWEIR_NET_TLS_H
 
 /*
- * TLS by OpenSSL 3: contexts made from files, and sessions on non-blocking
- * sockets.  A context is immutable, shared by reference and used by any
- * thread; a session belongs to one thread at a time and may move.  Writes to
- * a closed socket raise SIGPIPE: the process must ignore that signal.
+ * TLS sessions by OpenSSL 3 on non-blocking sockets.  A session belongs to
+ * one thread at a time and may move.  Writes to a closed socket raise
+ * SIGPIPE: the process must ignore that signal.
  */
-#include "core/config.h"
+#include "net/tls_context.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-struct buf;
 struct tls;
-struct tls_context;
-
-/* Values of the client_tls_* or server_tls_* keys; NULL or "": default. */
-struct tls_files {
-	const char *key;  /* PEM files */
-	const char *cert; /* own certificate, then its chain */
-	const char *ca;
-	const char *protocols;     /* "secure", "all", or a list of names */
-	const char *ciphers;       /* up to TLS 1.2 */
-	const char *tls13_ciphers; /* TLS 1.3 */
-	const char *ecdhcurve;     /* "auto", or a list of groups */
-	const char *dheparams;     /* "auto", "none" */
-};
-
-/*
- * A context for us as the server of clients (client_tls_*).  allow, prefer
- * and require ask for no client certificate; verify-ca and verify-full want
- * one that the ca file vouches for; with verify-full the caller compares
- * tls_peer_common_name() with the user.  On failure (also for mode disable)
- * NULL, and a line that says what to mend is appended to error.
- */
-struct tls_context *tls_context_new_server(const struct tls_files *files,
-					   enum config_sslmode mode,
-					   struct buf *error);
-
-/*
- * A context for us as the client of servers (server_tls_*).  allow and
- * prefer verify nothing; require verifies the chain when there is a ca file,
- * as libpq does; verify-ca always; verify-full also the name of the host.
- */
-struct tls_context *tls_context_new_client(const struct tls_files *files,
-					   enum config_sslmode mode,
-					   struct buf *error);
-
-/* References; any thread.  release(NULL) does nothing. */
-struct tls_context *tls_context_hold(const struct tls_context *context);
-void tls_context_release(const struct tls_context *context);
-
-/* When our own certificate ends, seconds since 1970; 0: there is none. */
-int64_t tls_context_expiry(const struct tls_context *context);
 
 /*
  * A session on a connected non-blocking socket, which stays the caller's; it
@@ -94,7 +51,10 @@ enum tls_result tls_read(struct tls *tls, void *data, size_t len, size_t *done);
 enum tls_result tls_write(struct tls *tls, const void *data, size_t len,
 			  size_t *done);
 
-/* True when a read may succeed without the socket being readable. */
+/*
+ * True when a read may bring bytes, the end or a failure without the socket
+ * being readable.
+ */
 bool tls_pending(const struct tls *tls);
 
 /* Sends close_notify as far as the socket takes it; never waits. */
