@@ -59,7 +59,7 @@ enum socket_result channel_handshake(struct channel *channel);
 
 /*
  * Reads once from a plain socket; with TLS, until room is full or OpenSSL
- * has no more.  Whatever came is in *got, also when the result is not OK.
+ * has no more.  Whatever came is in *got.
  */
 enum socket_result channel_read(struct channel *channel, uint8_t *area,
 				size_t room, size_t *got);
@@ -68,7 +68,7 @@ enum socket_result channel_read(struct channel *channel, uint8_t *area,
 enum socket_result channel_write(struct channel *channel, const uint8_t *data,
 				 size_t len, size_t *put);
 
-/* Bytes inside OpenSSL, of which no poll will tell. */
+/* Bytes or an end inside OpenSSL, of which no poll will tell. */
 bool channel_is_pending(const struct channel *channel);
 
 /* Why the last call failed; to be asked at once.  The caller's. */

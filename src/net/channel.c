@@ -109,30 +109,13 @@ enum socket_result channel_handshake(struct channel *channel)
 	return from_tls(tls_handshake(channel->tls));
 }
 
-/* One call brings one record, so it takes several to fill the room. */
-static enum socket_result read_tls(struct channel *channel, uint8_t *area,
-				   size_t room, size_t *got)
-{
-	enum tls_result result;
-
-	*got = 0;
-	do {
-		size_t done = 0;
-
-		result =
-			tls_read(channel->tls, area + *got, room - *got, &done);
-		*got += done;
-	} while (result == TLS_OK && *got < room && tls_pending(channel->tls));
-	return from_tls(result);
-}
-
 enum socket_result channel_read(struct channel *channel, uint8_t *area,
 				size_t room, size_t *got)
 {
 	enum socket_result result;
 
 	if (channel->tls)
-		result = read_tls(channel, area, room, got);
+		result = from_tls(tls_read(channel->tls, area, room, got));
 	else
 		result = socket_read(channel->fd, area, room, got);
 	channel->bytes_in += *got;
