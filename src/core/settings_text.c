@@ -3,8 +3,8 @@
  * statements that make a server's settings those of a client.
  *
  * A client's value must mean on the server what it means in a startup packet.
- * SET "name" TO 'value' does that, and costs a third of a call of
- * set_config(), save for three kinds that go through the function:
+ * SET "name" TO 'value' does that, takes no snapshot and is cheaper than
+ * set_config(), save for three kinds that must go through the function:
  *  - variables that hold a list of names, where SET would take the whole text
  *    as one name (GUC_LIST_QUOTE; extensions cannot have such);
  *  - names that the lexer would cut at 63 bytes;

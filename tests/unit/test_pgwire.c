@@ -1,0 +1,724 @@
+/*
+ * pgwire: each reader with whole, cut, padded and hostile bytes.  Bytes are
+ * read from heap blocks of their exact size, so that a read beyond the end is
+ * seen by the address sanitizer.
+ */
+#include "core/pgwire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A body given as a literal, its closing NUL not counted. */
+#define BODY(text) (text), sizeof(text) - 1
+
+static uint8_t *block;
+static struct pgwire_message message;
+
+static int drop_block(void **state)
+{
+	(void)state;
+	free(block);
+	block = NULL;
+	return 0;
+}
+
+/* A message of which only here bytes of the body have arrived. */
+static const struct pgwire_message *cut(const char *body, size_t len,
+					size_t here)
+{
+	free(block);
+	block = malloc(PGWIRE_HEADER + here);
+	assert_non_null(block);
+	block[0] = 'x';
+	block[1] = (uint8_t)((len + 4) >> 24);
+	block[2] = (uint8_t)((len + 4) >> 16);
+	block[3] = (uint8_t)((len + 4) >> 8);
+	block[4] = (uint8_t)(len + 4);
+	if (here > 0)
+		memcpy(block + PGWIRE_HEADER, body, here);
+	assert_int_equal(pgwire_read(block, PGWIRE_HEADER + here, &message),
+			 PGWIRE_OK);
+	assert_int_equal(message.body_len, len);
+	assert_int_equal(message.body_here, here);
+	return &message;
+}
+
+static const struct pgwire_message *whole(const char *body, size_t len)
+{
+	return cut(body, len, len);
+}
+
+/* --- headers ---------------------------------------------------------------
+ */
+
+static void header_is_awaited(void **state)
+{
+	const uint8_t data[5] = { 'Q', 0, 0, 0, 4 };
+	struct pgwire_message read;
+
+	(void)state;
+	for (size_t len = 0; len < sizeof(data); len++)
+		assert_int_equal(pgwire_read(data, len, &read), PGWIRE_MORE);
+	assert_int_equal(pgwire_read(data, sizeof(data), &read), PGWIRE_OK);
+	assert_int_equal(read.type, 'Q');
+	assert_int_equal(read.total, 5);
+	assert_int_equal(read.body_len, 0);
+	assert_true(pgwire_is_complete(&read));
+}
+
+static enum pgwire_result read_word(uint32_t word)
+{
+	const uint8_t data[5] = { 'd', (uint8_t)(word >> 24),
+				  (uint8_t)(word >> 16), (uint8_t)(word >> 8),
+				  (uint8_t)word };
+	struct pgwire_message read;
+	enum pgwire_result result = pgwire_read(data, sizeof(data), &read);
+
+	if (result == PGWIRE_OK) {
+		assert_int_equal(read.total, (size_t)word + 1);
+		assert_int_equal(read.body_len, word - 4);
+		assert_int_equal(read.body_here, 0);
+		assert_int_equal(pgwire_is_complete(&read), word == 4);
+	}
+	return result;
+}
+
+static void length_words_are_judged(void **state)
+{
+	(void)state;
+	assert_int_equal(read_word(0), PGWIRE_BAD);
+	assert_int_equal(read_word(3), PGWIRE_BAD);
+	assert_int_equal(read_word(4), PGWIRE_OK);
+	assert_int_equal(read_word(5), PGWIRE_OK);
+	assert_int_equal(read_word(0x3fffffff), PGWIRE_OK);
+	assert_int_equal(read_word(0x40000000), PGWIRE_BAD);
+	assert_int_equal(read_word(0x7fffffff), PGWIRE_BAD);
+	assert_int_equal(read_word(0x80000000), PGWIRE_BAD);
+	assert_int_equal(read_word(0xffffffff), PGWIRE_BAD);
+}
+
+static void next_message_is_not_body(void **state)
+{
+	const uint8_t data[] = { 'Z', 0, 0, 0, 5, 'I', 'S', 0, 0 };
+	struct pgwire_message read;
+
+	(void)state;
+	assert_int_equal(pgwire_read(data, sizeof(data), &read), PGWIRE_OK);
+	assert_int_equal(read.body_here, 1);
+	assert_int_equal(read.total, 6);
+	assert_true(pgwire_is_complete(&read));
+}
+
+static void types_are_known(void **state)
+{
+	size_t from_client = 0;
+	size_t from_server = 0;
+
+	(void)state;
+	for (unsigned type = 0; type < 256; type++) {
+		bool is_ours = type && strchr("BCDEFHPQSXcdf", (int)type);
+		bool is_theirs =
+			type && strchr("RKSNEZTDCI123stnAGHWdcVv", (int)type);
+
+		assert_int_equal(pgwire_is_client_type((uint8_t)type), is_ours);
+		assert_int_equal(pgwire_is_server_type((uint8_t)type),
+				 is_theirs);
+		from_client += is_ours;
+		from_server += is_theirs;
+	}
+	assert_int_equal(from_client, 13);
+	assert_int_equal(from_server, 24);
+}
+
+static void lengths_follow_types(void **state)
+{
+	const char *large = "BFPQd";
+	const char *small = "CDEHSXcf";
+
+	(void)state;
+	for (; *large; large++) {
+		uint8_t type = (uint8_t)*large;
+
+		assert_true(pgwire_is_client_length(type, 0));
+		assert_true(pgwire_is_client_length(type, 0x3ffffffe - 4));
+		assert_false(pgwire_is_client_length(type, 0x3ffffffe - 3));
+	}
+	for (; *small; small++) {
+		uint8_t type = (uint8_t)*small;
+
+		assert_true(pgwire_is_client_length(type, 0));
+		assert_true(pgwire_is_client_length(type, 9996));
+		assert_false(pgwire_is_client_length(type, 9997));
+		assert_false(pgwire_is_client_length(type, SIZE_MAX));
+	}
+}
+
+/* --- the packet that opens a connection ------------------------------------
+ */
+
+static struct pgwire_startup startup;
+
+/* The code and what follows, under a length word that is right. */
+static enum pgwire_result open_with(const char *rest, size_t len)
+{
+	size_t total = len + 4;
+
+	free(block);
+	block = malloc(total);
+	assert_non_null(block);
+	block[0] = (uint8_t)(total >> 24);
+	block[1] = (uint8_t)(total >> 16);
+	block[2] = (uint8_t)(total >> 8);
+	block[3] = (uint8_t)total;
+	memcpy(block + 4, rest, len);
+	memset(&startup, 0xee, sizeof(startup));
+	return pgwire_read_startup(block, total, &startup);
+}
+
+static void login_has_parameters(void **state)
+{
+	const char *name;
+	const char *value;
+	size_t at = 0;
+
+	(void)state;
+	assert_int_equal(open_with(BODY("\0\3\0\2user\0me\0database\0\0"
+					"user\0you\0\0")),
+			 PGWIRE_OK);
+	assert_int_equal(startup.kind, STARTUP_LOGIN);
+	assert_int_equal(startup.major, 3);
+	assert_int_equal(startup.minor, 2);
+	assert_int_equal(startup.total, 8 + 8 + 10 + 9 + 1);
+	assert_true(pgwire_next_parameter(&startup, &at, &name, &value));
+	assert_string_equal(name, "user");
+	assert_string_equal(value, "me");
+	assert_true(pgwire_next_parameter(&startup, &at, &name, &value));
+	assert_string_equal(name, "database");
+	assert_string_equal(value, "");
+	assert_true(pgwire_next_parameter(&startup, &at, &name, &value));
+	assert_string_equal(value, "you");
+	assert_false(pgwire_next_parameter(&startup, &at, &name, &value));
+	assert_false(pgwire_next_parameter(&startup, &at, &name, &value));
+	assert_string_equal(pgwire_parameter(&startup, "user"), "you");
+	assert_string_equal(pgwire_parameter(&startup, "database"), "");
+	assert_null(pgwire_parameter(&startup, "options"));
+	assert_null(pgwire_parameter(&startup, ""));
+}
+
+static void login_may_have_none(void **state)
+{
+	(void)state;
+	assert_int_equal(open_with(BODY("\0\3\0\0\0")), PGWIRE_OK);
+	assert_int_equal(startup.parameters_len, 1);
+	assert_null(pgwire_parameter(&startup, "user"));
+}
+
+static void bad_parameters_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(open_with(BODY("\0\3\0\0")), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\0\3\0\0user")), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\0\3\0\0user\0")), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\0\3\0\0user\0me")), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\0\3\0\0user\0me\0")), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\0\3\0\0user\0me\0\0x")), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\0\3\0\0user\0me\0\0\0")), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\0\3\0\0\0\0")), PGWIRE_BAD);
+	/* What has been refused is not handed out. */
+	assert_int_equal(startup.major, 0xeeee);
+}
+
+static void other_versions_reach_the_caller(void **state)
+{
+	(void)state;
+	assert_int_equal(open_with(BODY("\0\2\0\0anything")), PGWIRE_OK);
+	assert_int_equal(startup.kind, STARTUP_LOGIN);
+	assert_int_equal(startup.major, 2);
+	assert_null(pgwire_parameter(&startup, "user"));
+	assert_int_equal(open_with(BODY("\0\4\0\1")), PGWIRE_OK);
+	assert_int_equal(startup.major, 4);
+	assert_int_equal(startup.minor, 1);
+	assert_int_equal(open_with(BODY("\4\xd2\x16\x33")), PGWIRE_OK);
+	assert_int_equal(startup.major, 1234);
+}
+
+static void requests_are_known(void **state)
+{
+	(void)state;
+	assert_int_equal(open_with(BODY("\4\xd2\x16\x2f")), PGWIRE_OK);
+	assert_int_equal(startup.kind, STARTUP_SSL);
+	assert_int_equal(startup.total, 8);
+	assert_int_equal(open_with(BODY("\4\xd2\x16\x30")), PGWIRE_OK);
+	assert_int_equal(startup.kind, STARTUP_GSSENC);
+	assert_int_equal(open_with(BODY("\4\xd2\x16\x2fx")), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\4\xd2\x16\x30\0")), PGWIRE_BAD);
+}
+
+static void request_ends_before_what_follows(void **state)
+{
+	const char sent[] = "\0\0\0\10\4\xd2\x16\x2fQ\0\0\0";
+
+	(void)state;
+	assert_int_equal(pgwire_read_startup((const uint8_t *)sent,
+					     sizeof(sent) - 1, &startup),
+			 PGWIRE_OK);
+	assert_int_equal(startup.total, 8);
+}
+
+static enum pgwire_result cancel_with_key(size_t key_len)
+{
+	char rest[8 + 300] = "\4\xd2\x16\x2e\0\0\1\2";
+
+	memset(rest + 8, 'k', key_len);
+	return open_with(rest, 8 + key_len);
+}
+
+static void cancel_has_a_key(void **state)
+{
+	(void)state;
+	assert_int_equal(cancel_with_key(4), PGWIRE_OK);
+	assert_int_equal(startup.kind, STARTUP_CANCEL);
+	assert_int_equal(startup.cancel_pid, 0x102);
+	assert_int_equal(startup.cancel_key_len, 4);
+	assert_memory_equal(startup.cancel_key, "kkkk", 4);
+	assert_int_equal(cancel_with_key(256), PGWIRE_OK);
+	assert_int_equal(startup.cancel_key_len, 256);
+	assert_int_equal(cancel_with_key(3), PGWIRE_BAD);
+	assert_int_equal(cancel_with_key(0), PGWIRE_BAD);
+	assert_int_equal(cancel_with_key(257), PGWIRE_BAD);
+	assert_int_equal(open_with(BODY("\4\xd2\x16\x2e")), PGWIRE_BAD);
+}
+
+static void strangers_are_refused_at_once(void **state)
+{
+	const char *strangers[] = { "GET / HTTP/1.1\r\n", "\x16\3\1\2",
+				    "SSH-2.0-x", "\xff\xff\xff\xff", "\1" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(*strangers); i++) {
+		const uint8_t *data = (const uint8_t *)strangers[i];
+
+		assert_int_equal(pgwire_read_startup(data, 1, &startup),
+				 PGWIRE_BAD);
+		assert_int_equal(pgwire_read_startup(data, strlen(strangers[i]),
+						     &startup),
+				 PGWIRE_BAD);
+	}
+}
+
+static enum pgwire_result startup_of(uint32_t word, size_t here)
+{
+	enum pgwire_result result;
+	uint8_t *data = calloc(1, here ? here : 1);
+	const uint8_t head[4] = { (uint8_t)(word >> 24), (uint8_t)(word >> 16),
+				  (uint8_t)(word >> 8), (uint8_t)word };
+
+	assert_non_null(data);
+	memcpy(data, head, here < 4 ? here : 4);
+	result = pgwire_read_startup(data, here, &startup);
+	free(data);
+	return result;
+}
+
+static void startup_lengths_are_judged(void **state)
+{
+	(void)state;
+	for (size_t here = 0; here < 4; here++)
+		assert_int_equal(startup_of(8, here), PGWIRE_MORE);
+	assert_int_equal(startup_of(0, 4), PGWIRE_BAD);
+	assert_int_equal(startup_of(3, 4), PGWIRE_BAD);
+	assert_int_equal(startup_of(7, 8), PGWIRE_BAD);
+	assert_int_equal(startup_of(8, 7), PGWIRE_MORE);
+	assert_int_equal(startup_of(10000, 9999), PGWIRE_MORE);
+	assert_int_equal(startup_of(10001, 4), PGWIRE_BAD);
+	assert_int_equal(startup_of(0x10000, 2), PGWIRE_BAD);
+	assert_int_equal(startup_of(0x7fffffff, 4), PGWIRE_BAD);
+	assert_int_equal(startup_of(0xffffffff, 4), PGWIRE_BAD);
+	/* Whole, of version 0.0: the caller's to refuse. */
+	assert_int_equal(startup_of(10000, 10000), PGWIRE_OK);
+	assert_int_equal(startup.major, 0);
+}
+
+static void parameter_of(size_t len, enum pgwire_result expected)
+{
+	char rest[10000] = "\0\3\0\0user";
+	const char *value;
+
+	memset(rest + 9, 'u', len);
+	memset(rest + 9 + len, 0, 2);
+	assert_int_equal(open_with(rest, 9 + len + 2), expected);
+	if (expected != PGWIRE_OK)
+		return;
+	value = pgwire_parameter(&startup, "user");
+	assert_non_null(value);
+	assert_int_equal(strlen(value), len);
+}
+
+static void long_values_are_fine(void **state)
+{
+	(void)state;
+	parameter_of(63, PGWIRE_OK);
+	parameter_of(64, PGWIRE_OK);
+	parameter_of(65, PGWIRE_OK);
+	parameter_of(10000 - 15, PGWIRE_OK);
+	parameter_of(10000 - 14, PGWIRE_BAD);
+}
+
+/* --- what a client says --------------------------------------------------- */
+
+static bool parse_of(const char *body, size_t len, struct pgwire_parse *parse)
+{
+	return pgwire_read_parse(whole(body, len), parse);
+}
+
+static void parse_is_read(void **state)
+{
+	struct pgwire_parse parse;
+
+	(void)state;
+	assert_true(parse_of(BODY("s1\0select $1\0\0\2\0\0\0\x17\0\0\0\x19"),
+			     &parse));
+	assert_string_equal(parse.name, "s1");
+	assert_string_equal(parse.query, "select $1");
+	assert_int_equal(parse.query_len, 9);
+	assert_int_equal(parse.types_len, 10);
+	assert_memory_equal(parse.types, "\0\2\0\0\0\x17\0\0\0\x19", 10);
+	assert_true(parse_of(BODY("\0\0\0\0"), &parse));
+	assert_string_equal(parse.name, "");
+	assert_int_equal(parse.query_len, 0);
+	assert_int_equal(parse.types_len, 2);
+}
+
+static void bad_parse_is_refused(void **state)
+{
+	struct pgwire_parse parse;
+
+	(void)state;
+	assert_false(parse_of(BODY(""), &parse));
+	assert_false(parse_of(BODY("s1"), &parse));
+	assert_false(parse_of(BODY("s1\0select"), &parse));
+	assert_false(parse_of(BODY("s1\0select\0"), &parse));
+	assert_false(parse_of(BODY("s1\0select\0\0"), &parse));
+	assert_false(parse_of(BODY("s1\0select\0\0\1\0\0\0"), &parse));
+	assert_false(parse_of(BODY("s1\0select\0\0\1"), &parse));
+	assert_false(parse_of(BODY("s1\0select\0\0\0x"), &parse));
+	assert_false(parse_of(BODY("s1\0select\0\xff\xff\0\0\0\0"), &parse));
+	/* A body that is not whole yet is no Parse yet. */
+	assert_false(pgwire_read_parse(cut(BODY("s1\0sel\0\0\0"), 8), &parse));
+}
+
+static void bind_is_read_early(void **state)
+{
+	static const char body[] = "p\0stmt\0\0\0\0\0\0\0";
+	size_t len = sizeof(body) - 1;
+	struct pgwire_bind bind;
+
+	(void)state;
+	for (size_t here = 0; here < 7; here++)
+		assert_int_equal(pgwire_read_bind(cut(body, len, here), &bind),
+				 PGWIRE_MORE);
+	for (size_t here = 7; here <= len; here++) {
+		assert_int_equal(pgwire_read_bind(cut(body, len, here), &bind),
+				 PGWIRE_OK);
+		assert_string_equal(bind.portal, "p");
+		assert_string_equal(bind.statement, "stmt");
+		assert_int_equal(bind.rest, 7);
+	}
+	assert_int_equal(pgwire_read_bind(whole(BODY("p\0stmt")), &bind),
+			 PGWIRE_BAD);
+	assert_int_equal(pgwire_read_bind(whole(BODY("p")), &bind), PGWIRE_BAD);
+	assert_int_equal(pgwire_read_bind(whole(BODY("")), &bind), PGWIRE_BAD);
+}
+
+/* Names of a Bind that end with the len-th byte of its body. */
+static enum pgwire_result bind_names(size_t len, size_t total)
+{
+	struct pgwire_bind bind;
+	char *body = calloc(1, total);
+	enum pgwire_result result;
+
+	assert_non_null(body);
+	memset(body + 1, 'n', len - 2);
+	result = pgwire_read_bind(cut(body, total + 1, total), &bind);
+	free(body);
+	return result;
+}
+
+static void bind_names_are_bounded(void **state)
+{
+	(void)state;
+	assert_int_equal(bind_names(PGWIRE_NAMES_MAX, PGWIRE_NAMES_MAX),
+			 PGWIRE_OK);
+	assert_int_equal(bind_names(PGWIRE_NAMES_MAX, PGWIRE_NAMES_MAX + 10),
+			 PGWIRE_OK);
+	assert_int_equal(bind_names(PGWIRE_NAMES_MAX + 1, PGWIRE_NAMES_MAX + 1),
+			 PGWIRE_BAD);
+}
+
+static bool target_of(const char *body, size_t len, uint8_t *kind,
+		      const char **name)
+{
+	return pgwire_read_target(whole(body, len), kind, name);
+}
+
+static void target_is_read(void **state)
+{
+	const char *name;
+	uint8_t kind;
+
+	(void)state;
+	assert_true(target_of(BODY("Sname\0"), &kind, &name));
+	assert_int_equal(kind, 'S');
+	assert_string_equal(name, "name");
+	assert_true(target_of(BODY("P\0"), &kind, &name));
+	assert_int_equal(kind, 'P');
+	assert_string_equal(name, "");
+	assert_false(target_of(BODY(""), &kind, &name));
+	assert_false(target_of(BODY("S"), &kind, &name));
+	assert_false(target_of(BODY("Sname"), &kind, &name));
+	assert_false(target_of(BODY("Sname\0x"), &kind, &name));
+	assert_false(target_of(BODY("Xname\0"), &kind, &name));
+	assert_false(pgwire_read_target(cut(BODY("Sname\0"), 3), &kind, &name));
+}
+
+static void string_is_read(void **state)
+{
+	const char *text;
+	size_t len;
+
+	(void)state;
+	assert_true(pgwire_read_string(whole(BODY("select 1\0")), &text, &len));
+	assert_string_equal(text, "select 1");
+	assert_int_equal(len, 8);
+	assert_true(pgwire_read_string(whole(BODY("\0")), &text, &len));
+	assert_int_equal(len, 0);
+	assert_false(pgwire_read_string(whole(BODY("")), &text, &len));
+	assert_false(pgwire_read_string(whole(BODY("abc")), &text, &len));
+	assert_false(pgwire_read_string(whole(BODY("a\0b\0")), &text, &len));
+	assert_false(pgwire_read_string(whole(BODY("a\0\0")), &text, &len));
+	assert_false(pgwire_read_string(cut(BODY("ab\0"), 2), &text, &len));
+	assert_false(pgwire_read_string(cut(BODY("ab\0"), 0), &text, &len));
+}
+
+static bool sasl_of(const char *body, size_t body_len, const char **mechanism,
+		    const uint8_t **data, size_t *len)
+{
+	return pgwire_read_sasl_initial(whole(body, body_len), mechanism, data,
+					len);
+}
+
+static void sasl_is_read(void **state)
+{
+	const char *mechanism;
+	const uint8_t *data;
+	size_t len;
+
+	(void)state;
+	assert_true(
+		sasl_of(BODY("SCRAM\0\0\0\0\3n,,"), &mechanism, &data, &len));
+	assert_string_equal(mechanism, "SCRAM");
+	assert_int_equal(len, 3);
+	assert_memory_equal(data, "n,,", 3);
+	assert_true(sasl_of(BODY("M\0\0\0\0\0"), &mechanism, &data, &len));
+	assert_non_null(data);
+	assert_int_equal(len, 0);
+	assert_true(
+		sasl_of(BODY("M\0\xff\xff\xff\xff"), &mechanism, &data, &len));
+	assert_null(data);
+	assert_int_equal(len, 0);
+}
+
+static void bad_sasl_is_refused(void **state)
+{
+	const char *mechanism;
+	const uint8_t *data;
+	size_t len;
+
+	(void)state;
+	assert_false(sasl_of(BODY(""), &mechanism, &data, &len));
+	assert_false(sasl_of(BODY("M"), &mechanism, &data, &len));
+	assert_false(sasl_of(BODY("M\0\0\0\0"), &mechanism, &data, &len));
+	assert_false(sasl_of(BODY("M\0\0\0\0\4abc"), &mechanism, &data, &len));
+	assert_false(sasl_of(BODY("M\0\0\0\0\2abc"), &mechanism, &data, &len));
+	assert_false(
+		sasl_of(BODY("M\0\xff\xff\xff\xffx"), &mechanism, &data, &len));
+	assert_false(
+		sasl_of(BODY("M\0\xff\xff\xff\xfe"), &mechanism, &data, &len));
+	assert_false(
+		sasl_of(BODY("M\0\x7f\xff\xff\xff"), &mechanism, &data, &len));
+}
+
+/* --- what a server says --------------------------------------------------- */
+
+static void pair_is_read(void **state)
+{
+	const char *name;
+	const char *value;
+
+	(void)state;
+	assert_true(pgwire_read_pair(whole(BODY("TimeZone\0UTC\0")), &name,
+				     &value));
+	assert_string_equal(name, "TimeZone");
+	assert_string_equal(value, "UTC");
+	assert_false(pgwire_read_pair(whole(BODY("a\0b")), &name, &value));
+	assert_false(pgwire_read_pair(whole(BODY("a\0")), &name, &value));
+	assert_false(pgwire_read_pair(whole(BODY("a")), &name, &value));
+	assert_false(pgwire_read_pair(whole(BODY("")), &name, &value));
+	assert_false(pgwire_read_pair(whole(BODY("a\0b\0\0")), &name, &value));
+}
+
+static bool key_of(size_t key_len)
+{
+	char body[4 + 300] = "\0\0\0\7";
+	const uint8_t *key;
+	uint32_t pid;
+	size_t len;
+
+	memset(body + 4, 'k', key_len);
+	if (!pgwire_read_key(whole(body, 4 + key_len), &pid, &key, &len))
+		return false;
+	assert_int_equal(pid, 7);
+	assert_int_equal(len, key_len);
+	assert_memory_equal(key, body + 4, len);
+	return true;
+}
+
+static void key_is_read(void **state)
+{
+	const uint8_t *key;
+	uint32_t pid;
+	size_t len;
+
+	(void)state;
+	assert_true(key_of(4));
+	assert_true(key_of(32));
+	assert_true(key_of(256));
+	assert_false(key_of(257));
+	assert_false(key_of(3));
+	assert_false(key_of(0));
+	assert_false(pgwire_read_key(whole(BODY("\0\0")), &pid, &key, &len));
+}
+
+static void auth_is_read(void **state)
+{
+	const uint8_t *rest;
+	uint32_t code;
+	size_t len;
+
+	(void)state;
+	assert_true(
+		pgwire_read_auth(whole(BODY("\0\0\0\0")), &code, &rest, &len));
+	assert_int_equal(code, 0);
+	assert_int_equal(len, 0);
+	assert_true(pgwire_read_auth(whole(BODY("\0\0\0\5salt")), &code, &rest,
+				     &len));
+	assert_int_equal(code, 5);
+	assert_int_equal(len, 4);
+	assert_memory_equal(rest, "salt", 4);
+	assert_false(
+		pgwire_read_auth(whole(BODY("\0\0\0")), &code, &rest, &len));
+	assert_false(pgwire_read_auth(cut(BODY("\0\0\0\5salt"), 6), &code,
+				      &rest, &len));
+}
+
+static void error_is_read(void **state)
+{
+	struct pgwire_error error;
+
+	(void)state;
+	assert_true(pgwire_read_error(
+		whole(BODY("SFEHLER\0VERROR\0C42601\0Mbad\0Dwhy\0Hdo\0P7\0"
+			   "Rscanner_yyerror\0\0")),
+		&error));
+	assert_string_equal(error.severity, "ERROR");
+	assert_string_equal(error.sqlstate, "42601");
+	assert_string_equal(error.message, "bad");
+	assert_string_equal(error.detail, "why");
+	assert_string_equal(error.hint, "do");
+	assert_string_equal(error.routine, "scanner_yyerror");
+	/* Before 9.6 there was no V; order is nobody's promise. */
+	assert_true(pgwire_read_error(whole(BODY("Mbad\0SFATAL\0\0")), &error));
+	assert_string_equal(error.severity, "FATAL");
+	assert_string_equal(error.sqlstate, "");
+	assert_true(pgwire_read_error(whole(BODY("VPANIC\0SX\0\0")), &error));
+	assert_string_equal(error.severity, "PANIC");
+}
+
+static void error_may_lack_everything(void **state)
+{
+	struct pgwire_error error;
+
+	(void)state;
+	assert_true(pgwire_read_error(whole(BODY("")), &error));
+	assert_true(pgwire_read_error(whole(BODY("\0")), &error));
+	assert_string_equal(error.severity, "");
+	assert_string_equal(error.sqlstate, "");
+	assert_string_equal(error.message, "");
+	assert_string_equal(error.detail, "");
+	assert_string_equal(error.hint, "");
+	assert_string_equal(error.routine, "");
+	assert_true(pgwire_read_error(whole(BODY("Monly\0")), &error));
+	assert_string_equal(error.message, "only");
+	assert_true(pgwire_read_error(whole(BODY("M\0\0")), &error));
+	assert_string_equal(error.message, "");
+	assert_false(pgwire_read_error(whole(BODY("M")), &error));
+	assert_false(pgwire_read_error(whole(BODY("Mbad")), &error));
+	assert_false(pgwire_read_error(whole(BODY("Mbad\0C")), &error));
+	assert_string_equal(error.sqlstate, "");
+	assert_false(pgwire_read_error(cut(BODY("Mbad\0\0"), 5), &error));
+	assert_string_equal(error.message, "");
+}
+
+static void ready_is_read(void **state)
+{
+	(void)state;
+	assert_int_equal(pgwire_read_ready(whole(BODY("I"))), 'I');
+	assert_int_equal(pgwire_read_ready(whole(BODY("T"))), 'T');
+	assert_int_equal(pgwire_read_ready(whole(BODY("E"))), 'E');
+	assert_int_equal(pgwire_read_ready(whole(BODY("X"))), 0);
+	assert_int_equal(pgwire_read_ready(whole(BODY("\0"))), 0);
+	assert_int_equal(pgwire_read_ready(whole(BODY(""))), 0);
+	assert_int_equal(pgwire_read_ready(whole(BODY("II"))), 0);
+	assert_int_equal(pgwire_read_ready(cut(BODY("I"), 0)), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(header_is_awaited),
+		cmocka_unit_test(length_words_are_judged),
+		cmocka_unit_test(next_message_is_not_body),
+		cmocka_unit_test(types_are_known),
+		cmocka_unit_test(lengths_follow_types),
+		cmocka_unit_test(login_has_parameters),
+		cmocka_unit_test(login_may_have_none),
+		cmocka_unit_test(bad_parameters_are_refused),
+		cmocka_unit_test(other_versions_reach_the_caller),
+		cmocka_unit_test(requests_are_known),
+		cmocka_unit_test(request_ends_before_what_follows),
+		cmocka_unit_test(cancel_has_a_key),
+		cmocka_unit_test(strangers_are_refused_at_once),
+		cmocka_unit_test(startup_lengths_are_judged),
+		cmocka_unit_test(long_values_are_fine),
+		cmocka_unit_test(parse_is_read),
+		cmocka_unit_test(bad_parse_is_refused),
+		cmocka_unit_test(bind_is_read_early),
+		cmocka_unit_test(bind_names_are_bounded),
+		cmocka_unit_test(target_is_read),
+		cmocka_unit_test(string_is_read),
+		cmocka_unit_test(sasl_is_read),
+		cmocka_unit_test(bad_sasl_is_refused),
+		cmocka_unit_test(pair_is_read),
+		cmocka_unit_test(key_is_read),
+		cmocka_unit_test(auth_is_read),
+		cmocka_unit_test(error_is_read),
+		cmocka_unit_test(error_may_lack_everything),
+		cmocka_unit_test(ready_is_read),
+	};
+
+	return cmocka_run_group_tests_name("pgwire", tests, NULL, drop_block);
+}
