@@ -27,6 +27,8 @@ struct tls {
 	struct tls_context *context;
 	/* TLS_OK until the session is of no more use, then why. */
 	enum tls_result broken;
+	/* The last read took all that the socket had. */
+	bool is_drained;
 	char *common_name;
 	char error[TLS_REASON_ROOM];
 };
@@ -201,6 +203,7 @@ enum tls_result tls_read(struct tls *tls, void *data, size_t len, size_t *done)
 		return tls->broken;
 	if (len == 0)
 		return TLS_OK;
+	tls->is_drained = false;
 	/* A record at a time, but no more system calls than needed. */
 	do {
 		size_t got = 0;
@@ -213,6 +216,7 @@ enum tls_result tls_read(struct tls *tls, void *data, size_t len, size_t *done)
 		if (returned != 1) {
 			enum tls_result result = judge(tls, returned);
 
+			tls->is_drained = result == TLS_WANT_READ;
 			return *done > 0 ? TLS_OK : result;
 		}
 		*done += got;
@@ -236,11 +240,16 @@ enum tls_result tls_write(struct tls *tls, const void *data, size_t len,
 	return returned == 1 ? TLS_OK : judge(tls, returned);
 }
 
+/*
+ * An end that came along with the last bytes wakes no poll either.  Half a
+ * record in OpenSSL's buffer is nothing to read: its rest will wake the poll.
+ */
 bool tls_pending(const struct tls *tls)
 {
-	/* An end that came along with the last bytes wakes no poll either. */
-	return tls->broken != TLS_OK || SSL_has_pending(tls->ssl) == 1 ||
-	       (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+	if (tls->broken != TLS_OK ||
+	    (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) != 0)
+		return true;
+	return !tls->is_drained && SSL_has_pending(tls->ssl) == 1;
 }
 
 void tls_close_notify(struct tls *tls)
