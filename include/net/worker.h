@@ -35,7 +35,7 @@ struct worker_hooks {
 
 /*
  * Created by the main thread, not yet running.  NULL with errno when the
- * system has no descriptor left.
+ * system refuses; without descriptors left libevent ends the process.
  */
 struct worker *worker_new(unsigned index, const struct worker_hooks *hooks);
 
