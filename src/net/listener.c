@@ -3,11 +3,6 @@
  * (names are looked up); accepting happens on the main thread's loop, a
  * bounded number per wake-up, and hands each socket over as it is.
  *
- * A Unix socket is born without any permission and gets its group and mode
- * afterwards, so that there is no moment in which strangers may connect.
- * Whether a socket file that is in the way is stale is found out by
- * connecting to it; it is removed at the end only if it is still ours.
- *
  * Without descriptors left, accepting rests for a moment: the sockets stay
  * readable, and the loop would spin.
  */
@@ -17,28 +12,23 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "net/unixpath.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum {
 	ACCEPTS_MAX = 64, /* per socket and wake-up */
 	REST_US = 100000,
 	COMPLAIN_US = 1000000,
-	DEFER_SECONDS = 45,
-	GROUP_BYTES = 4096
+	DEFER_SECONDS = 45
 };
 
 struct listener {
@@ -48,8 +38,7 @@ struct listener {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	int fd;
-	dev_t device; /* of the socket file, to know it again */
-	ino_t inode;
+	struct unixpath path; /* address_len 0: a Unix socket */
 };
 
 struct listeners {
@@ -61,6 +50,11 @@ struct listeners {
 	struct buf description;
 	uint64_t complained_us;
 };
+
+static bool is_unix(const struct listener *listener)
+{
+	return listener->address_len == 0;
+}
 
 /* ---- accepting ---------------------------------------------------------- */
 
@@ -121,7 +115,6 @@ static void on_client(evutil_socket_t fd, short what, void *arg)
 {
 	const struct listener *listener = arg;
 	struct listeners *all = listener->all;
-	bool is_unix = listener->address.ss_family == AF_UNIX;
 
 	(void)what;
 	for (int count = 0; count < ACCEPTS_MAX; count++) {
@@ -131,7 +124,8 @@ static void on_client(evutil_socket_t fd, short what, void *arg)
 				     SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (client >= 0) {
-			all->callback(all->arg, client, is_unix, &peer);
+			all->callback(all->arg, client, is_unix(listener),
+				      &peer);
 		} else if (is_shortage(errno)) {
 			rest(all, errno);
 			return;
@@ -143,34 +137,20 @@ static void on_client(evutil_socket_t fd, short what, void *arg)
 
 /* ---- names of addresses ------------------------------------------------- */
 
-static void append_unix_name(struct buf *out, const struct sockaddr_un *address,
-			     socklen_t len)
-{
-	size_t room = len - offsetof(struct sockaddr_un, sun_path);
-
-	if (room > 0 && address->sun_path[0] == '\0')
-		buf_printf(out, "@%.*s", (int)room - 1, address->sun_path + 1);
-	else
-		buf_printf(out, "%.*s", (int)room, address->sun_path);
-}
-
-static void append_address(struct buf *out,
-			   const struct sockaddr_storage *address,
-			   socklen_t len)
+static void append_name(struct buf *out, const struct listener *listener)
 {
 	char host[NI_MAXHOST];
 	char port[NI_MAXSERV];
+	bool is_ipv6 = listener->address.ss_family == AF_INET6;
 
-	if (address->ss_family == AF_UNIX)
-		append_unix_name(out, (const struct sockaddr_un *)address, len);
-	else if (getnameinfo((const struct sockaddr *)address, len, host,
-			     sizeof(host), port, sizeof(port),
-			     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		buf_printf(out, "?");
-	else if (address->ss_family == AF_INET6)
-		buf_printf(out, "[%s]:%s", host, port);
-	else
-		buf_printf(out, "%s:%s", host, port);
+	if (is_unix(listener)) {
+		unixpath_append_name(&listener->path, out);
+		return;
+	}
+	if (getnameinfo((const struct sockaddr *)&listener->address,
+			listener->address_len, host, sizeof(host), port,
+			sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+		buf_printf(out, is_ipv6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 /* ---- opening ------------------------------------------------------------ */
@@ -181,35 +161,25 @@ struct opening {
 	struct buf *error;
 };
 
-/* One line of the error; false, for the caller to return. */
-static bool refuse(struct opening *opening, const char *subject, int error,
-		   const char *advice)
+/* A line of the error, and false for the caller to return. */
+static bool refuse(struct opening *opening, const struct listener *listener,
+		   int cause)
 {
-	const char *why = strerrordesc_np(error);
+	const char *why = strerrordesc_np(cause);
 
-	buf_printf(opening->error, "cannot listen on %s: %s%s\n", subject,
-		   why ? why : "unknown error", advice);
-	return false;
-}
-
-static bool refuse_address(struct opening *opening,
-			   const struct listener *listener, int error)
-{
-	struct buf name = BUF_INIT;
-	const char *advice = "";
-
-	if (error == EADDRINUSE)
-		advice = " (is another pooler or server running there?)";
-	append_address(&name, &listener->address, listener->address_len);
-	buf_append_u8(&name, 0);
-	(void)refuse(opening, (const char *)buf_head(&name), error, advice);
-	buf_free(&name);
+	buf_printf(opening->error, "cannot listen on ");
+	append_name(opening->error, listener);
+	buf_printf(opening->error, ": %s%s\n", why ? why : "unknown error",
+		   cause == EADDRINUSE
+			   ? " (is another pooler or server running there?)"
+			   : "");
 	return false;
 }
 
 static void listener_free(struct listener *listener)
 {
 	list_remove(&listener->link);
+	unixpath_remove(&listener->path);
 	if (listener->event)
 		event_free(listener->event);
 	if (listener->fd >= 0)
@@ -233,20 +203,14 @@ static void set_tcp_options(const struct listener *listener,
 			DEFER_SECONDS);
 }
 
-static struct listener *make_listener(struct opening *opening,
-				      const struct sockaddr *address,
-				      socklen_t len)
+static struct listener *make_listener(struct opening *opening, int family)
 {
 	struct listener *listener = xcalloc(1, sizeof(*listener));
 
 	listener->all = opening->listeners;
 	list_init(&listener->link);
-	memcpy(&listener->address, address, len);
-	listener->address_len = len;
-	listener->fd = socket(address->sa_family,
-			      SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (listener->fd >= 0 && address->sa_family != AF_UNIX)
-		set_tcp_options(listener, opening->options);
+	listener->fd =
+		socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	return listener;
 }
 
@@ -261,9 +225,6 @@ static bool put_to_work(struct opening *opening, struct listener *listener)
 				    EV_READ | EV_PERSIST, on_client, listener);
 	if (!listener->event || event_add(listener->event, NULL) != 0)
 		return false;
-	listener->address_len = sizeof(listener->address);
-	(void)getsockname(listener->fd, (struct sockaddr *)&listener->address,
-			  &listener->address_len);
 	list_append(&all->members, &listener->link);
 	return true;
 }
@@ -284,20 +245,30 @@ static bool is_bound_already(const struct listeners *listeners,
 	return false;
 }
 
+/* Port 0 is replaced by the one that the system has chosen. */
+static bool bind_tcp(const struct opening *opening, struct listener *listener)
+{
+	struct sockaddr *address = (struct sockaddr *)&listener->address;
+
+	if (listener->fd < 0)
+		return false;
+	set_tcp_options(listener, opening->options);
+	return bind(listener->fd, address, listener->address_len) == 0 &&
+	       getsockname(listener->fd, address, &listener->address_len) == 0;
+}
+
 static bool open_tcp(struct opening *opening, const struct addrinfo *info)
 {
 	struct listener *listener;
-	int error;
 
 	if (is_bound_already(opening->listeners, info))
 		return true;
-	listener = make_listener(opening, info->ai_addr, info->ai_addrlen);
-	if (listener->fd >= 0 &&
-	    bind(listener->fd, info->ai_addr, info->ai_addrlen) == 0 &&
-	    put_to_work(opening, listener))
+	listener = make_listener(opening, info->ai_family);
+	memcpy(&listener->address, info->ai_addr, info->ai_addrlen);
+	listener->address_len = info->ai_addrlen;
+	if (bind_tcp(opening, listener) && put_to_work(opening, listener))
 		return true;
-	error = errno;
-	(void)refuse_address(opening, listener, error);
+	(void)refuse(opening, listener, errno);
 	listener_free(listener);
 	return false;
 }
@@ -380,173 +351,37 @@ static bool open_addresses(struct opening *opening)
 	return is_done;
 }
 
-/* ---- Unix sockets ------------------------------------------------------- */
-
-static bool fill_unix_address(struct opening *opening,
-			      struct sockaddr_un *address, socklen_t *len)
+/* Has a line added to the error for itself, also when it fails late. */
+static bool bind_unix(struct opening *opening, struct listener *listener)
 {
-	const char *dir = opening->options->unix_dir;
-	char *path = xasprintf("%s/.s.PGSQL.%u", dir,
-			       (unsigned)opening->options->port);
-	size_t path_len = strlen(path);
-	bool fits = path_len < sizeof(address->sun_path);
+	const struct listener_options *options = opening->options;
 
-	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (fits)
-		memcpy(address->sun_path, path, path_len + 1);
-	else
-		buf_printf(opening->error,
-			   "cannot listen on %s: the path is longer than "
-			   "%zu bytes, choose a shorter unix_socket_dir\n",
-			   path, sizeof(address->sun_path) - 1);
-	/* Abstract names have no closing NUL, and one in front. */
-	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path_len +
-			   (*dir != '@'));
-	if (*dir == '@')
-		address->sun_path[0] = '\0';
-	free(path);
-	return fits;
-}
-
-/* Whether somebody listens at the socket file. */
-static bool is_live(const struct sockaddr_un *address, socklen_t len)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool is_refused;
-
-	if (fd < 0)
-		return true;
-	is_refused = connect(fd, (const struct sockaddr *)address, len) != 0 &&
-		     (errno == ECONNREFUSED || errno == ENOENT);
-	(void)close(fd);
-	return !is_refused;
-}
-
-/* Makes way: removes a socket file that nobody listens at. */
-static bool clear_path(struct opening *opening,
-		       const struct sockaddr_un *address, socklen_t len)
-{
-	const char *path = address->sun_path;
-	struct stat status;
-
-	if (lstat(path, &status) != 0)
-		return true;
-	if (!S_ISSOCK(status.st_mode))
-		return refuse(opening, path, EEXIST,
-			      " and is no socket: remove it yourself");
-	if (is_live(address, len))
-		return refuse(opening, path, EADDRINUSE,
-			      " (is another pooler or server running there?)");
-	if (unlink(path) != 0 && errno != ENOENT)
-		return refuse(opening, path, errno,
-			      " when removing a stale socket file");
-	return true;
-}
-
-static bool find_group(const char *name, gid_t *group)
-{
-	char room[GROUP_BYTES];
-	struct group entry;
-	struct group *found = NULL;
-	uint64_t number;
-
-	if (getgrnam_r(name, &entry, room, sizeof(room), &found) == 0 &&
-	    found) {
-		*group = found->gr_gid;
-		return true;
-	}
-	if (!util_parse_u64(name, UINT32_MAX - 1, &number))
+	if (listener->fd < 0)
+		return refuse(opening, listener, errno);
+	if (!unixpath_bind(&listener->path, listener->fd, options->unix_mode,
+			   options->unix_group, opening->error))
 		return false;
-	*group = (gid_t)number;
-	return true;
-}
-
-static bool set_rights(struct opening *opening, const char *path)
-{
-	const char *name = opening->options->unix_group;
-	gid_t group;
-
-	if (name && *name) {
-		if (!find_group(name, &group)) {
-			buf_printf(opening->error,
-				   "cannot listen on %s: there is no group "
-				   "\"%s\" (unix_socket_group)\n",
-				   path, name);
-			return false;
-		}
-		if (chown(path, (uid_t)-1, group) != 0)
-			return refuse(opening, path, errno,
-				      " when setting unix_socket_group");
-	}
-	if (chmod(path, (mode_t)opening->options->unix_mode & 0777) != 0)
-		return refuse(opening, path, errno,
-			      " when setting unix_socket_mode");
-	return true;
-}
-
-static bool bind_unix(const struct listener *listener)
-{
-	mode_t before = umask(0777);
-	bool is_bound =
-		listener->fd >= 0 &&
-		bind(listener->fd, (const struct sockaddr *)&listener->address,
-		     listener->address_len) == 0;
-
-	(void)umask(before);
-	return is_bound;
-}
-
-static bool dress_unix(struct opening *opening, struct listener *listener,
-		       const char *path)
-{
-	struct stat status;
-
-	if (*path == '\0')
+	if (put_to_work(opening, listener))
 		return true;
-	if (stat(path, &status) == 0) {
-		listener->device = status.st_dev;
-		listener->inode = status.st_ino;
-	}
-	return set_rights(opening, path);
-}
-
-static void remove_file(const struct listener *listener)
-{
-	const char *path =
-		((const struct sockaddr_un *)&listener->address)->sun_path;
-	struct stat status;
-
-	if (listener->inode != 0 && lstat(path, &status) == 0 &&
-	    status.st_dev == listener->device &&
-	    status.st_ino == listener->inode)
-		(void)unlink(path);
+	return refuse(opening, listener, errno);
 }
 
 static bool open_unix(struct opening *opening)
 {
-	struct sockaddr_un address;
+	const struct listener_options *options = opening->options;
 	struct listener *listener;
-	socklen_t len;
-	bool is_done = false;
+	struct unixpath path;
 
-	if (!fill_unix_address(opening, &address, &len))
+	if (!unixpath_fill(&path, options->unix_dir, options->port,
+			   opening->error) ||
+	    !unixpath_clear(&path, opening->error))
 		return false;
-	if (address.sun_path[0] != '\0' && !clear_path(opening, &address, len))
-		return false;
-	listener =
-		make_listener(opening, (const struct sockaddr *)&address, len);
-	if (!bind_unix(listener))
-		(void)refuse_address(opening, listener, errno);
-	else if (dress_unix(opening, listener, address.sun_path)) {
-		is_done = put_to_work(opening, listener);
-		if (!is_done)
-			(void)refuse_address(opening, listener, errno);
-	}
-	if (!is_done) {
-		remove_file(listener);
-		listener_free(listener);
-	}
-	return is_done;
+	listener = make_listener(opening, AF_UNIX);
+	listener->path = path;
+	if (bind_unix(opening, listener))
+		return true;
+	listener_free(listener);
+	return false;
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -561,7 +396,7 @@ static void describe(struct listeners *listeners)
 
 		if (buf_len(out) > 0)
 			buf_printf(out, ", ");
-		append_address(out, &listener->address, listener->address_len);
+		append_name(out, listener);
 	}
 	buf_append_u8(out, 0);
 }
@@ -601,7 +436,6 @@ void listeners_close(struct listeners *listeners)
 		struct listener *listener =
 			LIST_ENTRY(link, struct listener, link);
 
-		remove_file(listener);
 		listener_free(listener);
 	}
 }
