@@ -26,6 +26,7 @@
 
 enum {
 	NONCE_RAW_LEN = 18,
+	NONCE_TEXT_LEN = NONCE_RAW_LEN / 3 * 4,
 	KEY_TEXT_ROOM = 48, /* base64 of a key, and NUL */
 	SALT_TEXT_ROOM = (SCRAM_SALT_MAX + 2) / 3 * 4 + 1
 };
@@ -133,7 +134,7 @@ static void draw_nonce(char *nonce)
 
 	util_random(raw, sizeof(raw));
 	len = scramkeys_encode(raw, sizeof(raw), nonce, SCRAM_NONCE_MAX + 1);
-	assert(len == NONCE_RAW_LEN / 3 * 4);
+	assert(len == NONCE_TEXT_LEN);
 }
 
 static bool append_key(struct buf *buf, const uint8_t *key)

@@ -362,7 +362,7 @@ static void test_garbage(void **state)
 		assert_int_equal(tls_handshake(pair.server), TLS_WANT_READ);
 		util_random(data, sizeof(data));
 		if (seed % 2)
-			memcpy(data, "\026\003\001", 3);
+			data[0] = 22; /* a handshake record */
 		assert_int_equal(write(pair.fds[1], data, len), len);
 		assert_int_not_equal(tls_handshake(pair.server), TLS_OK);
 		assert_int_equal(shutdown(pair.fds[1], SHUT_WR), 0);
@@ -680,7 +680,7 @@ static int set_up(void **state)
 		{ "expired", { .name = "server", .lasts_s = -60 }, false },
 		{ "stranger", { .name = "alice", .lasts_s = YEAR_S }, true },
 	};
-	struct certs_wish root = { .name = "Root", .lasts_s = 10 * YEAR_S };
+	struct certs_wish root = { .name = "Root", .lasts_s = YEAR_S };
 
 	(void)state;
 	(void)signal(SIGPIPE, SIG_IGN);
