@@ -543,7 +543,7 @@ const struct option *option_find(const struct option_table *table,
 
 const char *option_nearest(const struct option_table *table, const char *name)
 {
-	unsigned limit = (unsigned)strlen(name) / 3 + 1;
+	unsigned limit = (unsigned)strlen(name) / 3 + 2;
 	const struct option *option;
 	const char *nearest = NULL;
 	unsigned at = 0;
