@@ -41,7 +41,7 @@ static void rehash(struct intern_table *table, size_t room)
 	struct intern_item **old = table->shared.buckets;
 	size_t old_room = table->shared.room;
 
-	table->shared.buckets = xcalloc(room, sizeof(*old));
+	table->shared.buckets = xcalloc(room, sizeof(struct intern_item *));
 	table->shared.room = room;
 	for (size_t i = 0; i < old_room; i++) {
 		while (old[i]) {

@@ -131,6 +131,13 @@ static bool take_u32(struct cursor *cursor, uint32_t *value)
 /* --- the packet that opens a connection ------------------------------------
  */
 
+static bool skip_pair(struct cursor *cursor)
+{
+	const char *name = take_string(cursor, NULL);
+
+	return name && take_string(cursor, NULL);
+}
+
 /*
  * Pairs of strings, the name never empty, closed by a NUL that is the last
  * byte (PostgreSQL, postmaster.c ProcessStartupPacket).
@@ -140,7 +147,7 @@ static bool are_parameters(const uint8_t *data, size_t len)
 	struct cursor cursor = { data, len };
 
 	while (cursor.left > 0 && *cursor.at != '\0')
-		if (!take_string(&cursor, NULL) || !take_string(&cursor, NULL))
+		if (!skip_pair(&cursor))
 			return false;
 	return cursor.left == 1;
 }

@@ -71,7 +71,9 @@ bool settings_is_name(const char *name)
 
 static char fold(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	if (c < 'A' || c > 'Z')
+		return c;
+	return (char)(c - 'A' + 'a');
 }
 
 /* Compares a folded name with one that need not be. */

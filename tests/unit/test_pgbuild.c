@@ -67,11 +67,12 @@ static void framing(void **state)
 
 static void framing_survives_growth(void **state)
 {
-	struct pgwire_message message;
+	const size_t len = (size_t)3 * BUF_BLOCK;
+	struct pgwire_message message = { 0 };
 	size_t start = pgbuild_begin(&out, 'd');
 
 	(void)state;
-	for (size_t i = 0; i < 3 * BUF_BLOCK; i++)
+	for (size_t i = 0; i < len; i++)
 		buf_append_u8(&out, (uint8_t)i);
 	pgbuild_end(&out, start);
 	buf_consume(&out, 1);
@@ -79,6 +80,7 @@ static void framing_survives_growth(void **state)
 			 PGWIRE_OK);
 	assert_true(pgwire_is_complete(&message));
 	assert_int_equal(message.total, buf_len(&out));
+	assert_int_equal(message.body_len, len);
 	for (size_t i = 0; i < message.body_len; i++)
 		assert_int_equal(message.body[i], (uint8_t)i);
 }

@@ -282,7 +282,7 @@ static void long_values_are_whole(void **state)
 		at = stpcpy(at, "SET \"application_name\" TO '");
 		for (size_t i = 0; i < len; i++)
 			at = stpcpy(at, i % 2 ? "''" : "v");
-		(void)strcpy(at, "';");
+		(void)stpcpy(at, "';");
 		expect_sql(PAIRS(), PAIRS("application_name", value), expected);
 	}
 }
