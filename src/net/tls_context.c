@@ -208,14 +208,21 @@ static bool set_ciphers(const struct maker *maker)
 
 /* ---- contexts: keys and certificates ------------------------------------ */
 
-/* Without this OpenSSL asks on the terminal. */
-static int refuse_passphrase(char *out, int room, int is_writing, void *user)
+/* Compares the key with the certificate, too. */
+static bool load_key(const struct maker *maker, const char *key)
 {
-	(void)is_writing;
-	(void)user;
-	if (room > 0)
-		out[0] = '\0';
-	return -1;
+	bool was_asked = false;
+	int loaded;
+
+	SSL_CTX_set_default_passwd_cb_userdata(maker->ssl, &was_asked);
+	loaded = SSL_CTX_use_PrivateKey_file(maker->ssl, key, SSL_FILETYPE_PEM);
+	SSL_CTX_set_default_passwd_cb_userdata(maker->ssl, NULL);
+	if (loaded == 1)
+		return true;
+	return complain(maker, "key_file", key,
+			was_asked ? "is locked by a passphrase, store it "
+				    "without one"
+				  : NULL);
 }
 
 static bool load_pair(const struct maker *maker)
@@ -231,13 +238,9 @@ static bool load_pair(const struct maker *maker)
 		       complain(maker, "cert_file", "",
 				"TLS for clients needs a certificate and "
 				"client_tls_key_file");
-	SSL_CTX_set_default_passwd_cb(maker->ssl, refuse_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(maker->ssl, cert) != 1)
 		return complain(maker, "cert_file", cert, NULL);
-	/* Compares the key with the certificate, too. */
-	if (SSL_CTX_use_PrivateKey_file(maker->ssl, key, SSL_FILETYPE_PEM) != 1)
-		return complain(maker, "key_file", key, NULL);
-	return true;
+	return load_key(maker, key);
 }
 
 /* Whether the other side's certificate must be vouched for by the ca file. */
@@ -307,6 +310,22 @@ static int choose_alpn(SSL *ssl, const unsigned char **out,
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/*
+ * Without this OpenSSL asks on the terminal.  user: NULL, or where to note
+ * that a passphrase was wanted.
+ */
+static int refuse_passphrase(char *out, int room, int is_writing, void *user)
+{
+	bool *was_asked = user;
+
+	(void)is_writing;
+	if (was_asked)
+		*was_asked = true;
+	if (room > 0)
+		out[0] = '\0';
+	return -1;
+}
+
 static void set_habits(const struct maker *maker)
 {
 	SSL_CTX *ssl = maker->ssl;
@@ -318,6 +337,7 @@ static void set_habits(const struct maker *maker)
 			       SSL_MODE_ENABLE_PARTIAL_WRITE |
 				       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				       SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_default_passwd_cb(ssl, refuse_passphrase);
 	(void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	/* One recv for the header of a record and its body. */
 	SSL_CTX_set_read_ahead(ssl, 1);
