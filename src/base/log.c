@@ -110,12 +110,29 @@ bool log_is_on(enum log_level level)
 	       atomic_load_explicit(&level_now, memory_order_relaxed);
 }
 
-/* Control characters could forge lines or drive a terminal. */
+/*
+ * Control characters could forge lines or drive a terminal; those above
+ * U+007F are two bytes of UTF-8.
+ */
+static bool is_control(const char *text)
+{
+	unsigned char first = (unsigned char)text[0];
+	unsigned char second = (unsigned char)text[1];
+
+	if (first == 0xc2)
+		return second >= 0x80 && second < 0xa0;
+	return first < 0x20 || first == 0x7f;
+}
+
 static void make_printable(char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
+	for (; *text; text++) {
+		if (!is_control(text))
+			continue;
+		if ((unsigned char)*text == 0xc2)
+			*text++ = '?';
+		*text = '?';
+	}
 }
 
 static size_t format_head(char *line, size_t room, enum log_level level)
