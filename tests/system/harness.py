@@ -9,6 +9,7 @@ import glob
 import os
 import pwd
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -190,10 +191,11 @@ class Pgweir:
 
     def __init__(self, cluster=None, settings=None, databases=None,
                  users=None, auth_file=None, nodes=("primary", "replica"),
-                 args=(), binary=PGWEIR_BIN, start=True, ready=True):
+                 args=(), binary=PGWEIR_BIN, start=True, ready=True, files=4096):
         self.cluster = cluster
         self.binary = binary
         self.args = list(args)
+        self.files = files
         self.dir = make_dir()
         self.port = free_port()
         self.stats_port = free_port()
@@ -268,6 +270,8 @@ class Pgweir:
                 [self.binary, *self.args, str(self.ini)], stdout=log,
                 stderr=log, stdin=subprocess.DEVNULL, cwd="/",
                 env=self.environment(), start_new_session=True,
+                preexec_fn=lambda: resource.setrlimit(
+                    resource.RLIMIT_NOFILE, (self.files, self.files)),
                 **unprivileged())
         if ready:
             self.wait_ready()

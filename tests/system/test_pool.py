@@ -50,7 +50,7 @@ class Waiter(threading.Thread):
 
     def __init__(self, weir, served, name):
         super().__init__(daemon=True)
-        self.weir, self.served, self.name = weir, served, name
+        self.weir, self.served, self.label = weir, served, name
         self.error = None
 
     def run(self):
@@ -58,7 +58,7 @@ class Waiter(threading.Thread):
             with self.weir.connect() as conn:
                 with conn.transaction():
                     conn.execute("SELECT 1")
-                    self.served.append(self.name)
+                    self.served.append(self.label)
         except psycopg.Error as error:
             self.error = error
 
