@@ -98,6 +98,10 @@ struct config_user {
  * are never NULL here: "" when not set.
  */
 struct config_settings {
+	/*
+	 * A time or a number of 0 is "no limit" or "off" unless the help of
+	 * its row in core/option_table says otherwise.
+	 */
 	/* process */
 	char *logfile;
 	char *pidfile;

@@ -27,6 +27,7 @@ struct counted {
 	atomic_uint references;
 };
 
+/* NULL when there is a fault; then nothing is left. */
 static struct config *load(const struct config_source *source,
 			   struct buf *error, struct buf *warnings)
 {
@@ -76,9 +77,15 @@ struct config *config_hold(const struct config *config)
 void config_release(const struct config *config)
 {
 	struct counted *counted = counted_of(config);
+	unsigned before;
 
-	if (!config || atomic_fetch_sub_explicit(&counted->references, 1,
-						 memory_order_acq_rel) != 1)
+	if (!config)
+		return;
+	/* Whoever frees must have seen all that the others did before. */
+	before = atomic_fetch_sub_explicit(&counted->references, 1,
+					   memory_order_acq_rel);
+	assert(before > 0);
+	if (before > 1)
 		return;
 	config_clear(&counted->config);
 	free(counted);
@@ -98,6 +105,7 @@ static int compare_user(const void *name, const void *user)
 	return strcmp(name, entry->name);
 }
 
+/* Without the fallback.  bsearch must not be given NULL. */
 static const struct config_database *find_exactly(const struct config *config,
 						  const char *name)
 {
@@ -165,6 +173,7 @@ bool config_list_has(const char *list, const char *word)
 	while (list && len > 0) {
 		size_t size;
 
+		/* A part of a word is not the word: whole ones count. */
 		list += strspn(list, between);
 		size = strcspn(list, between);
 		if (size == 0)

@@ -54,6 +54,7 @@ static void *grow(void *array, unsigned count, unsigned *room, size_t size)
 	return xrealloc(array, *room * size);
 }
 
+/* For faults that point back at an earlier line. */
 static void remember_place(struct strmap *map, const char *name,
 			   const struct config_place *place)
 {
@@ -61,6 +62,7 @@ static void remember_place(struct strmap *map, const char *name,
 			xasprintf("%s:%u", place->file, place->line)));
 }
 
+/* With the nearest name, as long as faults are still written. */
 static void fault_of_name(struct builder *builder,
 			  const struct config_place *place,
 			  const struct option_table *table, const char *name)
@@ -118,6 +120,7 @@ static bool set_key(struct builder *builder, const struct config_place *place,
 	return is_valid;
 }
 
+/* A line of [pgweir]. */
 static void take_setting(struct builder *builder,
 			 const struct config_place *place, const char *name,
 			 const char *value)
@@ -191,6 +194,7 @@ static unsigned take_node(struct builder *builder, struct config_node *node)
 	config->nodes = grow(config->nodes, config->node_count,
 			     &builder->node_room, sizeof(*config->nodes));
 	index = xmalloc(sizeof(*index));
+	assert(config->node_count < builder->node_room);
 	*index = config->node_count++;
 	config->nodes[*index] = *node;
 	(void)strmap_put(builder->nodes, node->label, index);
@@ -198,6 +202,7 @@ static unsigned take_node(struct builder *builder, struct config_node *node)
 	return *index;
 }
 
+/* Lists are short: at most as long as config_hosts_parse lets them be. */
 static bool has_node(const struct config_database *database, unsigned node)
 {
 	for (unsigned i = 0; i < database->node_count; i++)
@@ -206,6 +211,7 @@ static bool has_node(const struct config_database *database, unsigned node)
 	return false;
 }
 
+/* host= and port= of a line become indexes of nodes. */
 static void take_hosts(struct builder *builder,
 		       const struct config_place *place,
 		       struct database_draft *draft)
@@ -258,6 +264,7 @@ static bool judge_name(struct builder *builder,
 	return true;
 }
 
+/* A line of [databases]; kept even with faults, so that all are found. */
 static void take_database(struct builder *builder,
 			  const struct config_place *place, const char *name,
 			  char *value)
@@ -274,6 +281,7 @@ static void take_database(struct builder *builder,
 			     name);
 		return;
 	}
+	/* The draft's strings become the entry's; config_clear frees them. */
 	option_table_set_defaults(&option_database, &draft);
 	take_keys(builder, place, &option_database, value, &draft);
 	take_hosts(builder, place, &draft);
@@ -286,6 +294,7 @@ static void take_database(struct builder *builder,
 	config->databases[config->database_count++] = draft.database;
 }
 
+/* A line of [users]. */
 static void take_user(struct builder *builder, const struct config_place *place,
 		      const char *name, char *value)
 {
@@ -308,6 +317,7 @@ static bool is_settings(const char *section)
 	       strcmp(section, "pgbouncer") == 0;
 }
 
+/* A line of any section; those of [peers] are not looked at. */
 static void take_pair(void *context, const struct config_place *place,
 		      const char *section, char *name, char *value)
 {
@@ -339,6 +349,7 @@ static const char *nearest_section(const char *name)
 	return nearest;
 }
 
+/* Case counts, as in PgBouncer; a slip in it is told like any other. */
 static bool take_section(void *context, const struct config_place *place,
 			 const char *name)
 {
@@ -376,6 +387,7 @@ static void fault_between(struct builder *builder, struct config_faults *faults,
 	config_fault(faults, &place, "%s: %s", key, text);
 }
 
+/* What the TLS library would refuse later, said with the key to change. */
 static void judge_client_tls(struct builder *builder)
 {
 	const struct config_settings *settings = &builder->config->settings;
@@ -393,6 +405,7 @@ static void judge_client_tls(struct builder *builder)
 			      "client_tls_ca_file");
 }
 
+/* Possible, but hardly meant. */
 static void judge_logins(struct builder *builder)
 {
 	const struct config *config = builder->config;
@@ -448,6 +461,7 @@ static int compare_users(const void *one, const void *other)
 	return strcmp(left->name, right->name);
 }
 
+/* For look-ups by bisection.  qsort must not be given NULL. */
 static void sort_names(struct config *config)
 {
 	if (config->database_count > 0)
@@ -493,6 +507,7 @@ bool config_build(struct config *config, const struct config_source *source,
 	};
 
 	config->path = xstrdup(source->path);
+	assert(!config->databases && !config->users && !config->nodes);
 	option_table_set_defaults(&option_settings, &config->settings);
 	read_source(&builder, source);
 	sort_names(config);

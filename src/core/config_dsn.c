@@ -38,6 +38,7 @@ static char *skip_blanks(char *text)
 	return text;
 }
 
+/* The reason is a constant text: it cannot repeat a value. */
 static enum config_dsn_result bad(struct config_dsn *dsn, const char *why)
 {
 	dsn->why = why;
@@ -62,6 +63,7 @@ static bool take_quoted(struct config_dsn *dsn, char **value)
 	return false;
 }
 
+/* A quoted value or a word; dsn->at moves behind it. */
 static enum config_dsn_result take_value(struct config_dsn *dsn, char **value)
 {
 	if (*dsn->at == '\'') {
@@ -77,6 +79,7 @@ static enum config_dsn_result take_value(struct config_dsn *dsn, char **value)
 		if (dsn->at == *value)
 			return bad(dsn, "a value is missing after =");
 	}
+	assert(*dsn->at == '\0' || is_blank(*dsn->at));
 	if (*dsn->at)
 		*dsn->at++ = '\0';
 	return CONFIG_DSN_PAIR;
@@ -137,6 +140,7 @@ static unsigned count_items(const char *list)
 	return count;
 }
 
+/* 0 is no port that one can connect to. */
 static bool parse_port(const char *text, uint16_t *port, struct buf *why)
 {
 	uint64_t value = 0;
@@ -175,6 +179,7 @@ static char *cut_port(char *text)
 	return colon + 1;
 }
 
+/* Always false, so that a reader can end with it. */
 static bool refuse_host(const char *host, const char *fault, struct buf *why)
 {
 	buf_printf(why, "\"%.*s\" %s", HOST_MAX, host, fault);
@@ -227,6 +232,7 @@ static bool split_host(char *text, char **port, struct buf *why)
 	return true;
 }
 
+/* What is left when port and brackets are off. */
 static bool judge_host(const char *host, bool is_unix, struct buf *why)
 {
 	if (!*host)
@@ -243,6 +249,7 @@ static bool judge_host(const char *host, bool is_unix, struct buf *why)
 	return true;
 }
 
+/* One item of the list into a node; usual is its port without one. */
 static bool parse_host(char *text, uint16_t usual, struct config_node *node,
 		       struct buf *why)
 {
@@ -254,6 +261,7 @@ static bool parse_host(char *text, uint16_t usual, struct config_node *node,
 	    !judge_host(text, node->is_unix, why) ||
 	    (port && !parse_port(port, &node->port, why)))
 		return false;
+	assert(node->port > 0);
 	node->host = xstrdup(text);
 	if (!node->is_unix && strchr(text, ':'))
 		node->label = xasprintf("[%s]:%u", text, node->port);
@@ -296,6 +304,7 @@ static bool parse_ports(const char *list, unsigned hosts, uint16_t *ports,
 bool config_hosts_parse(const char *host, const char *port,
 			struct config_hosts *hosts, struct buf *why)
 {
+	/* Where Debian's PostgreSQL listens, as PgBouncer's package has it. */
 	const char *at = host ? host : DEFAULT_SOCKET_DIR;
 	unsigned count = count_items(at);
 	uint16_t ports[HOSTS_MAX];

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/util.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
@@ -84,10 +85,12 @@ void config_fault(struct config_faults *faults,
 		buf_printf(faults->out, "%s: %s\n", place->file, text);
 }
 
+/* The line that was read last. */
 static struct config_place place_of(const struct reader *reader)
 {
 	const struct source *source = reader->source;
 
+	assert(source);
 	return (struct config_place){ source->path, source->line };
 }
 
@@ -98,6 +101,7 @@ static void fault_here(const struct reader *reader, const char *text)
 	config_fault(reader->events->faults, &place, "%s", text);
 }
 
+/* The text may hold passwords. */
 static void source_free(struct source *source)
 {
 	if (source->text)
@@ -107,8 +111,10 @@ static void source_free(struct source *source)
 	free(source);
 }
 
+/* Its lines come next, before the rest of the file that includes it. */
 static void source_push(struct reader *reader, struct source *source)
 {
+	/* The byte order mark that some editors write. */
 	static const char mark[] = "\xef\xbb\xbf";
 
 	if (source->len >= 3 && memcmp(source->text, mark, 3) == 0)
@@ -122,6 +128,7 @@ static void source_pop(struct reader *reader)
 {
 	struct source *source = reader->source;
 
+	assert(reader->depth > 0);
 	reader->source = source->outer;
 	reader->depth--;
 	source_free(source);
@@ -135,6 +142,7 @@ static const char *read_bytes(int fd, struct source *source, size_t limit)
 
 	if (fstat(fd, &info) < 0)
 		return "cannot be looked at";
+	/* A pipe or a terminal could keep the reader waiting for ever. */
 	if (!S_ISREG(info.st_mode))
 		return "is not a regular file";
 	if ((uint64_t)info.st_size > limit)
@@ -153,6 +161,7 @@ static const char *read_bytes(int fd, struct source *source, size_t limit)
 	return got < 0 ? "cannot be read" : NULL;
 }
 
+/* By device and number: one file may have many names. */
 static bool is_open_already(const struct reader *reader,
 			    const struct source *fresh)
 {
@@ -221,6 +230,7 @@ static char *path_beside(const char *file, const char *path)
 	return xasprintf("%.*s/%s", (int)(slash - file), file, path);
 }
 
+/* Works off %include; whatever is wrong is a fault of the line here. */
 static void include_file(struct reader *reader, const char *name)
 {
 	struct config_place place = place_of(reader);
@@ -244,6 +254,7 @@ static void include_file(struct reader *reader, const char *name)
 			     "%%include \"%s\": %s", name, why);
 }
 
+/* A line that begins with %. */
 static void read_directive(struct reader *reader, char *line)
 {
 	static const char word[] = "%include";
@@ -300,6 +311,7 @@ static char *unquote_name(char *name)
 	return NULL;
 }
 
+/* Finds name and value in a line; false after a fault. */
 static bool read_pair(struct reader *reader, char *line)
 {
 	bool is_quoted = *line == '"';
@@ -344,6 +356,7 @@ static char *next_line(struct reader *reader)
 		end = line + rest;
 	*end = '\0';
 	source->at += (size_t)(end - line);
+	assert(source->at <= source->len);
 	if (source->at < source->len)
 		source->at++;
 	source->line++;
@@ -402,6 +415,8 @@ static int take_pair(void *user, const char *section, const char *name,
 	struct reader *reader = user;
 	struct config_place place = place_of(reader);
 
+	/* A pair is fed only after its real name and value were found. */
+	assert(reader->name && reader->value);
 	(void)name;
 	(void)value;
 	reader->events->pair(reader->events->context, &place, section,

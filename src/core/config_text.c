@@ -37,6 +37,7 @@ static void put(struct buf *out, const char *text)
 	buf_append(out, text, strlen(text));
 }
 
+/* The one walk over groups and rows. */
 static void print_table(struct buf *out, const struct option_table *table,
 			const struct printer *printer)
 {
@@ -73,6 +74,7 @@ static void put_wrapped(struct buf *out, const char *prefix, const char *text)
 	put(out, "\n");
 }
 
+/* Of the types whose upper limit may be left out. */
 static bool is_number(const struct option *option)
 {
 	return option->type == OPTION_TIME || option->type == OPTION_INT;
@@ -125,6 +127,7 @@ static void put_sentences(struct buf *out, const struct option *option)
 		put(out, " Needs a restart.");
 }
 
+/* The same in lines that fit a terminal. */
 static void put_sentences_wrapped(struct buf *out, const char *prefix,
 				  const struct option *option)
 {
@@ -136,6 +139,7 @@ static void put_sentences_wrapped(struct buf *out, const char *prefix,
 	buf_free(&text);
 }
 
+/* For forms in which nothing closes a group. */
 static void end_nothing(struct buf *out)
 {
 	(void)out;
@@ -154,6 +158,7 @@ static void help_group(struct buf *out, const struct option_group *group)
 	buf_printf(out, "\n%s\n", group->title);
 }
 
+/* Key and default in one line, what they mean below. */
 static void help_option(struct buf *out, const struct option *option)
 {
 	buf_printf(out, "  %s", option->name);
@@ -214,6 +219,7 @@ static void sample_group(struct buf *out, const struct option_group *group)
 	buf_printf(out, "\n;;; %s\n", group->title);
 }
 
+/* Text behind "; ", the setting behind ";": one may be uncommented. */
 static void sample_option(struct buf *out, const struct option *option)
 {
 	const char *fallback = option->fallback ? option->fallback : "";
@@ -263,6 +269,7 @@ static void reference_group(struct buf *out, const struct option_group *group)
 		   group->title);
 }
 
+/* Whether a reload is enough. */
 static const char *reload_word(const struct option *option)
 {
 	if (option->state == OPTION_ALIAS || option->state == OPTION_NO_EFFECT)
@@ -270,6 +277,7 @@ static const char *reload_word(const struct option *option)
 	return option->needs_restart ? "no" : "yes";
 }
 
+/* One row of the table. */
 static void reference_option(struct buf *out, const struct option *option)
 {
 	struct buf values = BUF_INIT;
@@ -346,6 +354,7 @@ static void man_group(struct buf *out, const struct option_group *group)
 	buf_printf(out, ".SS %s\n", group->title);
 }
 
+/* A tagged paragraph. */
 static void man_option(struct buf *out, const struct option *option)
 {
 	struct buf text = BUF_INIT;

@@ -67,20 +67,25 @@ bool option_is_text(const struct option *option)
 		option->type == OPTION_SECRET || option->type == OPTION_LIST);
 }
 
+/* Rows of aliases and of dead keys have no field: nobody may ask for it. */
 static void *field_of(const struct option *option, void *base)
 {
+	assert(option->size > 0);
 	return (char *)base + option->offset;
 }
 
 static const void *field_in(const struct option *option, const void *base)
 {
+	assert(option->size > 0);
 	return (const char *)base + option->offset;
 }
 
+/* The string itself stays the field's; NULL when unset. */
 static char *text_of(const struct option *option, const void *base)
 {
 	char *text = NULL;
 
+	assert(option_is_text(option) && option->size == sizeof(text));
 	memcpy(&text, field_in(option, base), sizeof(text));
 	return text;
 }
@@ -102,12 +107,15 @@ static int64_t number_of(const struct option *option, const void *base)
 	}
 }
 
+/* The counterpart; -1 becomes UINT64_MAX in a field of 64 bits. */
 static void store_number(const struct option *option, void *base, int64_t value)
 {
 	void *field = field_of(option, base);
 	int narrow = (int)value;
 	bool flag = value != 0;
 
+	assert(option->size == sizeof(flag) || option->size == sizeof(narrow) ||
+	       option->size == sizeof(value));
 	switch (option->size) {
 	case sizeof(flag): memcpy(field, &flag, sizeof(flag)); break;
 	case sizeof(narrow): memcpy(field, &narrow, sizeof(narrow)); break;
@@ -115,6 +123,7 @@ static void store_number(const struct option *option, void *base, int64_t value)
 	}
 }
 
+/* The old string may be a secret: it is wiped before it goes. */
 static void store_text(const struct option *option, void *base,
 		       const char *text)
 {
@@ -127,6 +136,7 @@ static void store_text(const struct option *option, void *base,
 	memcpy(field_of(option, base), &fresh, sizeof(fresh));
 }
 
+/* The upper limit: the row's, else what the type can hold. */
 static int64_t widest(const struct option *option)
 {
 	if (option->max != 0)
@@ -139,6 +149,7 @@ static int64_t widest(const struct option *option)
 	}
 }
 
+/* Words that are refused are not offered. */
 static void describe_words(const struct option_choice *choices, struct buf *out)
 {
 	const char *before = "";
@@ -167,6 +178,7 @@ static void format_time(uint64_t time_us, struct buf *out)
 	buf_append(out, digits, len);
 }
 
+/* Every number in the form in which it is read back. */
 static void format_number(const struct option *option, int64_t value,
 			  struct buf *out)
 {
@@ -242,6 +254,7 @@ static const struct option_choice *find_word(
 	return NULL;
 }
 
+/* One word of a list, whatever its letters' case. */
 static bool parse_word(const struct option *option, const char *text,
 		       void *base, struct buf *why)
 {
@@ -349,6 +362,11 @@ static bool parse_scaled(const struct option *option, const char *text,
 	return true;
 }
 
+/*
+ * A whole number in this base.  strtoll would take blanks and a plus, and
+ * stays at its end of the range when the text is beyond it: the limits of the
+ * row then refuse it.
+ */
 static bool parse_plain(const char *text, int base, int64_t *value)
 {
 	char *end = NULL;
@@ -360,6 +378,7 @@ static bool parse_plain(const char *text, int base, int64_t *value)
 	return end != text && *end == '\0';
 }
 
+/* A word for a number ("auto"), or the number within its limits. */
 static bool parse_number(const struct option *option, const char *text,
 			 void *base, struct buf *why)
 {
@@ -384,6 +403,7 @@ static bool parse_number(const struct option *option, const char *text,
 	return true;
 }
 
+/* Any text, unless the row lists the words that are possible. */
 static bool parse_text(const struct option *option, const char *text,
 		       void *base, struct buf *why)
 {
@@ -408,6 +428,7 @@ bool option_parse(const struct option *option, const char *text, void *base,
 	}
 }
 
+/* What stands for "the wider scope's value holds". */
 static void set_unset(const struct option *option, void *base)
 {
 	if (option_is_text(option))
@@ -443,6 +464,7 @@ void option_table_set_defaults(const struct option_table *table, void *base)
 		option_set_default(option, base);
 }
 
+/* The word for this value; false when there is none. */
 static bool format_choice(const struct option *option, int64_t value,
 			  struct buf *out)
 {
@@ -517,6 +539,7 @@ const struct option *option_next(const struct option_table *table, unsigned *at)
 {
 	unsigned index = *at;
 
+	/* A position counts the rows of all groups, one after the other. */
 	for (unsigned i = 0; i < table->group_count; i++) {
 		if (index < table->groups[i].count) {
 			(*at)++;
@@ -543,6 +566,7 @@ const struct option *option_find(const struct option_table *table,
 
 const char *option_nearest(const struct option_table *table, const char *name)
 {
+	/* The longer the word, the more slips it may have. */
 	unsigned limit = (unsigned)strlen(name) / 3 + 2;
 	const struct option *option;
 	const char *nearest = NULL;

@@ -77,6 +77,7 @@ static const struct option_choice auth_types[] = {
 	{ NULL, 0, NULL },
 };
 
+/* As libpq names them, from lax to strict. */
 static const struct option_choice sslmodes[] = {
 	{ "disable", SSLMODE_DISABLE, NULL },
 	{ "allow", SSLMODE_ALLOW, NULL },
@@ -87,17 +88,20 @@ static const struct option_choice sslmodes[] = {
 	{ NULL, 0, NULL },
 };
 
+/* Stored in a bool. */
 static const struct option_choice balance_words[] = {
 	{ "round-robin", true, NULL },
 	{ "disable", false, NULL },
 	{ NULL, 0, NULL },
 };
 
+/* 0 is kept for "one per core", known only when the program runs. */
 static const struct option_choice worker_words[] = {
 	{ "auto", 0, NULL },
 	{ NULL, 0, NULL },
 };
 
+/* What base/log knows; the words alone count. */
 static const struct option_choice facilities[] = {
 	{ "daemon", 0, NULL }, { "auth", 0, NULL },   { "authpriv", 0, NULL },
 	{ "user", 0, NULL },   { "local0", 0, NULL }, { "local1", 0, NULL },
@@ -108,6 +112,7 @@ static const struct option_choice facilities[] = {
 
 /* table: settings */
 
+/* What the operating system sees of the program. */
 static const struct option process_rows[] = {
 	{ SETTING(workers), .type = OPTION_INT, .fallback = "auto",
 	  .choices = worker_words, .max = WORKERS_MAX, .needs_restart = true,
@@ -127,6 +132,7 @@ static const struct option process_rows[] = {
 		  "logged." },
 };
 
+/* Reopened and changed by a reload, all of them. */
 static const struct option log_rows[] = {
 	{ SETTING(logfile), .fallback = "",
 	  .help = "Log file, opened anew on reload; empty: none." },
@@ -148,6 +154,7 @@ static const struct option log_rows[] = {
 	  .help = "Log a line of statistics every stats_period." },
 };
 
+/* Sockets are opened once, so most of these need a restart. */
 static const struct option listen_rows[] = {
 	{ SETTING(listen_addr), .type = OPTION_LIST, .fallback = "127.0.0.1",
 	  .needs_restart = true,
@@ -198,6 +205,7 @@ static const struct option listen_rows[] = {
 	  .help = "Offer pgbouncer_exporter's metrics beside our own." },
 };
 
+/* Sizes change live: surplus servers go when they are free. */
 static const struct option pool_rows[] = {
 	{ SETTING(pool_mode), .type = OPTION_CHOICE, .fallback = "transaction",
 	  .choices = pool_modes,
@@ -259,6 +267,7 @@ static const struct option pool_rows[] = {
 	  .help = "Longest message that is let through." },
 };
 
+/* Of clients; how servers are logged into follows from their secrets. */
 static const struct option auth_rows[] = {
 	{ SETTING(auth_type), .type = OPTION_CHOICE, .fallback = "md5",
 	  .choices = auth_types,
@@ -294,6 +303,7 @@ static const struct option auth_rows[] = {
 	  .help = "Rounds of SCRAM for secrets that are plain passwords." },
 };
 
+/* How long a server connection is kept, and how it is trusted. */
 static const struct option server_rows[] = {
 	{ SETTING(server_reset_query), .fallback = "DISCARD ALL",
 	  .help = "Cleans a server between two clients of a session pool; "
@@ -322,6 +332,7 @@ static const struct option server_rows[] = {
 	  .help = "How long the address of a host name is kept." },
 };
 
+/* 0 is "no limit" here, as in PgBouncer. */
 static const struct option timeout_rows[] = {
 	{ SETTING_TIME(client_login_timeout), .fallback = "60",
 	  .help = "Longest login of a client; 0: any." },
@@ -351,6 +362,7 @@ static const struct option timeout_rows[] = {
 		  "forgotten." },
 };
 
+/* Files are read anew on reload; new connections use them. */
 static const struct option client_tls_rows[] = {
 	{ SETTING(client_tls_sslmode), .type = OPTION_CHOICE,
 	  .fallback = "disable", .choices = sslmodes,
@@ -376,6 +388,7 @@ static const struct option client_tls_rows[] = {
 	  .help = "Curve of ECDH: auto, none or a name." },
 };
 
+/* prefer is the default since PgBouncer 1.20, and libpq's. */
 static const struct option server_tls_rows[] = {
 	{ SETTING(server_tls_sslmode), .type = OPTION_CHOICE,
 	  .fallback = "prefer", .choices = sslmodes,
@@ -395,6 +408,7 @@ static const struct option server_tls_rows[] = {
 	  .help = "Cipher suites of TLS 1.3; empty: OpenSSL's." },
 };
 
+/* Ours alone: PgBouncer has none of these. */
 static const struct option split_rows[] = {
 	{ SETTING(split_reads), .type = OPTION_BOOL, .fallback = "1",
 	  .help = "Send reads to replicas; 0: everything to the primary." },
@@ -507,6 +521,7 @@ const struct option_table option_settings = {
 
 /* table: databases */
 
+/* Without a default a key is unset, and the setting of its name holds. */
 static const struct option database_rows[] = {
 	{ .name = "host",
 	  .type = OPTION_LIST,
@@ -584,6 +599,7 @@ const struct option_table option_database = {
 
 /* table: users */
 
+/* What the operator says of a user goes before all else. */
 static const struct option user_rows[] = {
 	{ USER(pool_mode), .type = OPTION_CHOICE, .choices = pool_modes,
 	  .help = "As the setting, for this user; before the database's." },

@@ -105,8 +105,9 @@ static void expect_hosts(const char *host, const char *port, const char *wanted)
 		buf_printf(&told, "%s%s%s", i ? " " : "",
 			   node->is_unix ? "U" : "", node->label);
 		assert_non_null(strstr(node->label, node->host));
-		assert_int_equal(atoi(strrchr(node->label, ':') + 1),
-				 node->port);
+		assert_int_equal(
+			strtol(strrchr(node->label, ':') + 1, NULL, 10),
+			node->port);
 	}
 	buf_append_u8(&told, '\0');
 	assert_string_equal((char *)buf_head(&told), wanted);

@@ -123,6 +123,7 @@ static void test_traps_of_the_library(void **state)
 static void test_long_values(void **state)
 {
 	enum { LEN = 10000 };
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
 	static const char odd[] = ";#'\" =[]%:\\";
 	char *value = xmalloc(LEN + 1);
 	char *text;
@@ -130,7 +131,9 @@ static void test_long_values(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LEN; i++)
-		value[i] = i % 3 ? (char)('a' + i % 26) : odd[i % 11];
+		value[i] = letters[i % 26];
+	for (size_t i = 0; i < LEN; i += 3)
+		value[i] = odd[i % 11];
 	value[0] = 'x';
 	value[LEN - 1] = 'x';
 	value[LEN] = '\0';

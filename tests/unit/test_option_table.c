@@ -176,7 +176,7 @@ static void test_keys_of_pgbouncer_are_known(void **state)
 
 		if (!option)
 			fail_msg("%s is unknown", known[i][0]);
-		if (known[i][1])
+		else if (known[i][1])
 			assert_string_equal(option->fallback, known[i][1]);
 	}
 	for (size_t i = 0; i < sizeof(database_keys) / sizeof(*database_keys);
@@ -255,25 +255,33 @@ static void test_aliases_lead_somewhere(void **state)
 	assert_int_equal(aliases, 2);
 }
 
+/* Marks the bytes of a row's field; none may have an owner already. */
+static void claim_bytes(const struct option *option, char *used)
+{
+	for (size_t i = 0; i < option->size; i++) {
+		if (used[option->offset + i])
+			fail_msg("%s overlaps", option->name);
+		used[option->offset + i] = 1;
+	}
+}
+
 /* No two rows share a name or a byte. */
 static void test_rows_do_not_overlap(void **state)
 {
+	const struct option *option;
+
 	(void)state;
 	for (size_t i = 0; i < TABLES; i++) {
+		const struct option_table *table = tables[i].table;
 		char *used = calloc(1, tables[i].size);
-		const struct option *option;
 		unsigned at = 0;
 
 		assert_non_null(used);
-		while ((option = option_next(tables[i].table, &at))) {
-			assert_ptr_equal(option_find(tables[i].table,
-						     option->name, false),
-					 option);
-			for (size_t j = 0; j < option->size; j++) {
-				if (used[option->offset + j])
-					fail_msg("%s overlaps", option->name);
-				used[option->offset + j] = 1;
-			}
+		while ((option = option_next(table, &at))) {
+			assert_ptr_equal(
+				option_find(table, option->name, false),
+				option);
+			claim_bytes(option, used);
 		}
 		free(used);
 	}
