@@ -7,25 +7,11 @@
  * as stored (folded to lower case unless they were quoted).  A name without
  * a schema means any schema: the worst of its owners counts.
  */
+#include "core/sqlfacts.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* From harmless to harmful: the worst wins. */
-enum catalog_function {
-	FUNCTION_SAFE,         /* anywhere */
-	FUNCTION_MISSING,      /* no function of that name */
-	FUNCTION_PRIMARY,      /* on the primary only */
-	FUNCTION_NEVER_REPLICA /* would do harm on a replica */
-};
-
-enum catalog_relation {
-	RELATION_PLAIN,
-	RELATION_SYSTEM, /* pg_catalog, information_schema */
-	RELATION_MISSING,
-	RELATION_PRIMARY,   /* sequence, unlogged, foreign, unsafe view */
-	RELATION_NODE_LOCAL /* statistics of this very server */
-};
 
 struct catalog;
 struct catalog_builder;
@@ -44,6 +30,22 @@ void catalog_add_function(struct catalog_builder *builder, const char *schema,
 			  uint32_t effects);
 void catalog_add_relation(struct catalog_builder *builder, const char *schema,
 			  const char *name, enum catalog_relation kind);
+
+/*
+ * Things that run a volatile function without a call in the text: operators,
+ * types (domains with checks), and functions of one composite argument, which
+ * "row.name" calls.  Names without a schema.
+ */
+enum catalog_hidden { HIDDEN_OPERATOR, HIDDEN_TYPE, HIDDEN_ATTRIBUTE };
+
+void catalog_add_hidden(struct catalog_builder *builder,
+			enum catalog_hidden what, const char *name);
+
+/*
+ * Something volatile cannot be seen in any text (an implicit cast): no
+ * statement of this database is certain.
+ */
+void catalog_set_uncertain(struct catalog_builder *builder);
 
 /* Takes the builder; the result carries one reference. */
 struct catalog *catalog_finish(struct catalog_builder *builder);
@@ -65,5 +67,20 @@ enum catalog_relation catalog_find_relation(const struct catalog *catalog,
 					    const char *schema,
 					    size_t schema_len, const char *name,
 					    size_t name_len);
+
+/* True when the name is in the hidden list; false for NULL. */
+bool catalog_is_hidden(const struct catalog *catalog, enum catalog_hidden what,
+		       const char *name, size_t name_len);
+
+/* Whether known-safe parts make a safe whole in this database. */
+bool catalog_is_certain(const struct catalog *catalog);
+
+/* True when all functions of that name are built in. */
+bool catalog_is_builtin(const struct catalog *catalog, const char *schema,
+			size_t schema_len, const char *name, size_t name_len);
+
+/* How many functions and relations were added, for log lines. */
+size_t catalog_functions(const struct catalog *catalog);
+size_t catalog_relations(const struct catalog *catalog);
 
 #endif

@@ -1,0 +1,119 @@
+#ifndef PGWEIR_CORE_SQLFACTS_H
+#define PGWEIR_CORE_SQLFACTS_H
+
+/*
+ * The words in which the SQL rooms speak to each other and to routing: what a
+ * statement may do, what it leaves behind, and how harmful a function or a
+ * relation is.  Values only; sqlclass.h and catalog.h include this.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct catalog;
+
+enum sqlclass_access {
+	ACCESS_NONE,   /* empty text, or nothing that touches data (BEGIN) */
+	ACCESS_READ,   /* a replica may serve it */
+	ACCESS_WRITE,  /* known to belong on the primary */
+	ACCESS_UNKNOWN /* not understood: primary */
+};
+
+/* Why it is not ACCESS_READ: label of metrics, word of debug lines. */
+#define SQLCLASS_REASONS(X)                     \
+	X(NONE, "none")                         \
+	X(VERB, "write")                        \
+	X(LOCKING, "row_lock")                  \
+	X(DML_CTE, "dml_in_cte")                \
+	X(INTO, "select_into")                  \
+	X(FUNCTION, "unsafe_function")          \
+	X(FUNCTION_UNKNOWN, "unknown_function") \
+	X(RELATION, "unsafe_relation")          \
+	X(RELATION_UNKNOWN, "unknown_relation") \
+	X(NODE_LOCAL, "node_local")             \
+	X(CATALOG, "system_catalog")            \
+	X(UTILITY, "utility")                   \
+	X(COPY, "copy")                         \
+	X(LEX, "not_understood")                \
+	X(TOO_LONG, "too_long")                 \
+	X(NO_CATALOG, "catalog_not_loaded")
+
+enum sqlclass_reason {
+#define SQLCLASS_ENUM(id, name) REASON_##id,
+	SQLCLASS_REASONS(SQLCLASS_ENUM)
+#undef SQLCLASS_ENUM
+};
+
+/* Transaction control; of a text with several statements: COMMAND_MIXED. */
+enum sqlclass_command {
+	COMMAND_OTHER,
+	COMMAND_BEGIN,           /* BEGIN, START TRANSACTION */
+	COMMAND_COMMIT,          /* COMMIT, END */
+	COMMAND_ROLLBACK,        /* ROLLBACK, ABORT (not TO SAVEPOINT) */
+	COMMAND_SET_TRANSACTION, /* SET TRANSACTION ... */
+	COMMAND_MIXED /* several statements, one of them of the above */
+};
+
+/* What is left behind in the session, or matters beyond this statement. */
+enum sqlclass_effect {
+	EFFECT_TEMP = 1 << 0,      /* CREATE TEMP, SELECT INTO TEMP */
+	EFFECT_SET = 1 << 1,       /* SET, RESET, set_config(), SET ROLE ... */
+	EFFECT_SET_LOCAL = 1 << 2, /* SET LOCAL, SET TRANSACTION, CONSTRAINTS */
+	EFFECT_LISTEN = 1 << 3,    /* LISTEN, UNLISTEN */
+	EFFECT_ADVISORY = 1 << 4,  /* session-level advisory lock taken */
+	EFFECT_UNLOCK = 1 << 5,    /* advisory unlock */
+	EFFECT_PREPARE = 1 << 6,   /* SQL PREPARE */
+	EFFECT_EXECUTE = 1 << 7,   /* SQL EXECUTE */
+	EFFECT_DEALLOCATE = 1 << 8,     /* SQL DEALLOCATE [ALL] */
+	EFFECT_HOLD = 1 << 9,           /* DECLARE ... WITH HOLD */
+	EFFECT_DISCARD_ALL = 1 << 10,   /* DISCARD ALL */
+	EFFECT_DISCARD = 1 << 11,       /* DISCARD PLANS, SEQUENCES, TEMP */
+	EFFECT_SEQUENCE = 1 << 12,      /* nextval, setval by name */
+	EFFECT_SEQUENCE_READ = 1 << 13, /* currval, lastval */
+	EFFECT_LOAD = 1 << 14,          /* LOAD */
+	EFFECT_DDL = 1 << 15,           /* the catalog changes */
+	EFFECT_HIDDEN = 1 << 16,        /* DO, CALL, volatile user function */
+	EFFECT_COPY_IN = 1 << 17,       /* COPY ... FROM STDIN */
+	EFFECT_COPY_OUT = 1 << 18,      /* COPY ... TO STDOUT */
+	EFFECT_SERIALIZABLE = 1 << 19,  /* asks for SERIALIZABLE */
+	EFFECT_READ_ONLY = 1 << 20,     /* BEGIN/SET TRANSACTION READ ONLY */
+	EFFECT_READ_WRITE = 1 << 21,    /* ... READ WRITE */
+	EFFECT_TWO_PHASE = 1 << 22,     /* PREPARE TRANSACTION ... */
+	EFFECT_CHAIN = 1 << 23,         /* COMMIT/ROLLBACK AND CHAIN */
+	EFFECT_CURSOR = 1 << 24,        /* DECLARE, FETCH, MOVE, CLOSE */
+	EFFECT_CATALOG_READ = 1 << 25   /* looks at the system catalog */
+};
+
+struct sqlclass {
+	uint8_t access;      /* enum sqlclass_access */
+	uint8_t reason;      /* enum sqlclass_reason */
+	uint8_t command;     /* enum sqlclass_command */
+	bool is_certain;     /* made of known-safe parts: cannot be refused */
+	uint16_t statements; /* how many non-empty ones, saturating */
+	uint32_t effects;    /* bits of enum sqlclass_effect */
+};
+
+/* How the session's settings make the lexer read a text. */
+struct sqlclass_context {
+	const struct catalog *catalog; /* NULL: not loaded, functions unknown */
+	bool plain_backslash;  /* standard_conforming_strings on (usual) */
+	bool is_safe_encoding; /* no trail byte below 0x80 (not SJIS, GBK...) */
+};
+
+/* From harmless to harmful: the worst wins. */
+enum catalog_function {
+	FUNCTION_SAFE,         /* anywhere */
+	FUNCTION_MISSING,      /* no function of that name */
+	FUNCTION_PRIMARY,      /* on the primary only */
+	FUNCTION_NEVER_REPLICA /* would do harm on a replica */
+};
+
+enum catalog_relation {
+	RELATION_PLAIN,
+	RELATION_SYSTEM, /* pg_catalog, information_schema */
+	RELATION_MISSING,
+	RELATION_PRIMARY,   /* sequence, unlogged, foreign, unsafe view */
+	RELATION_NODE_LOCAL /* statistics of this very server */
+};
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * The cache from shape to class: what the hot path asks for every text.
+ *
+ * The key is the whole shape as sqllex_shape() writes it, with the settings of
+ * the lexer in front.  A hit compares it byte by byte: the texts are chosen by
+ * strangers, and a hash alone, however wide, would only make forging a class
+ * hard, not impossible.  Shapes over SHAPE_MAX bytes are judged each time
+ * (linear in the text) and so cost no memory.
+ *
+ * The oldest shape not asked for since the hand passed goes first.  One thread
+ * owns a cache; memory is taken when a shape is new, never on a hit.
+ */
+#include "core/shapes.h"
+
+#include "base/util.h"
+#include "core/catalog.h"
+#include "core/sqllex.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHAPE_MAX = 4096, NOBODY = UINT32_MAX };
+
+struct shape {
+	uint8_t *key;
+	uint32_t key_len;
+	uint32_t next; /* in its chain */
+	uint64_t hash;
+	uint64_t catalog_id;
+	struct sqlclass class;
+	bool is_recent; /* asked for since the hand passed */
+};
+
+struct shapes {
+	struct shape *entries;
+	uint32_t *chains;
+	size_t limit;
+	size_t count;
+	size_t chain_mask;
+	size_t hand;
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t evictions;
+};
+
+/* A text's key, on the caller's stack. */
+struct key {
+	uint8_t bytes[SHAPE_MAX];
+	size_t len;
+	uint64_t hash;
+};
+
+struct shapes *shapes_new(size_t limit)
+{
+	struct shapes *shapes = xcalloc(1, sizeof(*shapes));
+	size_t chains = 16;
+
+	if (limit == 0)
+		limit = 1;
+	if (limit > NOBODY - 1)
+		limit = NOBODY - 1;
+	while (chains < limit)
+		chains *= 2;
+	shapes->limit = limit;
+	shapes->chain_mask = chains - 1;
+	shapes->entries = xcalloc(limit, sizeof(*shapes->entries));
+	shapes->chains = xmalloc(chains * sizeof(*shapes->chains));
+	memset(shapes->chains, 0xff, chains * sizeof(*shapes->chains));
+	return shapes;
+}
+
+void shapes_free(struct shapes *shapes)
+{
+	if (!shapes)
+		return;
+	for (size_t i = 0; i < shapes->count; i++)
+		free(shapes->entries[i].key);
+	free(shapes->entries);
+	free(shapes->chains);
+	free(shapes);
+}
+
+/* False when the text has no shape that may be kept. */
+static bool make_key(struct key *key, const char *sql, size_t len,
+		     const struct sqlclass_context *context)
+{
+	struct sqllex lex;
+	size_t shape_len;
+
+	sqllex_init(&lex, sql, len, context->plain_backslash,
+		    context->is_safe_encoding);
+	shape_len = sqllex_shape(&lex, key->bytes + 1, SHAPE_MAX - 1);
+	if (shape_len == 0)
+		return false;
+	key->bytes[0] = (uint8_t)((context->plain_backslash ? 1 : 0) |
+				  (context->is_safe_encoding ? 2 : 0));
+	key->len = shape_len + 1;
+	key->hash = util_hash(key->bytes, key->len);
+	return true;
+}
+
+static struct shape *find(const struct shapes *shapes, const struct key *key)
+{
+	uint32_t at = shapes->chains[key->hash & shapes->chain_mask];
+
+	while (at != NOBODY) {
+		struct shape *shape = &shapes->entries[at];
+
+		if (shape->hash == key->hash && shape->key_len == key->len &&
+		    memcmp(shape->key, key->bytes, key->len) == 0)
+			return shape;
+		at = shape->next;
+	}
+	return NULL;
+}
+
+static void unlink_shape(struct shapes *shapes, const struct shape *shape)
+{
+	uint32_t index = (uint32_t)(shape - shapes->entries);
+	uint32_t *at = &shapes->chains[shape->hash & shapes->chain_mask];
+
+	while (*at != index)
+		at = &shapes->entries[*at].next;
+	*at = shape->next;
+}
+
+/* A free entry; when there is none, that of the shape to forget. */
+static struct shape *make_room(struct shapes *shapes)
+{
+	struct shape *shape;
+
+	if (shapes->count < shapes->limit)
+		return &shapes->entries[shapes->count++];
+	for (;;) {
+		shape = &shapes->entries[shapes->hand];
+		shapes->hand = (shapes->hand + 1) % shapes->limit;
+		if (!shape->is_recent)
+			break;
+		shape->is_recent = false;
+	}
+	unlink_shape(shapes, shape);
+	free(shape->key);
+	shapes->evictions++;
+	return shape;
+}
+
+static struct shape *add(struct shapes *shapes, const struct key *key)
+{
+	struct shape *shape = make_room(shapes);
+	uint32_t *chain = &shapes->chains[key->hash & shapes->chain_mask];
+
+	shape->key = xmalloc(key->len);
+	memcpy(shape->key, key->bytes, key->len);
+	shape->key_len = (uint32_t)key->len;
+	shape->hash = key->hash;
+	shape->is_recent = false;
+	shape->next = *chain;
+	*chain = (uint32_t)(shape - shapes->entries);
+	return shape;
+}
+
+struct sqlclass shapes_classify(struct shapes *shapes, const char *sql,
+				size_t len,
+				const struct sqlclass_context *context)
+{
+	uint64_t id = catalog_id(context->catalog);
+	struct sqlclass class;
+	struct shape *shape;
+	struct key key;
+
+	if (!make_key(&key, sql, len, context)) {
+		shapes->misses++;
+		return sqlclass_judge(sql, len, context);
+	}
+	shape = find(shapes, &key);
+	if (shape && shape->catalog_id == id) {
+		shapes->hits++;
+		shape->is_recent = true;
+		return shape->class;
+	}
+	shapes->misses++;
+	class = sqlclass_judge(sql, len, context);
+	if (!shape)
+		shape = add(shapes, &key);
+	shape->class = class;
+	shape->catalog_id = id;
+	return class;
+}
+
+void shapes_learn_write(struct shapes *shapes, const char *sql, size_t len,
+			const struct sqlclass_context *context)
+{
+	struct shape *shape;
+	struct key key;
+
+	if (!make_key(&key, sql, len, context))
+		return;
+	shape = find(shapes, &key);
+	if (!shape)
+		shape = add(shapes, &key);
+	shape->class = sqlclass_judge(sql, len, context);
+	shape->class.access = ACCESS_WRITE;
+	shape->class.reason = REASON_VERB;
+	shape->class.is_certain = false;
+	shape->catalog_id = catalog_id(context->catalog);
+}
+
+uint64_t shapes_hits(const struct shapes *shapes)
+{
+	return shapes->hits;
+}
+
+uint64_t shapes_misses(const struct shapes *shapes)
+{
+	return shapes->misses;
+}
+
+uint64_t shapes_evictions(const struct shapes *shapes)
+{
+	return shapes->evictions;
+}

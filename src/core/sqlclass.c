@@ -1,0 +1,593 @@
+/*
+ * The verdict on a text: its statements one after the other, each by its verb,
+ * the worst winning.  What the verb table does not know is not understood, and
+ * then anything may have happened: primary, with hidden effects.
+ *
+ * Queries go through sqlwalk; utilities are judged by their first words, the
+ * rest being skipped.  Literals are never looked at, nor whether there is one
+ * or many, so that the verdict belongs to the shape of the text.  A known write
+ * is worse than something unknown: both mean primary, but only the first is
+ * known to have changed data.
+ */
+#include "core/sqlclass.h"
+
+#include "core/catalog.h"
+#include "core/sqlcursor.h"
+#include "core/sqlwalk.h"
+
+struct verb {
+	enum sqlword word;
+	enum sqlclass_access access;
+	enum sqlclass_reason reason;
+	enum sqlclass_command command;
+	uint32_t effects;
+	/* Judges from the token behind the verb on; NULL: skip the rest. */
+	void (*judge)(struct sqlcursor *cursor);
+};
+
+static void judge_statement(struct sqlcursor *cursor);
+
+/* ---- small steps ------------------------------------------------------- */
+
+static void skip_statement(struct sqlcursor *cursor)
+{
+	while (!sqlcursor_is_over(cursor))
+		sqlcursor_advance(cursor);
+}
+
+/* Passes the word if it is now. */
+static bool take_word(struct sqlcursor *cursor, enum sqlword word)
+{
+	if (cursor->word != word)
+		return false;
+	sqlcursor_advance(cursor);
+	return true;
+}
+
+static void blame_utility(struct sqlcursor *cursor)
+{
+	sqlcursor_blame(cursor, ACCESS_UNKNOWN, REASON_UTILITY);
+}
+
+/* From "(" to behind its ")"; what stands between does not matter. */
+static void skip_group(struct sqlcursor *cursor)
+{
+	size_t depth = 0;
+
+	while (!sqlcursor_is_over(cursor)) {
+		char punct = cursor->now.punct;
+
+		sqlcursor_advance(cursor);
+		if (punct == '(')
+			depth++;
+		else if (punct == ')' && --depth == 0)
+			return;
+	}
+	sqlcursor_lose(cursor);
+}
+
+/* ---- queries ----------------------------------------------------------- */
+
+static void judge_query(struct sqlcursor *cursor)
+{
+	cursor->is_read = true;
+	sqlcursor_blame(cursor, ACCESS_READ, REASON_NONE);
+	sqlwalk_query(cursor);
+}
+
+/* The functions of a write still leave things behind in the session. */
+static void judge_write(struct sqlcursor *cursor)
+{
+	cursor->is_read = false;
+	sqlwalk_query(cursor);
+}
+
+static bool begins_query(const struct sqlcursor *cursor)
+{
+	switch (cursor->word) {
+	case WORD_SELECT:
+	case WORD_VALUES:
+	case WORD_TABLE:
+	case WORD_WITH: return true;
+	default: return cursor->now.punct == '(';
+	}
+}
+
+/* An option list, unless a query in parentheses begins here. */
+static bool has_options(const struct sqlcursor *cursor)
+{
+	switch (cursor->ahead_word) {
+	case WORD_SELECT:
+	case WORD_VALUES:
+	case WORD_TABLE:
+	case WORD_WITH: return false;
+	default:
+		return cursor->now.punct == '(' && !sqlcursor_sees(cursor, '(');
+	}
+}
+
+static void judge_explain(struct sqlcursor *cursor)
+{
+	if (has_options(cursor)) {
+		skip_group(cursor);
+	} else {
+		if (!take_word(cursor, WORD_ANALYZE))
+			(void)take_word(cursor, WORD_ANALYSE);
+		(void)take_word(cursor, WORD_VERBOSE);
+	}
+	if (begins_query(cursor)) {
+		judge_query(cursor);
+		return;
+	}
+	switch (cursor->word) {
+	case WORD_INSERT:
+	case WORD_UPDATE:
+	case WORD_DELETE:
+	case WORD_MERGE:
+	case WORD_CREATE:
+	case WORD_REFRESH:
+	case WORD_EXECUTE:
+	case WORD_DECLARE: judge_statement(cursor); break;
+	default: sqlcursor_lose(cursor);
+	}
+}
+
+static void judge_copy_from(struct sqlcursor *cursor)
+{
+	sqlcursor_blame(cursor, ACCESS_WRITE, REASON_COPY);
+	if (cursor->word == WORD_STDIN || cursor->word == WORD_STDOUT)
+		sqlcursor_add_effects(cursor, EFFECT_COPY_IN);
+}
+
+static void judge_copy_to(struct sqlcursor *cursor)
+{
+	/* The grammar takes STDIN here too, and means the client. */
+	if (cursor->word == WORD_STDIN || cursor->word == WORD_STDOUT)
+		sqlcursor_add_effects(cursor, EFFECT_COPY_OUT);
+	else
+		sqlcursor_blame(cursor, ACCESS_WRITE, REASON_COPY);
+}
+
+/* "t (a, b)" or "(SELECT ...)"; leaves the cursor on TO or FROM. */
+static void judge_copy_source(struct sqlcursor *cursor)
+{
+	struct sqlname name;
+
+	sqlcursor_blame(cursor, ACCESS_READ, REASON_NONE);
+	if (cursor->now.punct == '(') {
+		sqlwalk_group(cursor);
+		return;
+	}
+	if (cursor->word == WORD_BINARY)
+		sqlcursor_advance(cursor);
+	if (!sqlcursor_is_name(&cursor->now)) {
+		sqlcursor_lose(cursor);
+		return;
+	}
+	name = sqlcursor_take_name(cursor);
+	sqlcursor_advance(cursor);
+	if (cursor->now.punct == '(')
+		skip_group(cursor);
+	if (cursor->word == WORD_TO)
+		sqlcursor_judge_relation(cursor, &name);
+}
+
+static void judge_copy(struct sqlcursor *cursor)
+{
+	cursor->is_read = true;
+	judge_copy_source(cursor);
+	if (take_word(cursor, WORD_FROM))
+		judge_copy_from(cursor);
+	else if (take_word(cursor, WORD_TO))
+		judge_copy_to(cursor);
+	else
+		sqlcursor_lose(cursor);
+}
+
+static void judge_declare(struct sqlcursor *cursor)
+{
+	sqlcursor_advance(cursor); /* its name */
+	while (!sqlcursor_is_over(cursor) && cursor->word != WORD_FOR) {
+		/* WITHOUT HOLD has another word before. */
+		if (cursor->word == WORD_WITH &&
+		    cursor->ahead_word == WORD_HOLD) {
+			sqlcursor_blame(cursor, ACCESS_WRITE, REASON_UTILITY);
+			sqlcursor_add_effects(cursor, EFFECT_HOLD);
+		}
+		sqlcursor_advance(cursor);
+	}
+	if (take_word(cursor, WORD_FOR) && begins_query(cursor))
+		judge_query(cursor);
+	else
+		sqlcursor_lose(cursor);
+}
+
+/* ---- transactions ------------------------------------------------------ */
+
+/* ISOLATION LEVEL ..., READ ONLY, READ WRITE: the last of a kind counts. */
+static void judge_modes(struct sqlcursor *cursor)
+{
+	while (!sqlcursor_is_over(cursor)) {
+		uint32_t *effects = &cursor->verdict.effects;
+
+		if (cursor->word == WORD_SERIALIZABLE) {
+			*effects |= EFFECT_SERIALIZABLE;
+		} else if (cursor->word == WORD_READ &&
+			   cursor->ahead_word == WORD_ONLY) {
+			*effects &= ~(uint32_t)EFFECT_READ_WRITE;
+			*effects |= EFFECT_READ_ONLY;
+		} else if (cursor->word == WORD_READ &&
+			   cursor->ahead_word == WORD_WRITE) {
+			*effects &= ~(uint32_t)EFFECT_READ_ONLY;
+			*effects |= EFFECT_READ_WRITE;
+		} else if (cursor->word == WORD_SNAPSHOT) {
+			/* Exported by a session of one server. */
+			blame_utility(cursor);
+		}
+		sqlcursor_advance(cursor);
+	}
+}
+
+static void judge_start(struct sqlcursor *cursor)
+{
+	if (!take_word(cursor, WORD_TRANSACTION)) {
+		cursor->verdict.command = COMMAND_OTHER;
+		sqlcursor_lose(cursor);
+		return;
+	}
+	judge_modes(cursor);
+}
+
+static void judge_two_phase(struct sqlcursor *cursor)
+{
+	cursor->verdict.command = COMMAND_OTHER;
+	sqlcursor_blame(cursor, ACCESS_WRITE, REASON_VERB);
+	sqlcursor_add_effects(cursor, EFFECT_TWO_PHASE);
+}
+
+/* COMMIT, END, ROLLBACK, ABORT and what follows them. */
+static void judge_end(struct sqlcursor *cursor)
+{
+	if (cursor->word == WORD_PREPARED) {
+		judge_two_phase(cursor);
+		return;
+	}
+	if (!take_word(cursor, WORD_WORK))
+		(void)take_word(cursor, WORD_TRANSACTION);
+	if (cursor->word == WORD_TO) {
+		cursor->verdict.command = COMMAND_OTHER; /* a savepoint */
+		return;
+	}
+	/* AND NO CHAIN is the default. */
+	if (take_word(cursor, WORD_AND) && cursor->word == WORD_CHAIN)
+		sqlcursor_add_effects(cursor, EFFECT_CHAIN);
+}
+
+static void judge_prepare(struct sqlcursor *cursor)
+{
+	if (cursor->word == WORD_TRANSACTION &&
+	    cursor->ahead.kind == SQLLEX_LITERAL) {
+		judge_two_phase(cursor);
+		return;
+	}
+	blame_utility(cursor);
+	sqlcursor_add_effects(cursor, EFFECT_PREPARE);
+}
+
+/* ---- settings ---------------------------------------------------------- */
+
+/* Names the transaction that follows, or all of the session's. */
+static void judge_set_session(struct sqlcursor *cursor)
+{
+	sqlcursor_add_effects(cursor, EFFECT_SET);
+	if (cursor->word == WORD_CHARACTERISTICS)
+		judge_modes(cursor);
+	else if (cursor->word == WORD_DEFAULT_TRANSACTION_ISOLATION ||
+		 cursor->word == WORD_TRANSACTION_ISOLATION)
+		/* Which one is in a literal: be prepared for the worst. */
+		sqlcursor_add_effects(cursor, EFFECT_SERIALIZABLE);
+}
+
+static void judge_set(struct sqlcursor *cursor)
+{
+	if (cursor->word == WORD_LOCAL) {
+		sqlcursor_advance(cursor);
+		judge_set_session(cursor);
+		cursor->verdict.effects &= ~(uint32_t)EFFECT_SET;
+		sqlcursor_add_effects(cursor, EFFECT_SET_LOCAL);
+	} else if (cursor->word == WORD_CONSTRAINTS) {
+		sqlcursor_add_effects(cursor, EFFECT_SET_LOCAL);
+	} else if (take_word(cursor, WORD_TRANSACTION)) {
+		cursor->verdict.command = COMMAND_SET_TRANSACTION;
+		sqlcursor_add_effects(cursor, EFFECT_SET_LOCAL);
+		judge_modes(cursor);
+	} else {
+		(void)take_word(cursor, WORD_SESSION);
+		judge_set_session(cursor);
+	}
+}
+
+static void judge_discard(struct sqlcursor *cursor)
+{
+	sqlcursor_add_effects(cursor, cursor->word == WORD_ALL
+					      ? EFFECT_DISCARD_ALL
+					      : EFFECT_DISCARD);
+}
+
+/* ---- definitions ------------------------------------------------------- */
+
+/*
+ * A function body may be SQL itself (BEGIN ATOMIC ... END, PostgreSQL 14),
+ * with semicolons that end no statement of ours.
+ */
+static void skip_function(struct sqlcursor *cursor)
+{
+	size_t depth = 0;
+
+	while (cursor->now.kind != SQLLEX_END &&
+	       cursor->now.kind != SQLLEX_BAD &&
+	       (depth > 0 || cursor->now.punct != ';')) {
+		if ((cursor->word == WORD_BEGIN &&
+		     cursor->ahead_word == WORD_ATOMIC) ||
+		    (depth > 0 && cursor->word == WORD_CASE))
+			depth++;
+		else if (depth > 0 && cursor->word == WORD_END)
+			depth--;
+		sqlcursor_advance(cursor);
+	}
+}
+
+/* CREATE RULE ... DO (a; b) */
+static void skip_rule(struct sqlcursor *cursor)
+{
+	while (!sqlcursor_is_over(cursor)) {
+		if (cursor->now.punct != '(') {
+			sqlcursor_advance(cursor);
+			continue;
+		}
+		while (cursor->now.kind != SQLLEX_END &&
+		       cursor->now.kind != SQLLEX_BAD &&
+		       cursor->now.punct != ')')
+			sqlcursor_advance(cursor);
+	}
+}
+
+static void mark_temp(struct sqlcursor *cursor)
+{
+	cursor->verdict.effects &= ~(uint32_t)EFFECT_DDL;
+	sqlcursor_add_effects(cursor, EFFECT_TEMP);
+}
+
+/* Until the query of CREATE TABLE AS, whose functions are called now. */
+static void judge_create_relation(struct sqlcursor *cursor)
+{
+	while (!sqlcursor_is_over(cursor)) {
+		if (cursor->word == WORD_PG_TEMP && sqlcursor_sees(cursor, '.'))
+			mark_temp(cursor);
+		if (!take_word(cursor, WORD_AS))
+			sqlcursor_advance(cursor);
+		else if (begins_query(cursor))
+			judge_write(cursor);
+	}
+}
+
+static void judge_create(struct sqlcursor *cursor)
+{
+	if (take_word(cursor, WORD_OR))
+		(void)take_word(cursor, WORD_REPLACE);
+	switch (cursor->word) {
+	case WORD_LOCAL:
+	case WORD_GLOBAL:
+	case WORD_TEMP:
+	case WORD_TEMPORARY:
+		mark_temp(cursor);
+		judge_create_relation(cursor);
+		break;
+	case WORD_FUNCTION:
+	case WORD_PROCEDURE:
+		if (cursor->ahead_word == WORD_PG_TEMP)
+			mark_temp(cursor);
+		skip_function(cursor);
+		break;
+	case WORD_RULE: skip_rule(cursor); break;
+	default: judge_create_relation(cursor);
+	}
+}
+
+/* ---- verbs ------------------------------------------------------------- */
+
+#define VERB_WRITE ACCESS_WRITE, REASON_VERB
+#define VERB_NONE  ACCESS_NONE, REASON_NONE
+#define VERB_OTHER ACCESS_UNKNOWN, REASON_UTILITY
+#define VERB_READ  ACCESS_READ, REASON_NONE
+
+static const struct verb verbs[] = {
+	{ WORD_INSERT, VERB_WRITE, COMMAND_OTHER, 0, judge_write },
+	{ WORD_UPDATE, VERB_WRITE, COMMAND_OTHER, 0, judge_write },
+	{ WORD_DELETE, VERB_WRITE, COMMAND_OTHER, 0, judge_write },
+	{ WORD_MERGE, VERB_WRITE, COMMAND_OTHER, 0, judge_write },
+	{ WORD_COPY, VERB_NONE, COMMAND_OTHER, 0, judge_copy },
+	{ WORD_EXPLAIN, VERB_NONE, COMMAND_OTHER, 0, judge_explain },
+
+	{ WORD_BEGIN, VERB_NONE, COMMAND_BEGIN, 0, judge_modes },
+	{ WORD_START, VERB_NONE, COMMAND_BEGIN, 0, judge_start },
+	{ WORD_COMMIT, VERB_NONE, COMMAND_COMMIT, 0, judge_end },
+	{ WORD_END, VERB_NONE, COMMAND_COMMIT, 0, judge_end },
+	{ WORD_ROLLBACK, VERB_NONE, COMMAND_ROLLBACK, 0, judge_end },
+	{ WORD_ABORT, VERB_NONE, COMMAND_ROLLBACK, 0, judge_end },
+	{ WORD_SAVEPOINT, VERB_NONE, COMMAND_OTHER, 0, NULL },
+	{ WORD_RELEASE, VERB_NONE, COMMAND_OTHER, 0, NULL },
+
+	{ WORD_SET, VERB_NONE, COMMAND_OTHER, 0, judge_set },
+	{ WORD_RESET, VERB_NONE, COMMAND_OTHER, EFFECT_SET, NULL },
+	{ WORD_DISCARD, VERB_NONE, COMMAND_OTHER, 0, judge_discard },
+	{ WORD_SHOW, VERB_OTHER, COMMAND_OTHER, 0, NULL },
+
+	{ WORD_PREPARE, VERB_NONE, COMMAND_OTHER, 0, judge_prepare },
+	{ WORD_EXECUTE, VERB_OTHER, COMMAND_OTHER, EFFECT_EXECUTE, NULL },
+	{ WORD_DEALLOCATE, VERB_NONE, COMMAND_OTHER, EFFECT_DEALLOCATE, NULL },
+	{ WORD_DECLARE, VERB_NONE, COMMAND_OTHER, EFFECT_CURSOR,
+	  judge_declare },
+	{ WORD_FETCH, VERB_READ, COMMAND_OTHER, EFFECT_CURSOR, NULL },
+	{ WORD_MOVE, VERB_READ, COMMAND_OTHER, EFFECT_CURSOR, NULL },
+	{ WORD_CLOSE, VERB_NONE, COMMAND_OTHER, EFFECT_CURSOR, NULL },
+
+	{ WORD_LISTEN, VERB_OTHER, COMMAND_OTHER, EFFECT_LISTEN, NULL },
+	{ WORD_UNLISTEN, VERB_OTHER, COMMAND_OTHER, EFFECT_LISTEN, NULL },
+	{ WORD_NOTIFY, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_LOAD, VERB_OTHER, COMMAND_OTHER, EFFECT_LOAD, NULL },
+	{ WORD_DO, VERB_WRITE, COMMAND_OTHER, EFFECT_HIDDEN, NULL },
+	{ WORD_CALL, VERB_WRITE, COMMAND_OTHER, EFFECT_HIDDEN, judge_write },
+
+	{ WORD_CREATE, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_create },
+	{ WORD_ALTER, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_DROP, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_GRANT, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_REVOKE, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_COMMENT, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_SECURITY, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_REASSIGN, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_IMPORT, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_TRUNCATE, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_REFRESH, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_LOCK, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_VACUUM, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_ANALYZE, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_ANALYSE, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_CLUSTER, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_REINDEX, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+	{ WORD_CHECKPOINT, VERB_WRITE, COMMAND_OTHER, 0, NULL },
+};
+
+static const struct verb *find_verb(enum sqlword word)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (verbs[i].word == word)
+			return &verbs[i];
+	return NULL;
+}
+
+static void judge_statement(struct sqlcursor *cursor)
+{
+	const struct verb *verb;
+
+	if (begins_query(cursor)) {
+		judge_query(cursor);
+		return;
+	}
+	verb = find_verb(cursor->word);
+	if (!verb) {
+		sqlcursor_lose(cursor);
+		return;
+	}
+	if (verb->access == ACCESS_READ)
+		cursor->verdict.is_certain = false; /* a cursor of anything */
+	sqlcursor_blame(cursor, verb->access, verb->reason);
+	sqlcursor_add_effects(cursor, verb->effects);
+	cursor->verdict.command = (uint8_t)verb->command;
+	sqlcursor_advance(cursor);
+	if (verb->judge)
+		verb->judge(cursor);
+}
+
+/* ---- texts ------------------------------------------------------------- */
+
+/* What only the whole statement can tell. */
+static void complete(struct sqlclass *verdict)
+{
+	if (verdict->access == ACCESS_READ &&
+	    (verdict->effects & EFFECT_CATALOG_READ))
+		verdict->reason = REASON_CATALOG;
+	if (sqlcursor_rank(verdict->access) > sqlcursor_rank(ACCESS_READ))
+		verdict->is_certain = false;
+}
+
+static void merge(struct sqlclass *text, const struct sqlclass *statement)
+{
+	if (sqlcursor_rank(statement->access) > sqlcursor_rank(text->access) ||
+	    text->reason == REASON_NONE)
+		text->reason = statement->reason;
+	if (sqlcursor_rank(statement->access) > sqlcursor_rank(text->access))
+		text->access = statement->access;
+	text->is_certain &= statement->is_certain;
+	text->effects |= statement->effects;
+	if (text->statements == 0)
+		text->command = statement->command;
+	else if (text->command != COMMAND_OTHER ||
+		 statement->command != COMMAND_OTHER)
+		text->command = COMMAND_MIXED;
+	if (text->statements < UINT16_MAX)
+		text->statements++;
+}
+
+/* Which certainty a statement starts with. */
+static bool may_be_certain(const struct sqlclass_context *context)
+{
+	return catalog_is_certain(context->catalog);
+}
+
+struct sqlclass sqlclass_judge(const char *sql, size_t len,
+			       const struct sqlclass_context *context)
+{
+	struct sqlclass text = { .is_certain = may_be_certain(context) };
+	struct sqlcursor cursor;
+
+	sqlcursor_init(&cursor, sql, len, context);
+	while (cursor.now.kind != SQLLEX_END) {
+		if (cursor.now.punct == ';') {
+			sqlcursor_advance(&cursor);
+			continue;
+		}
+		cursor.verdict = (struct sqlclass){
+			.is_certain = may_be_certain(context),
+		};
+		cursor.is_read = true;
+		if (cursor.now.kind != SQLLEX_BAD)
+			judge_statement(&cursor);
+		skip_statement(&cursor);
+		if (cursor.now.kind == SQLLEX_BAD) {
+			sqlcursor_add_effects(&cursor, EFFECT_HIDDEN);
+			sqlcursor_lose(&cursor);
+		}
+		complete(&cursor.verdict);
+		merge(&text, &cursor.verdict);
+		if (cursor.now.kind == SQLLEX_BAD)
+			break;
+	}
+	return text;
+}
+
+struct sqlclass sqlclass_judge_prefix(const char *sql, size_t len)
+{
+	const struct sqlclass_context context = { NULL, true, true };
+	struct sqlclass class = {
+		.access = ACCESS_UNKNOWN,
+		.reason = REASON_TOO_LONG,
+		.statements = 1,
+		.effects = EFFECT_HIDDEN,
+	};
+	const struct verb *verb;
+	struct sqlcursor cursor;
+
+	sqlcursor_init(&cursor, sql, len, &context);
+	verb = find_verb(cursor.word);
+	/* The first word is whole only if something follows it. */
+	if (!verb || verb->access != ACCESS_WRITE ||
+	    cursor.now.text + cursor.now.len == sql + len)
+		return class;
+	class.access = ACCESS_WRITE;
+	class.reason = REASON_VERB;
+	class.effects |= verb->effects;
+	return class;
+}
+
+const char *sqlclass_reason_name(enum sqlclass_reason reason)
+{
+	static const char *const names[] = {
+#define SQLCLASS_NAME(id, name) [REASON_##id] = (name),
+		SQLCLASS_REASONS(SQLCLASS_NAME)
+#undef SQLCLASS_NAME
+	};
+
+	return names[reason];
+}

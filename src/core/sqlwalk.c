@@ -1,0 +1,573 @@
+/*
+ * A walk over the tokens of one query, without building a tree.  It follows
+ * the grammar just closely enough to be certain of three things: which names
+ * are called (a name before a parenthesis that cannot be anything else), which
+ * stand where a relation is read, and which words are keywords where they
+ * stand.  Whatever does not fit is "not understood", which means primary; so
+ * every doubt here costs load and never correctness.
+ *
+ * Words after AS or a dot are names whatever they are.  A FROM belongs to a
+ * clause only in a level that has begun as a query.  Time is linear, depth is
+ * bounded, nothing is allocated, there is no recursion.
+ */
+#include "core/sqlwalk.h"
+
+#include "core/sqllevel.h"
+#include "core/sqlwith.h"
+
+/* ---- names ------------------------------------------------------------- */
+
+static struct sqlname take_name(struct walk *walk)
+{
+	struct sqlname name = sqlcursor_take_name(walk->cursor);
+
+	walk->is_dotted = name.schema.kind != SQLLEX_END;
+	return name;
+}
+
+static void walk_call(struct walk *walk, const struct sqlname *name)
+{
+	if (walk_top(walk)->kind == LEVEL_OPERATOR)
+		walk_lose(walk);
+	sqlcursor_judge_function(walk->cursor, name);
+	walk->open_as = LEVEL_CALL;
+}
+
+/* A name in an expression: call, "type 'literal'", column. */
+static void walk_value(struct walk *walk)
+{
+	enum sqlword word = walk->cursor->word;
+	struct sqlname name = take_name(walk);
+
+	if (walk_opens_next(walk)) {
+		walk_call(walk, &name);
+		return;
+	}
+	sqlcursor_judge_value(walk->cursor, &name);
+	if ((word == NO_WORD && walk->cursor->ahead.kind == SQLLEX_LITERAL) ||
+	    (walk_top(walk)->kind == LEVEL_TYPE && walk->is_operand))
+		sqlcursor_judge_type(walk->cursor, &name);
+}
+
+static void walk_type(struct walk *walk)
+{
+	struct sqlname name;
+
+	if (!sqlcursor_is_name(&walk->cursor->now)) {
+		walk_lose(walk);
+		return;
+	}
+	name = take_name(walk);
+	sqlcursor_judge_type(walk->cursor, &name);
+	walk_open_as(walk, LEVEL_TYPE);
+}
+
+/* What stands after AS: a label, an alias, or the type of a CAST. */
+static void walk_label(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	if (level->kind == LEVEL_CAST) {
+		walk_type(walk);
+		return;
+	}
+	if (level->from == FROM_ITEM)
+		level->from = FROM_ALIASED;
+	else
+		walk_open_as(walk, LEVEL_TYPE);
+}
+
+/* Where a relation must come: "t", "f(x)", "(", LATERAL, ONLY, ROWS FROM. */
+static void walk_item(struct walk *walk)
+{
+	struct sqlcursor *cursor = walk->cursor;
+	struct level *level = walk_top(walk);
+	struct sqlname name;
+
+	if (cursor->word == WORD_ROWS && cursor->ahead_word == WORD_FROM) {
+		sqlcursor_advance(cursor);
+		return;
+	}
+	level->from = FROM_ITEM;
+	name = take_name(walk);
+	if (walk_opens_next(walk))
+		walk_call(walk, &name);
+	else if (name.schema.kind != SQLLEX_END ||
+		 !sqllevels_defines(&walk->levels, &name.name))
+		sqlcursor_judge_relation(cursor, &name);
+}
+
+/* A name that is no keyword here. */
+static void walk_name(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	switch (level->from) {
+	case FROM_WANT: walk_item(walk); break;
+	case FROM_ITEM: level->from = FROM_ALIASED; break;
+	case FROM_ALIASED: walk_lose(walk); break;
+	default: walk_value(walk);
+	}
+}
+
+/* ---- keywords ---------------------------------------------------------- */
+
+/* A clause begins: the list of FROM items is over. */
+static void end_from(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	if (level->from == FROM_WANT)
+		walk_lose(walk);
+	level->from = FROM_NONE;
+	level->is_grouping = false;
+}
+
+static void begin_query(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	/* "((SELECT" inherits the wish for a relation, and fulfils it. */
+	if (level->from != FROM_NONE && !level->is_start)
+		walk_lose(walk);
+	level->from = FROM_NONE;
+	level->is_query = true;
+	level->is_grouping = false;
+}
+
+static void walk_from(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+	bool is_distinct =
+		walk->before[0] == WORD_DISTINCT &&
+		(walk->before[1] == WORD_IS ||
+		 (walk->before[1] == WORD_NOT && walk->before[2] == WORD_IS));
+
+	if (is_distinct || level->kind == LEVEL_SPECIAL)
+		return;
+	if (!level->is_query || level->from != FROM_NONE)
+		walk_lose(walk);
+	level->from = FROM_WANT;
+}
+
+static void walk_for(struct walk *walk)
+{
+	struct sqlcursor *cursor = walk->cursor;
+
+	switch (cursor->ahead_word) {
+	case WORD_UPDATE:
+	case WORD_NO:
+	case WORD_SHARE:
+	case WORD_KEY:
+		sqlcursor_blame(cursor, ACCESS_WRITE, REASON_LOCKING);
+		break;
+	case WORD_READ: break;
+	default:
+		if (walk_top(walk)->kind != LEVEL_SPECIAL &&
+		    walk->before[0] != WORD_COLLATION)
+			walk_lose(walk);
+		return;
+	}
+	end_from(walk);
+}
+
+static void walk_into(struct walk *walk)
+{
+	struct sqlcursor *cursor = walk->cursor;
+	uint32_t effects = EFFECT_DDL;
+
+	end_from(walk);
+	if (!cursor->is_read || walk->before[0] == WORD_INSERT ||
+	    walk->before[0] == WORD_MERGE)
+		return;
+	switch (cursor->ahead_word) {
+	case WORD_TEMP:
+	case WORD_TEMPORARY:
+	case WORD_LOCAL:
+	case WORD_GLOBAL:
+	case WORD_PG_TEMP: effects = EFFECT_TEMP; break;
+	default: break;
+	}
+	sqlcursor_blame(cursor, ACCESS_WRITE, REASON_INTO);
+	sqlcursor_add_effects(cursor, effects);
+}
+
+static void walk_with(struct walk *walk)
+{
+	struct sqlcursor *cursor = walk->cursor;
+	struct level *level = walk_top(walk);
+
+	switch (cursor->ahead_word) {
+	case WORD_TIME: /* timestamp with time zone */
+	case WORD_ORDINALITY:
+	case WORD_TIES: sqlcursor_advance(cursor); return;
+	default: break;
+	}
+	if (!level->is_start)
+		walk_lose(walk);
+	level->from = FROM_NONE;
+	level->with = WITH_NAME;
+	level->is_recursive = false;
+}
+
+/* ON and USING: expressions until the next item. */
+static void walk_join_condition(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	if (level->from == FROM_WANT)
+		walk_lose(walk);
+	if (level->from != FROM_NONE)
+		level->from = FROM_EXPRESSION;
+}
+
+/* Reserved words that mean nothing here by themselves. */
+static void walk_other_reserved(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	switch (walk->cursor->word) {
+	case WORD_CAST: walk_open_as(walk, LEVEL_CAST); break;
+	case WORD_AS:
+	case WORD_LATERAL:
+	case WORD_ONLY: return;
+	default: break;
+	}
+	if (level->from == FROM_WANT)
+		level->from = FROM_ITEM; /* FROM current_date */
+	else if (level->from == FROM_ITEM || level->from == FROM_ALIASED)
+		walk_lose(walk);
+}
+
+static void walk_reserved(struct walk *walk)
+{
+	switch (walk->cursor->word) {
+	case WORD_SELECT: begin_query(walk); break;
+	case WORD_TABLE:
+		begin_query(walk);
+		walk_top(walk)->from = FROM_WANT;
+		break;
+	case WORD_FROM: walk_from(walk); break;
+	case WORD_FOR: walk_for(walk); break;
+	case WORD_INTO: walk_into(walk); break;
+	case WORD_WITH: walk_with(walk); break;
+	case WORD_ON:
+	case WORD_USING: walk_join_condition(walk); break;
+	case WORD_GROUP:
+		end_from(walk);
+		walk_top(walk)->is_grouping =
+			walk->cursor->ahead_word == WORD_BY;
+		if (walk->before[0] == WORD_WITHIN)
+			walk_open_as(walk, LEVEL_CALL);
+		break;
+	case WORD_WHERE:
+	case WORD_HAVING:
+	case WORD_WINDOW:
+	case WORD_ORDER:
+	case WORD_LIMIT:
+	case WORD_OFFSET:
+	case WORD_FETCH:
+	case WORD_UNION:
+	case WORD_INTERSECT:
+	case WORD_EXCEPT: end_from(walk); break;
+	default: walk_other_reserved(walk);
+	}
+}
+
+/* Words that may name a column or a table, but never a function. */
+static void walk_column_word(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	if (!walk_opens_next(walk)) {
+		walk_name(walk);
+		return;
+	}
+	switch (walk->cursor->word) {
+	case WORD_VALUES: begin_query(walk); return;
+	case WORD_EXTRACT:
+	case WORD_SUBSTRING:
+	case WORD_TRIM:
+	case WORD_OVERLAY:
+	case WORD_XMLTABLE: walk_open_as(walk, LEVEL_SPECIAL); break;
+	default: walk_open_as(walk, LEVEL_CALL);
+	}
+	if (level->from == FROM_WANT)
+		level->from = FROM_ITEM;
+	else if (level->from == FROM_ITEM || level->from == FROM_ALIASED)
+		walk_lose(walk);
+}
+
+/* "a ILIKE (b)" is no call, "ilike(a, b)" is: what stands before tells. */
+static void walk_type_call(struct walk *walk)
+{
+	struct sqlname name = take_name(walk);
+
+	if (walk_top(walk)->from == FROM_WANT)
+		walk_top(walk)->from = FROM_ITEM;
+	if ((walk->is_operand || walk->before[0] == WORD_NOT) &&
+	    sqlcursor_is_unknown_function(walk->cursor, &name))
+		return;
+	walk_call(walk, &name);
+}
+
+/* Words that may name a function or a type, but never a table. */
+static void walk_type_word(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	switch (walk->cursor->word) {
+	case WORD_JOIN:
+		if (level->from == FROM_NONE || level->from == FROM_WANT)
+			walk_lose(walk);
+		level->from = FROM_WANT;
+		return;
+	case WORD_TABLESAMPLE:
+		if (level->from != FROM_ITEM && level->from != FROM_ALIASED)
+			walk_lose(walk);
+		level->from = FROM_EXPRESSION;
+		return;
+	default: break;
+	}
+	if (walk_opens_next(walk))
+		walk_type_call(walk);
+	else if (level->from == FROM_WANT)
+		level->from = FROM_ITEM; /* FROM current_schema */
+}
+
+/* Free words that are something else than a name before a parenthesis. */
+static bool is_clause_word(struct walk *walk)
+{
+	enum sqlword before = walk->before[0];
+
+	switch (walk->cursor->word) {
+	case WORD_OVER:
+	case WORD_FILTER:
+	case WORD_REPEATABLE:
+		walk_open_as(walk, LEVEL_CALL);
+		return walk->has_closed_call;
+	case WORD_BY:
+		return before == WORD_GROUP || before == WORD_ORDER ||
+		       before == WORD_PARTITION;
+	case WORD_ZONE: return before == WORD_TIME;
+	case WORD_VARYING:
+		walk_open_as(walk, LEVEL_TYPE);
+		return before == WORD_CHARACTER || before == WORD_CHAR ||
+		       before == WORD_NCHAR || before == WORD_BIT;
+	case WORD_SETS:
+		walk_open_as(walk, LEVEL_SETS);
+		return before == WORD_GROUPING;
+	case WORD_CUBE:
+	case WORD_ROLLUP:
+		walk_open_as(walk, LEVEL_SETS);
+		return walk_top(walk)->is_grouping ||
+		       walk_top(walk)->kind == LEVEL_SETS;
+	case WORD_OPERATOR: walk_open_as(walk, LEVEL_OPERATOR); return true;
+	default: return false;
+	}
+}
+
+static void walk_free_word(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+	bool is_value =
+		level->from == FROM_NONE || level->from == FROM_EXPRESSION;
+
+	if (is_value && walk_opens_next(walk) && is_clause_word(walk))
+		return;
+	walk->open_as = NOT_OPENING;
+	walk_name(walk);
+}
+
+/* ---- token by token ---------------------------------------------------- */
+
+static void walk_keyword(struct walk *walk)
+{
+	switch (sqlword_freedom(walk->cursor->word)) {
+	case NAME_RESERVED: walk_reserved(walk); break;
+	case NAME_COLUMN: walk_column_word(walk); break;
+	case NAME_TYPE: walk_type_word(walk); break;
+	case NAME_FREE: walk_free_word(walk); break;
+	}
+}
+
+/* "(INSERT ..." is a WITH body, or nothing that we know. */
+static void check_inner_verb(struct walk *walk)
+{
+	switch (walk->cursor->word) {
+	case WORD_INSERT:
+	case WORD_UPDATE:
+	case WORD_DELETE:
+	case WORD_MERGE:
+		sqlcursor_blame(walk->cursor, ACCESS_WRITE, REASON_DML_CTE);
+		break;
+	default: break;
+	}
+}
+
+static void walk_any_name(struct walk *walk)
+{
+	struct sqlcursor *cursor = walk->cursor;
+	struct level *level = walk_top(walk);
+
+	if (level->with != WITH_NONE && sqlwith_take_name(walk))
+		return;
+	if (walk->before[0] == WORD_AS) {
+		/* A label, not the keyword that it looks like. */
+		cursor->word = NO_WORD;
+		walk_label(walk);
+		return;
+	}
+	if (level->is_start && walk->levels.depth > 0)
+		check_inner_verb(walk);
+	if (cursor->word == NO_WORD)
+		walk_name(walk);
+	else
+		walk_keyword(walk);
+}
+
+/* "(row).name", "array[1].name", "(row).*" */
+static void walk_dot(struct walk *walk)
+{
+	struct sqlcursor *cursor = walk->cursor;
+	struct sqlname name;
+
+	if (!sqlcursor_is_name(&cursor->ahead))
+		return;
+	name.schema = cursor->now;
+	sqlcursor_advance(cursor);
+	name.name = cursor->now;
+	walk->is_dotted = true;
+	sqlcursor_judge_value(cursor, &name);
+	if (walk_opens_next(walk))
+		walk_lose(walk);
+}
+
+static void walk_comma(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	if (level->from == FROM_WANT)
+		walk_lose(walk);
+	else if (level->from != FROM_NONE)
+		level->from = FROM_WANT;
+}
+
+static void walk_punct(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	if (level->with != WITH_NONE && walk->open_as == NOT_OPENING)
+		sqlwith_take_punct(walk);
+	switch (walk->cursor->now.punct) {
+	case '(':
+		walk_open(walk);
+		walk->open_as = NOT_OPENING;
+		break;
+	case '[': walk_open_bracket(walk); break;
+	case ')': walk_close(walk, false); break;
+	case ']': walk_close(walk, true); break;
+	case ',': walk_comma(walk); break;
+	case '.': walk_dot(walk); break;
+	default: break;
+	}
+}
+
+/* Operators, casts and literals have no place among FROM items. */
+static void check_no_item(struct walk *walk)
+{
+	enum level_from from = walk_top(walk)->from;
+
+	if (from != FROM_NONE && from != FROM_EXPRESSION)
+		walk_lose(walk);
+}
+
+static void walk_operator(struct walk *walk)
+{
+	const struct sqllex_token *token = &walk->cursor->now;
+
+	/* "FROM t *" means with its children. */
+	if (walk_top(walk)->from != FROM_ITEM || token->len != 1 ||
+	    token->text[0] != '*')
+		check_no_item(walk);
+	walk_top(walk)->has_operator = true;
+	sqlcursor_judge_operator(walk->cursor);
+}
+
+static void walk_cast(struct walk *walk)
+{
+	struct sqlcursor *cursor = walk->cursor;
+
+	check_no_item(walk);
+	if (cursor->ahead_word == WORD_SETOF)
+		sqlcursor_advance(cursor);
+	if (!sqlcursor_is_name(&cursor->ahead)) {
+		walk_lose(walk);
+		return;
+	}
+	sqlcursor_advance(cursor);
+	walk_type(walk);
+}
+
+/* What the next token may want to know about this one. */
+static void remember(struct walk *walk)
+{
+	const struct sqlcursor *cursor = walk->cursor;
+	enum sqlword word = walk->is_dotted ? NO_WORD : cursor->word;
+
+	walk->before[2] = walk->before[1];
+	walk->before[1] = walk->before[0];
+	walk->before[0] = word;
+	walk->is_operand = cursor->now.punct == ')' ||
+			   cursor->now.punct == ']' ||
+			   cursor->now.kind == SQLLEX_LITERAL ||
+			   (sqlcursor_is_name(&cursor->now) &&
+			    sqlword_freedom(word) != NAME_RESERVED);
+}
+
+static void walk_token(struct walk *walk)
+{
+	struct level *level = walk_top(walk);
+
+	walk->is_dotted = false;
+	switch (walk->cursor->now.kind) {
+	case SQLLEX_WORD:
+	case SQLLEX_NAME:
+	case SQLLEX_UNICODE: walk_any_name(walk); break;
+	case SQLLEX_PUNCT: walk_punct(walk); break;
+	case SQLLEX_OPERATOR: walk_operator(walk); break;
+	case SQLLEX_CAST: walk_cast(walk); break;
+	case SQLLEX_LITERAL: check_no_item(walk); break;
+	default: break;
+	}
+	level->is_start = false;
+	if (walk->cursor->now.punct != ')')
+		walk->has_closed_call = false;
+	remember(walk);
+}
+
+static void walk_tokens(struct sqlcursor *cursor, bool is_group)
+{
+	struct walk walk;
+
+	walk_init(&walk, cursor);
+	while (!sqlcursor_is_over(cursor)) {
+		walk_token(&walk);
+		sqlcursor_advance(cursor);
+		if (is_group && walk.levels.depth == 0)
+			break;
+	}
+	if (walk.levels.depth > 0 || walk_top(&walk)->from == FROM_WANT ||
+	    walk_top(&walk)->with != WITH_NONE)
+		walk_lose(&walk);
+}
+
+void sqlwalk_query(struct sqlcursor *cursor)
+{
+	walk_tokens(cursor, false);
+}
+
+void sqlwalk_group(struct sqlcursor *cursor)
+{
+	walk_tokens(cursor, true);
+}
