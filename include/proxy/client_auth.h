@@ -1,0 +1,45 @@
+#ifndef PGWEIR_PROXY_CLIENT_AUTH_H
+#define PGWEIR_PROXY_CLIENT_AUTH_H
+
+/*
+ * Whether a client is who it says: the server's part of authentication, one
+ * object per login.  Unknown users get the same questions as known ones with
+ * a wrong password, and the same answer.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct buf;
+struct client_auth;
+struct local;
+struct pgwire_message;
+
+enum client_auth_result {
+	CLIENT_AUTH_MORE, /* await the next PasswordMessage or SASL message */
+	CLIENT_AUTH_DONE, /* proved; AuthenticationOk is the caller's to send */
+	CLIENT_AUTH_WRONG, /* wrong password, unknown user */
+	CLIENT_AUTH_BAD    /* broke the protocol: client_auth_error */
+};
+
+struct client_auth *client_auth_new(const struct local *local, const char *user,
+				    bool is_console, bool is_unix);
+void client_auth_free(struct client_auth *auth); /* NULL is fine */
+
+/* The first question, appended to out. */
+enum client_auth_result client_auth_begin(struct client_auth *auth,
+					  struct buf *out);
+/* The client's next message, of type 'p' and complete. */
+enum client_auth_result client_auth_step(struct client_auth *auth,
+					 const struct pgwire_message *message,
+					 struct buf *out);
+const char *client_auth_error(const struct client_auth *auth);
+
+/* After DONE: what was proved, for logging in at servers as this user. */
+const char *client_auth_password(const struct client_auth *auth);
+bool client_auth_keys(const struct client_auth *auth, uint8_t *client_key,
+		      uint8_t *server_key);
+
+/* May use every command of the console. */
+bool client_auth_is_admin(const struct local *local, const char *user);
+
+#endif

@@ -1,0 +1,128 @@
+#ifndef PGWEIR_PROXY_LOCAL_H
+#define PGWEIR_PROXY_LOCAL_H
+
+/*
+ * What all the proxy rooms of one worker share: its snapshots of the outside
+ * world, its caches and its tables.  Belongs to the worker's thread; other
+ * threads send mail.
+ */
+#include "core/config.h"
+#include "core/topology.h"
+#include "net/mailbox.h"
+#include "net/stream.h"
+#include "net/worker.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct catalog;
+struct metrics;
+struct metrics_cell;
+struct quotas;
+struct shapes;
+struct strmap;
+struct tls_context;
+struct users;
+
+/* One configuration with what was read for it; immutable, any thread. */
+struct snapshot {
+	_Atomic unsigned refs;
+	const struct config *config;
+	const struct users *users;      /* NULL: no auth_file */
+	struct tls_context *client_tls; /* NULL: off */
+	struct tls_context *server_tls;
+};
+
+/* Takes its arguments' references. */
+struct snapshot *snapshot_new(const struct config *config,
+			      const struct users *users,
+			      struct tls_context *client_tls,
+			      struct tls_context *server_tls);
+struct snapshot *snapshot_hold(struct snapshot *snapshot);
+void snapshot_release(struct snapshot *snapshot); /* NULL is fine */
+
+/* Where a node is, resolved by the main thread. */
+struct node_address {
+	bool is_known;
+	socklen_t len;
+	struct sockaddr_storage address;
+};
+
+/* What the process has once, for all workers. */
+struct process {
+	unsigned worker_count;
+	struct worker *workers[64];
+	struct metrics *metrics;
+	struct quotas *quotas;
+	_Atomic unsigned clients; /* logged in or logging in, for the limit */
+	/* The database asked for is unknown to the catalog loader yet. */
+	void (*want_catalog)(void *arg, const char *database,
+			     const char *dbname);
+	/* Evidence of trouble on a node: look at once.  Any thread. */
+	void (*node_trouble)(void *arg, const char *label);
+	void *arg;
+};
+
+enum { LOCAL_SHAPES = 4096 };
+
+struct local {
+	struct worker *worker;
+	unsigned index;
+	struct process *process;
+	struct snapshot *snapshot;
+	const struct topology *topology; /* same generation, or NULL */
+	struct node_address *addresses;  /* by node of the snapshot */
+	struct strmap *catalogs;         /* "database\nreal name" -> catalog */
+	struct shapes *shapes;
+	struct metrics_cell *cell; /* METRICS_WORKER */
+	struct strmap *pools;      /* "user\ndatabase" -> pool */
+	struct session_table *sessions;
+	unsigned clients; /* of this worker, logging in included */
+	unsigned servers;
+	bool is_refusing;        /* shutting down: no new clients */
+	struct list client_list; /* logging in */
+	struct list session_list;
+};
+
+static inline const struct config *local_config(const struct local *local)
+{
+	return local->snapshot->config;
+}
+
+static inline const struct config_settings *local_settings(
+	const struct local *local)
+{
+	return &local->snapshot->config->settings;
+}
+
+static inline uint64_t local_now(const struct local *local)
+{
+	return worker_now(local->worker);
+}
+
+/* Socket options of the configuration. */
+struct stream_options local_stream_options(const struct local *local);
+
+/* Replaces the snapshot, topology and addresses; takes what it is given. */
+void local_set_snapshot(struct local *local, struct snapshot *snapshot,
+			const struct topology *topology,
+			struct node_address *addresses);
+/* Takes the reference; ignored when of another generation. */
+void local_set_topology(struct local *local, const struct topology *topology);
+void local_set_address(struct local *local, uint64_t generation, unsigned node,
+		       const struct node_address *address);
+
+/* The catalog of a database, or NULL; borrowed. */
+const struct catalog *local_catalog(const struct local *local,
+				    const char *database, const char *dbname);
+/* Takes the reference. */
+void local_set_catalog(struct local *local, const char *database,
+		       const char *dbname, const struct catalog *catalog);
+
+struct local *local_new(struct process *process, unsigned index);
+/* Pools and sessions are gone already. */
+void local_free(struct local *local);
+
+#endif

@@ -1,0 +1,132 @@
+#ifndef PGWEIR_PROXY_POOL_H
+#define PGWEIR_PROXY_POOL_H
+
+/*
+ * The servers of one (database, user), on every node of the database, as one
+ * worker sees them.  Idle servers are this worker's own; limits and the queue
+ * of waiters are exact over all workers (proxy/quota).
+ */
+#include "core/login.h"
+#include "core/settings.h"
+#include "proxy/quota.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct config_database;
+struct config_user;
+struct local;
+struct mail;
+struct pool;
+struct pool_node;
+struct server;
+
+/* How a pool tells sessions; one set for the process, given at start. */
+struct pool_hooks {
+	/* The session's turn: false when it is gone or no longer waits. */
+	bool (*granted)(struct local *local, uint64_t session,
+			struct server *server);
+	/* No server can be had for what it waits for. */
+	void (*refused)(struct local *local, uint64_t session,
+			const char *sqlstate, const char *why);
+};
+
+void pool_set_hooks(const struct pool_hooks *hooks);
+
+/*
+ * The pool of a client's (database, user), made when missing; NULL when no
+ * line of the configuration serves the database.  Counts a session in.
+ */
+struct pool *pool_join(struct local *local, const char *database,
+		       const char *user);
+void pool_leave(struct pool *pool);
+
+/*
+ * What to log in at servers with, beside what the configuration says: keys
+ * or password that a client's own login has proved.
+ */
+void pool_learn_keys(struct pool *pool, const uint8_t *client_key,
+		     const uint8_t *server_key);
+void pool_learn_password(struct pool *pool, const char *password);
+
+/* --- facts ---------------------------------------------------------------- */
+
+struct local *pool_local(const struct pool *pool);
+const char *pool_database(const struct pool *pool);
+const char *pool_dbname(const struct pool *pool);
+const char *pool_user(const struct pool *pool); /* the client's */
+const char *pool_server_user(const struct pool *pool);
+/* Lines of the configuration now; NULL once the database is gone. */
+const struct config_database *pool_config(const struct pool *pool);
+const struct config_user *pool_config_user(const struct pool *pool);
+struct metrics_cell *pool_totals(const struct pool *pool);
+struct metrics_cell *pool_cell(const struct pool *pool);
+
+unsigned pool_node_count(const struct pool *pool);
+struct pool_node *pool_node_at(const struct pool *pool, unsigned index);
+/* Index of the primary among the pool's nodes, or -1. */
+int pool_primary(const struct pool *pool);
+/*
+ * The replica that may serve a read and has the fewest units under way, or
+ * -1; *is_lagging says that one was passed over for its lag.
+ */
+int pool_replica(const struct pool *pool, bool *is_lagging);
+bool pool_node_is_replica(const struct pool_node *node);
+const char *pool_node_label(const struct pool_node *node);
+
+/* --- taking and giving ------------------------------------------------------
+ */
+
+/*
+ * An idle server, at once, when nobody has been waiting longer; else NULL,
+ * and the waiter stands in the queue until granted or refused is called or
+ * pool_stop_waiting.
+ */
+struct server *pool_take(struct pool *pool, unsigned index,
+			 struct quota_waiter *waiter);
+
+/* False when a grant is already on its way. */
+bool pool_stop_waiting(struct pool *pool, unsigned index,
+		       struct quota_waiter *waiter);
+
+/* --- welcome ----------------------------------------------------------------
+ */
+
+/*
+ * The ParameterStatus messages that clients with these settings are greeted
+ * with, once a server has shown them; NULL when not known yet.  Borrowed.
+ */
+const struct buf *pool_welcome(const struct pool *pool,
+			       const struct settings *settings);
+/* Makes them from what the server reports. */
+const struct buf *pool_make_welcome(struct pool *pool,
+				    const struct settings *settings,
+				    const struct server *server);
+
+/* --- the outside world changes ----------------------------------------------
+ */
+
+/* After local's snapshot or topology was replaced. */
+void pools_refresh(struct local *local);
+
+/* Mail for pools; true when it was one and is taken. */
+bool pools_take_mail(struct local *local, struct mail *mail);
+
+/*
+ * Shutting down: idle servers are closed now, others as soon as they rest.
+ */
+void pools_drain(struct local *local);
+
+/* All sessions are gone: closes and frees everything. */
+void pools_free(struct local *local);
+
+/* Walks the pools, for the console. */
+void pools_visit(struct local *local,
+		 void (*visit)(void *arg, const struct pool *pool), void *arg);
+void pool_node_visit(const struct pool_node *node,
+		     void (*visit)(void *arg, struct server *server),
+		     void *arg);
+
+#endif

@@ -1,0 +1,93 @@
+#ifndef PGWEIR_PROXY_POOL_PARTS_H
+#define PGWEIR_PROXY_POOL_PARTS_H
+
+/*
+ * The inside of pools, for the two rooms that they are made of: pool (who,
+ * what, where) and pool_node (servers and waiters on one node).
+ */
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/wheel.h"
+#include "net/worker.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+
+enum { POOL_WELCOMES = 32 };
+
+struct pool_node {
+	struct pool *pool;
+	struct server_site site;
+	char *label;
+	char *host;
+	struct quota *quota;
+	struct list idle; /* most recently used first */
+	struct list busy; /* all others */
+	unsigned idle_count;
+	unsigned busy_count;
+	bool is_retired;   /* no longer in the configuration */
+	bool is_draining;  /* shutting down */
+	unsigned failures; /* connection attempts in a row */
+	uint64_t retry_us; /* no attempt before; 0: any time */
+	struct worker_task feed;
+	struct wheel_timer upkeep;
+	struct list retired_link;
+};
+
+struct pool_welcome {
+	const struct settings *settings;
+	struct buf messages;
+};
+
+struct pool {
+	struct local *local;
+	char *key;
+	char *database; /* as the client knows it */
+	char *user;
+	char *dbname;
+	char *server_user;
+	char *secret; /* to log in with; NULL none */
+	bool has_keys;
+	uint8_t client_key[SCRAM_KEY_LEN];
+	uint8_t server_key[SCRAM_KEY_LEN];
+	const struct config_database *config; /* of the snapshot */
+	uint64_t generation; /* of the configuration that it follows */
+	unsigned sessions;
+	unsigned node_count;
+	struct pool_node **nodes;
+	struct list retired; /* nodes that await their last server */
+	struct metrics_cell *totals;
+	struct metrics_cell *cell;
+	unsigned welcome_count;
+	struct pool_welcome welcomes[POOL_WELCOMES];
+	struct worker_task farewell; /* frees an unused pool */
+};
+
+/* --- pool_node -------------------------------------------------------------
+ */
+
+struct pool_node *pool_node_new(struct pool *pool, const char *label,
+				const char *host);
+/* Without servers and waiters. */
+void pool_node_free(struct pool_node *node);
+/* Takes what the topology says of it now. */
+void pool_node_refresh(struct pool_node *node, unsigned index);
+void pool_node_retire(struct pool_node *node);
+void pool_node_drain(struct pool_node *node);
+bool pool_node_is_empty(const struct pool_node *node);
+/* Gives servers to waiters, opens what may be opened; at the turn's end. */
+void pool_node_feed_later(struct pool_node *node);
+/* Closes the idle server that was used least recently. */
+void pool_node_evict(struct pool_node *node);
+/* A server came from another worker. */
+void pool_node_adopt(struct pool_node *node, struct server *server,
+		     uint64_t session);
+struct server *pool_node_take_idle(struct pool_node *node);
+
+/* --- pool ------------------------------------------------------------------
+ */
+
+/* Nothing left in it: freed at the end of the turn. */
+void pool_check_farewell(struct pool *pool);
+const struct pool_hooks *pool_hooks(void);
+
+#endif

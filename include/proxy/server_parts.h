@@ -1,0 +1,104 @@
+#ifndef PGWEIR_PROXY_SERVER_PARTS_H
+#define PGWEIR_PROXY_SERVER_PARTS_H
+
+/*
+ * The inside of struct server, for the rooms that server is made of: login
+ * (up to the first ReadyForQuery), replies (dealing out what comes after it)
+ * and server itself (life, cleaning, moving).  Nobody else includes this.
+ */
+#include "base/list.h"
+#include "base/wheel.h"
+#include "core/pgwire.h"
+#include "net/worker.h"
+#include "proxy/server.h"
+
+enum {
+	SERVER_KEY_MAX = 256,
+	/* Errors and notices are held whole up to this size. */
+	SERVER_TEXT_MAX = 16 * 1024 * 1024,
+	SERVER_HELD_MAX = 64 * 1024
+};
+
+struct server {
+	const struct server_site *site;
+	struct stream *stream;
+	struct list link;
+	enum server_state state;
+	struct worker_task burial;
+	struct wheel_timer timer; /* connecting and cleaning */
+
+	/* login */
+	struct login *login;
+	bool is_asking_tls; /* the next byte answers SSLRequest */
+	uint32_t pid;
+	uint8_t key[SERVER_KEY_MAX];
+	size_t key_len;
+	struct sockaddr_storage address;
+	socklen_t address_len;
+	char failure_state[6]; /* SQLSTATE of the last error, "" none */
+	char *failure;         /* and its text */
+
+	/* what is known of its session */
+	struct strmap *parameters;
+	const struct settings *settings;
+	struct stmtset *statements;
+	uint64_t unnamed; /* serial of the client's statement, 0 none */
+	char status;      /* of the last ReadyForQuery */
+	bool is_dirty;
+
+	/* replies */
+	struct track *track;
+	size_t passing;       /* bytes of the current body still to come */
+	bool is_passing_on;   /* ... and they are for the client */
+	bool is_row_run;      /* DataRow is what is expected */
+	bool is_settings_due; /* our SETs are not answered yet */
+	bool is_told;         /* the client was sent a FATAL of the server's */
+	bool is_clean_due; /* something of ours was answered: go on cleaning */
+	bool is_mid_message; /* of the client's, towards the server */
+	bool is_slowing;     /* the client was told to slow down */
+
+	const struct server_user_hooks *hooks; /* NULL: nobody uses it */
+	void *user;
+	unsigned cancels; /* under way for this server */
+	bool is_buried;   /* closed; only a cancel still names it */
+
+	uint64_t opened_us;
+	uint64_t idle_since_us;
+};
+
+/* --- server_login -------------------------------------------------------- */
+
+enum server_step {
+	SERVER_STEP_MORE,  /* await more */
+	SERVER_STEP_DONE,  /* logged in: the first ReadyForQuery is here */
+	SERVER_STEP_FAILED /* failure says why */
+};
+
+/* Connected: asks for TLS or sends the startup packet. */
+enum server_step server_login_begin(struct server *server);
+/* The TLS handshake is done. */
+void server_login_secured(struct server *server);
+/* Bytes have come. */
+enum server_step server_login_read(struct server *server);
+
+/* --- replies ---------------------------------------------------------------
+ */
+
+/*
+ * Deals out what has arrived; false when the server broke the protocol
+ * (failure says how).  The server may be closed or somebody else's after it.
+ */
+bool server_replies_read(struct server *server);
+
+/* After an entry was pushed: local replies and skipped entries at the head. */
+void server_replies_settle(struct server *server);
+
+/* Keeps the text of an error for whoever is told; any earlier one goes. */
+void server_set_failure(struct server *server, const char *sqlstate,
+			const char *text);
+
+/* Takes a ParameterStatus body into the known parameters. */
+void server_note_parameter(struct server *server, const char *name,
+			   const char *value);
+
+#endif

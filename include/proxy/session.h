@@ -1,0 +1,88 @@
+#ifndef PGWEIR_PROXY_SESSION_H
+#define PGWEIR_PROXY_SESSION_H
+
+/*
+ * A client that has logged in: takes its messages unit by unit, finds each a
+ * server, deals the replies back, and gives the server back when its state
+ * is proved idle and known.  Only this room ends sessions.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client_login;
+struct local;
+struct mail;
+
+struct session_table;
+
+struct session_table *session_table_new(void);
+void session_table_free(struct session_table *table);
+
+/* Connects pools and logins with this room; once per process. */
+void sessions_init(void);
+
+/* Takes a logged-in client. */
+void session_start(struct local *local, const struct client_login *login);
+
+/*
+ * Snapshot or topology are about to change, have changed: sessions that wait
+ * leave their queues, and choose anew.
+ */
+void sessions_unqueue(struct local *local);
+void sessions_requeue(struct local *local);
+
+/* Shutting down. */
+enum session_shutdown {
+	SHUTDOWN_NONE,
+	SHUTDOWN_CLIENTS, /* end each session when it is outside a transaction
+			   */
+	SHUTDOWN_SERVERS, /* no server is granted any more */
+	SHUTDOWN_NOW
+};
+void sessions_shutdown(struct local *local, enum session_shutdown mode);
+
+/* How many sessions hold a server. */
+unsigned sessions_active(const struct local *local);
+
+/* For the console; strings are borrowed for the call. */
+struct session_info {
+	uint64_t id;
+	uint32_t pid; /* announced to the client */
+	const char *database;
+	const char *user;
+	const char *state; /* "active", "idle", "waiting", "waiting_login" */
+	const char *address;
+	const char *application_name;
+	const char *pinned; /* why it keeps its server, "" not */
+	const char *tls;    /* "" plain */
+	const char *server; /* label of the node it is on, "" none */
+	uint32_t server_pid;
+	uint64_t connected_us; /* monotonic */
+	uint64_t request_us;   /* begin of the last unit */
+	uint64_t wait_us;      /* waiting for a server so long, 0 not */
+	uint64_t prepared;
+};
+void sessions_visit(struct local *local,
+		    void (*visit)(void *arg, const struct session_info *info),
+		    void *arg);
+/* Ends one, told why; false when there is none of that number. */
+bool session_kill(struct local *local, uint64_t id, const char *why);
+
+/*
+ * The session that announced this process number, when the key fits: its
+ * current server gets a cancel request; or, when it waits in a queue, it is
+ * answered 57014 at once.  done(arg) is called when all is over, at once or
+ * later, exactly once.
+ */
+enum session_cancel {
+	CANCEL_FORWARDED,
+	CANCEL_UNKNOWN_KEY,
+	CANCEL_NOT_RUNNING
+};
+enum session_cancel session_cancel(struct local *local, uint32_t pid,
+				   uint32_t key, void (*done)(void *arg),
+				   void *arg);
+/* Which worker a process number belongs to. */
+unsigned session_worker_of(uint32_t pid, unsigned workers);
+
+#endif

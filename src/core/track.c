@@ -1,0 +1,287 @@
+/*
+ * The queue of owed replies.
+ *
+ * A ring of entries.  Each op has a row that says which reply types it may
+ * get and which of them ends it; an error ends a unit of the simple protocol
+ * only at its ReadyForQuery, and makes the server skip the rest of a batch
+ * of the extended protocol up to its Sync.
+ *
+ * COPY ... FROM STDIN: while the server reads COPY data it ignores Sync
+ * (PostgreSQL, copyfromparse.c), so a Sync that was sent between Execute and
+ * CopyDone will never be answered.  CopyDone is therefore queued too, as the
+ * mark up to which Syncs are struck out.
+ *
+ * Invariant: count <= room; the entries live in ring[(first + i) % room].
+ */
+#include "core/track.h"
+
+#include "base/util.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_ROOM = 8 };
+
+struct track {
+	struct track_entry *ring;
+	size_t room;
+	size_t first;
+	size_t count;
+	size_t units;
+	bool is_skipping;   /* an error in a batch: up to its Sync */
+	bool is_batch_open; /* the newest entries await their Sync */
+	bool is_copy_in;
+};
+
+/* legal: replies that may come and leave the op open; done: that end it. */
+static const struct {
+	const char *name;
+	const char *legal;
+	const char *done;
+	char local;
+} ops[] = {
+	[TRACK_QUERY] = { "Query", "TDCIGHWdcEn", "Z", 0 },
+	[TRACK_FUNCTION] = { "FunctionCall", "VE", "Z", 0 },
+	[TRACK_SYNC] = { "Sync", "E", "Z", 0 },
+	[TRACK_PARSE] = { "Parse", "", "1", '1' },
+	[TRACK_BIND] = { "Bind", "", "2", 0 },
+	[TRACK_DESCRIBE_STATEMENT] = { "Describe statement", "t", "Tn", 0 },
+	[TRACK_DESCRIBE_PORTAL] = { "Describe portal", "", "Tn", 0 },
+	[TRACK_EXECUTE] = { "Execute", "TDGHWdc", "CIs", 0 },
+	[TRACK_CLOSE] = { "Close", "", "3", '3' },
+	[TRACK_COPY_END] = { "CopyDone", "", "", 0 },
+};
+
+struct track *track_new(void)
+{
+	return xcalloc(1, sizeof(struct track));
+}
+
+static struct track_entry *entry_at(const struct track *track, size_t index)
+{
+	assert(index < track->count);
+	return &track->ring[(track->first + index) % track->room];
+}
+
+static bool ends_unit(enum track_op op)
+{
+	return op == TRACK_QUERY || op == TRACK_FUNCTION || op == TRACK_SYNC;
+}
+
+static struct track_entry take_first(struct track *track)
+{
+	struct track_entry entry = *entry_at(track, 0);
+
+	track->first = (track->first + 1) % track->room;
+	track->count--;
+	if (ends_unit(entry.op))
+		track->units--;
+	return entry;
+}
+
+void track_free(struct track *track,
+		void (*drop)(void *arg, const struct track_entry *entry),
+		void *arg)
+{
+	if (!track)
+		return;
+	while (track->count > 0) {
+		struct track_entry entry = take_first(track);
+
+		if (drop)
+			drop(arg, &entry);
+	}
+	free(track->ring);
+	free(track);
+}
+
+static void grow(struct track *track)
+{
+	size_t room = track->room ? track->room * 2 : FIRST_ROOM;
+	struct track_entry *ring = xmalloc(room * sizeof(*ring));
+
+	for (size_t i = 0; i < track->count; i++)
+		ring[i] = *entry_at(track, i);
+	free(track->ring);
+	track->ring = ring;
+	track->room = room;
+	track->first = 0;
+}
+
+void track_push(struct track *track, enum track_op op, unsigned flags,
+		void *note)
+{
+	if (op == TRACK_COPY_END && track->count == 0 && !track->is_copy_in)
+		return;
+	if (track->is_copy_in && op == TRACK_SYNC)
+		return;
+	if (op == TRACK_COPY_END)
+		track->is_copy_in = false;
+	if (track->count == track->room)
+		grow(track);
+	track->count++;
+	*entry_at(track, track->count - 1) =
+		(struct track_entry){ (uint8_t)op, (uint8_t)flags, note };
+	if (ends_unit(op)) {
+		track->units++;
+		track->is_batch_open = false;
+	} else if (op != TRACK_COPY_END) {
+		track->is_batch_open = true;
+	}
+}
+
+/* CopyDone is no request: it leaves silently when its turn has come. */
+static void pass_copy_ends(struct track *track)
+{
+	while (track->count > 0 && entry_at(track, 0)->op == TRACK_COPY_END)
+		(void)take_first(track);
+}
+
+static void remove_at(struct track *track, size_t index)
+{
+	if (ends_unit(entry_at(track, index)->op))
+		track->units--;
+	for (size_t i = index; i + 1 < track->count; i++)
+		*entry_at(track, i) = *entry_at(track, i + 1);
+	track->count--;
+}
+
+/*
+ * The oldest entry began to read COPY data: Syncs sent behind it, before the
+ * end of the data, are ignored by the server.
+ */
+static void begin_copy_in(struct track *track)
+{
+	bool is_batch = entry_at(track, 0)->op == TRACK_EXECUTE;
+	size_t index = 1;
+
+	while (index < track->count) {
+		enum track_op op = entry_at(track, index)->op;
+
+		if (op == TRACK_COPY_END) {
+			remove_at(track, index);
+			return;
+		}
+		if (op == TRACK_SYNC && is_batch)
+			remove_at(track, index);
+		else
+			index++;
+	}
+	track->is_copy_in = true;
+	if (is_batch)
+		track->is_batch_open = true;
+}
+
+static enum track_verdict verdict_for(const struct track_entry *entry)
+{
+	return entry->flags & TRACK_OURS ? TRACK_SWALLOW : TRACK_FORWARD;
+}
+
+static struct track_result broken(void)
+{
+	return (struct track_result){ .verdict = TRACK_BROKEN };
+}
+
+static struct track_result reply_error(struct track *track)
+{
+	struct track_entry *entry = entry_at(track, 0);
+	struct track_result result = { verdict_for(entry), false, true,
+				       *entry };
+
+	track->is_copy_in = false;
+	if (!ends_unit(entry->op)) {
+		result.entry = take_first(track);
+		track->is_skipping = true;
+	}
+	return result;
+}
+
+struct track_result track_reply(struct track *track, uint8_t type)
+{
+	struct track_entry *entry;
+	struct track_result result;
+
+	pass_copy_ends(track);
+	if (track->count == 0 || type == 0)
+		return broken();
+	entry = entry_at(track, 0);
+	result = (struct track_result){ verdict_for(entry), false, false,
+					*entry };
+	if (entry->flags & TRACK_LOCAL)
+		return broken();
+	if (type == 'E')
+		return reply_error(track);
+	if (strchr(ops[entry->op].done, type)) {
+		result.is_done = true;
+		if (ends_unit(entry->op))
+			track->is_skipping = false;
+		track->is_copy_in = false;
+		(void)take_first(track);
+		return result;
+	}
+	if (!strchr(ops[entry->op].legal, type))
+		return broken();
+	if (type == 'G')
+		begin_copy_in(track);
+	return result;
+}
+
+bool track_take_skipped(struct track *track, struct track_entry *entry)
+{
+	if (!track->is_skipping || track->count == 0 ||
+	    entry_at(track, 0)->op == TRACK_SYNC)
+		return false;
+	*entry = take_first(track);
+	return true;
+}
+
+bool track_take_local(struct track *track, struct track_entry *entry,
+		      char *reply)
+{
+	if (track->is_skipping)
+		return false;
+	pass_copy_ends(track);
+	if (track->count == 0 || !(entry_at(track, 0)->flags & TRACK_LOCAL))
+		return false;
+	*entry = take_first(track);
+	*reply = ops[entry->op].local;
+	assert(*reply != 0);
+	return true;
+}
+
+bool track_is_idle(const struct track *track)
+{
+	return track->count == 0 && !track->is_batch_open &&
+	       !track->is_copy_in && !track->is_skipping;
+}
+
+bool track_is_batch_open(const struct track *track)
+{
+	return track->is_batch_open;
+}
+
+bool track_is_copy_in(const struct track *track)
+{
+	return track->is_copy_in;
+}
+
+size_t track_units(const struct track *track)
+{
+	return track->units;
+}
+
+size_t track_owed(const struct track *track)
+{
+	return track->count;
+}
+
+bool track_is_async(uint8_t type)
+{
+	return type == 'N' || type == 'S' || type == 'A';
+}
+
+const char *track_op_name(enum track_op op)
+{
+	return ops[op].name;
+}

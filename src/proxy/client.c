@@ -1,0 +1,653 @@
+/*
+ * Logging clients in (PostgreSQL docs, "Message Flow", "Start-up").
+ *
+ * Before a client has proved who it is nothing that it sent reaches a
+ * server, and nothing that it is told depends on whether its user or its
+ * database exists.  Bytes that came before a TLS handshake are never read
+ * after it (CVE-2021-3935).
+ */
+#include "proxy/client.h"
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "base/wheel.h"
+#include "core/config.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/pgwire.h"
+#include "core/settings.h"
+#include "core/users.h"
+#include "net/stream.h"
+#include "net/tls.h"
+#include "proxy/client_auth.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum client_state {
+	CLIENT_STARTUP,  /* the next bytes are a startup packet */
+	CLIENT_SECURING, /* TLS handshake */
+	CLIENT_AUTH,     /* the next message answers us */
+	CLIENT_OVER
+};
+
+struct client {
+	struct list link;
+	struct local *local;
+	struct stream *stream;
+	struct wheel_timer timer;
+	struct worker_task burial;
+	enum client_state state;
+	bool is_unix;
+	bool is_counted; /* against max_client_conn */
+	bool has_asked_tls;
+	bool has_asked_gss;
+	char address[CLIENT_ADDRESS_ROOM];
+	char *user;
+	char *database;
+	const struct settings *settings;
+	struct client_auth *auth;
+	uint64_t since_us;
+};
+
+static const struct client_hooks *hooks_now;
+
+void client_set_hooks(const struct client_hooks *hooks)
+{
+	hooks_now = hooks;
+}
+
+void client_fail(struct stream *stream, const char *sqlstate,
+		 const char *message, const char *hint)
+{
+	pgbuild_error(stream_out(stream),
+		      &(struct pgbuild_error){ .severity = "FATAL",
+					       .sqlstate = sqlstate,
+					       .message = message,
+					       .hint = hint });
+	stream_close(stream, true);
+}
+
+/* --- ending ------------------------------------------------------------------
+ */
+
+static void bury(struct worker_task *task)
+{
+	struct client *client = LIST_ENTRY(task, struct client, burial);
+
+	client_auth_free(client->auth);
+	if (client->settings)
+		settings_release(client->settings);
+	free(client->user);
+	free(client->database);
+	free(client);
+}
+
+/* The stream is gone, or somebody else's. */
+static void finish(struct client *client)
+{
+	assert(client->state != CLIENT_OVER);
+	client->state = CLIENT_OVER;
+	client->stream = NULL;
+	list_remove(&client->link);
+	wheel_unset(&client->timer);
+	if (client->is_counted)
+		atomic_fetch_sub(&client->local->process->clients, 1);
+	worker_free_later(client->local->worker, &client->burial);
+}
+
+static const char *or_unknown(const char *text)
+{
+	return text ? text : "?";
+}
+
+static void reject(struct client *client, enum metrics_reject reason,
+		   const char *sqlstate, const char *message, const char *hint)
+{
+	struct stream *stream = client->stream;
+
+	metrics_count(client->local->cell, COUNTER_CLIENT_REJECTED, reason, 0,
+		      1);
+	if (local_settings(client->local)->log_pooler_errors)
+		log_warning("client %s db=%s user=%s: refused (%s)",
+			    client->address, or_unknown(client->database),
+			    or_unknown(client->user), message);
+	client_fail(stream, sqlstate, message, hint);
+	finish(client);
+}
+
+static void protocol_error(struct client *client, const char *message)
+{
+	reject(client, METRICS_REJECT_PROTO, "08P01", message, NULL);
+}
+
+/* Left by itself: worth a line only for whoever debugs. */
+static void hang_up(struct client *client, const char *why)
+{
+	log_debug("client %s: left during login (%s)", client->address, why);
+	stream_close(client->stream, false);
+	finish(client);
+}
+
+/* --- logged in
+ * ----------------------------------------------------------------- */
+
+static void learn_secrets(struct client *client, struct pool *pool)
+{
+	const char *password = client_auth_password(client->auth);
+	uint8_t client_key[SCRAM_KEY_LEN];
+	uint8_t server_key[SCRAM_KEY_LEN];
+
+	if (password)
+		pool_learn_password(pool, password);
+	if (client_auth_keys(client->auth, client_key, server_key))
+		pool_learn_keys(pool, client_key, server_key);
+	util_wipe(client_key, sizeof(client_key));
+}
+
+static bool is_console(const struct client *client)
+{
+	return strcmp(client->database, "pgbouncer") == 0 ||
+	       strcmp(client->database, "pgweir") == 0;
+}
+
+static void hand_over(struct client *client, struct pool *pool)
+{
+	struct client_login login = {
+		.stream = client->stream,
+		.pool = pool,
+		.settings = client->settings,
+		.user = xstrdup(client->user),
+		.since_us = client->since_us,
+		.is_admin = client_auth_is_admin(client->local, client->user),
+	};
+
+	(void)util_copy(login.address, sizeof(login.address), client->address);
+	pgbuild_auth(stream_out(client->stream), 0, NULL, 0);
+	client->settings = NULL;
+	client->is_counted = false;
+	finish(client);
+	hooks_now->logged_in(client->local, &login);
+}
+
+static void accept_login(struct client *client)
+{
+	struct pool *pool = NULL;
+	char text[160];
+
+	if (!is_console(client)) {
+		pool = pool_join(client->local, client->database, client->user);
+		if (!pool) {
+			(void)snprintf(text, sizeof(text),
+				       "database \"%.63s\" does not exist",
+				       client->database);
+			reject(client, METRICS_REJECT_NO_DATABASE, "3D000",
+			       text,
+			       "Databases are listed in the configuration's "
+			       "section [databases].");
+			return;
+		}
+		learn_secrets(client, pool);
+		metrics_observe(pool_totals(pool), HISTOGRAM_AUTH, 0,
+				local_now(client->local) - client->since_us);
+	}
+	hand_over(client, pool);
+}
+
+static void take_auth_result(struct client *client,
+			     enum client_auth_result result)
+{
+	char text[160];
+
+	switch (result) {
+	case CLIENT_AUTH_MORE: break;
+	case CLIENT_AUTH_DONE: accept_login(client); break;
+	case CLIENT_AUTH_BAD:
+		protocol_error(client, client_auth_error(client->auth));
+		break;
+	case CLIENT_AUTH_WRONG:
+	default:
+		(void)snprintf(text, sizeof(text),
+			       "password authentication failed for user "
+			       "\"%.63s\"",
+			       client->user);
+		reject(client, METRICS_REJECT_AUTH, "28P01", text, NULL);
+		break;
+	}
+}
+
+/* --- the startup packet
+ * ---------------------------------------------------------- */
+
+static bool is_ignored(const struct client *client, const char *name)
+{
+	const char *list =
+		local_settings(client->local)->ignore_startup_parameters;
+
+	return list && config_list_has(list, name);
+}
+
+static bool add_setting(struct client *client, const char *name,
+			const char *value)
+{
+	const struct settings *with;
+	char text[160];
+
+	if (is_ignored(client, name))
+		return true;
+	if (!settings_is_name(name)) {
+		(void)snprintf(text, sizeof(text),
+			       "unrecognized configuration parameter "
+			       "\"%.63s\"",
+			       name);
+		reject(client, METRICS_REJECT_PROTO, "42704", text, NULL);
+		return false;
+	}
+	with = settings_with(client->settings, name, value);
+	settings_release(client->settings);
+	client->settings = with;
+	return true;
+}
+
+static bool add_options(struct client *client, const char *value)
+{
+	const char *why = "";
+
+	if (is_ignored(client, "options") ||
+	    settings_add_options(&client->settings, value, &why))
+		return true;
+	reject(client, METRICS_REJECT_PROTO, "08P01", why,
+	       "The startup parameter \"options\" takes -c name=value.");
+	return false;
+}
+
+static bool is_replication(const char *value)
+{
+	return strcmp(value, "false") != 0 && strcmp(value, "off") != 0 &&
+	       strcmp(value, "no") != 0 && strcmp(value, "0") != 0;
+}
+
+static bool take_parameter(struct client *client, const char *name,
+			   const char *value)
+{
+	if (strcmp(name, "user") == 0 || strcmp(name, "database") == 0 ||
+	    strncmp(name, "_pq_.", 5) == 0)
+		return true;
+	if (strcmp(name, "options") == 0)
+		return add_options(client, value);
+	if (strcmp(name, "replication") != 0)
+		return add_setting(client, name, value);
+	if (!is_replication(value))
+		return true;
+	reject(client, METRICS_REJECT_PROTO, "0A000",
+	       "replication connections are not supported",
+	       "Connect to the PostgreSQL server itself.");
+	return false;
+}
+
+/* Newer minors and unknown protocol options are negotiated down. */
+static void negotiate(struct client *client,
+		      const struct pgwire_startup *startup)
+{
+	enum { OPTIONS_SHOWN = 16 };
+	const char *options[OPTIONS_SHOWN];
+	size_t count = 0;
+	size_t at = 0;
+	const char *name;
+	const char *value;
+
+	while (pgwire_next_parameter(startup, &at, &name, &value))
+		if (strncmp(name, "_pq_.", 5) == 0 && count < OPTIONS_SHOWN)
+			options[count++] = name;
+	if (startup->minor > 0 || count > 0)
+		pgbuild_negotiate(stream_out(client->stream), 0, options,
+				  count);
+}
+
+/* A line of the configuration may set what its clients do not. */
+static void add_defaults(struct client *client)
+{
+	const struct config_database *line = config_find_database(
+		local_config(client->local), client->database);
+	const struct {
+		const char *name;
+		const char *value;
+	} defaults[] = {
+		{ "client_encoding", line ? line->client_encoding : NULL },
+		{ "datestyle", line ? line->datestyle : NULL },
+		{ "timezone", line ? line->timezone : NULL },
+		{ "application_name", line ? line->application_name : NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(*defaults); i++)
+		if (defaults[i].value &&
+		    !settings_get(client->settings, defaults[i].name))
+			(void)add_setting(client, defaults[i].name,
+					  defaults[i].value);
+}
+
+static bool take_parameters(struct client *client,
+			    const struct pgwire_startup *startup)
+{
+	const char *user = pgwire_parameter(startup, "user");
+	const char *database = pgwire_parameter(startup, "database");
+	size_t at = 0;
+	const char *name;
+	const char *value;
+
+	if (!user || !*user) {
+		reject(client, METRICS_REJECT_PROTO, "28000",
+		       "no PostgreSQL user name specified in startup packet",
+		       NULL);
+		return false;
+	}
+	client->user = xstrdup(user);
+	client->database = xstrdup(database && *database ? database : user);
+	while (pgwire_next_parameter(startup, &at, &name, &value))
+		if (!take_parameter(client, name, value))
+			return false;
+	add_defaults(client);
+	return true;
+}
+
+static bool has_room(struct client *client)
+{
+	int limit = local_settings(client->local)->max_client_conn;
+	unsigned clients =
+		atomic_fetch_add(&client->local->process->clients, 1);
+
+	client->is_counted = true;
+	if (clients < (unsigned)limit || is_console(client))
+		return true;
+	reject(client, METRICS_REJECT_MAX_CONN, "53300",
+	       "no more connections allowed (max_client_conn)",
+	       "Raise max_client_conn, or let clients disconnect when idle.");
+	return false;
+}
+
+static bool has_tls_as_demanded(struct client *client)
+{
+	const struct tls *tls = stream_tls(client->stream);
+	enum config_sslmode mode =
+		local_settings(client->local)->client_tls_sslmode;
+	const char *name;
+
+	if (client->is_unix || mode < SSLMODE_REQUIRE)
+		return true;
+	if (!tls) {
+		reject(client, METRICS_REJECT_TLS, "28000",
+		       "TLS is required (client_tls_sslmode)",
+		       "Connect with sslmode=require or stronger.");
+		return false;
+	}
+	name = tls_peer_common_name(tls);
+	if (mode == SSLMODE_VERIFY_FULL &&
+	    (!name || strcmp(name, client->user) != 0)) {
+		reject(client, METRICS_REJECT_TLS, "28000",
+		       "the certificate's common name is not the user name",
+		       NULL);
+		return false;
+	}
+	return true;
+}
+
+static void begin_auth(struct client *client)
+{
+	client->state = CLIENT_AUTH;
+	client->auth = client_auth_new(client->local, client->user,
+				       is_console(client), client->is_unix);
+	take_auth_result(client, client_auth_begin(client->auth,
+						   stream_out(client->stream)));
+}
+
+static void take_login(struct client *client,
+		       const struct pgwire_startup *startup)
+{
+	if (startup->major != 3) {
+		reject(client, METRICS_REJECT_PROTO, "0A000",
+		       "unsupported frontend protocol: only version 3 is "
+		       "spoken here",
+		       NULL);
+		return;
+	}
+	if (client->local->is_refusing) {
+		reject(client, METRICS_REJECT_SHUTDOWN, "57P01",
+		       "pgweir is shutting down", NULL);
+		return;
+	}
+	if (!take_parameters(client, startup) || !has_room(client) ||
+	    !has_tls_as_demanded(client))
+		return;
+	negotiate(client, startup);
+	stream_consume(client->stream, startup->total);
+	begin_auth(client);
+}
+
+static void answer_tls(struct client *client)
+{
+	struct tls_context *context = client->local->snapshot->client_tls;
+	struct tls *tls;
+
+	if (client->has_asked_tls || stream_tls(client->stream)) {
+		protocol_error(client, "SSLRequest came twice");
+		return;
+	}
+	client->has_asked_tls = true;
+	if (!context || client->is_unix) {
+		stream_write(client->stream, "N", 1);
+		return;
+	}
+	stream_write(client->stream, "S", 1);
+	stream_flush(client->stream);
+	tls = tls_new(context, stream_fd(client->stream), true, NULL);
+	if (!tls) {
+		hang_up(client, "TLS could not be set up");
+		return;
+	}
+	client->state = CLIENT_SECURING;
+	if (!stream_start_tls(client->stream, tls))
+		protocol_error(client, "received unencrypted data after "
+				       "SSLRequest");
+}
+
+static void answer_gss(struct client *client)
+{
+	if (client->has_asked_gss) {
+		protocol_error(client, "GSSENCRequest came twice");
+		return;
+	}
+	client->has_asked_gss = true;
+	stream_write(client->stream, "N", 1);
+}
+
+static void take_cancel(struct client *client,
+			const struct pgwire_startup *startup)
+{
+	struct stream *stream = client->stream;
+	uint32_t key;
+
+	if (startup->cancel_key_len != sizeof(key)) {
+		hang_up(client, "cancel key of a length not issued here");
+		return;
+	}
+	memcpy(&key, startup->cancel_key, sizeof(key));
+	finish(client);
+	hooks_now->cancel(client->local, stream, startup->cancel_pid, key);
+}
+
+/* False when the packet is not there yet, or the client is gone. */
+static bool read_startup(struct client *client)
+{
+	struct pgwire_startup startup;
+	size_t len;
+	const uint8_t *data = stream_data(client->stream, &len);
+	struct stream *stream = client->stream;
+
+	switch (pgwire_read_startup(data, len, &startup)) {
+	case PGWIRE_MORE: return false;
+	case PGWIRE_OK: break;
+	case PGWIRE_BAD:
+	default:
+		protocol_error(client, "invalid startup packet: is this a "
+				       "PostgreSQL client?");
+		return false;
+	}
+	switch (startup.kind) {
+	case STARTUP_SSL:
+		stream_consume(stream, startup.total);
+		answer_tls(client);
+		break;
+	case STARTUP_GSSENC:
+		stream_consume(stream, startup.total);
+		answer_gss(client);
+		break;
+	case STARTUP_CANCEL: take_cancel(client, &startup); return false;
+	case STARTUP_LOGIN:
+	default: take_login(client, &startup); break;
+	}
+	return client->state != CLIENT_OVER;
+}
+
+static bool read_auth(struct client *client)
+{
+	struct pgwire_message message;
+	enum client_auth_result result;
+	size_t len;
+	const uint8_t *data = stream_data(client->stream, &len);
+
+	switch (pgwire_read(data, len, &message)) {
+	case PGWIRE_MORE: return false;
+	case PGWIRE_OK: break;
+	case PGWIRE_BAD:
+	default:
+		protocol_error(client, "malformed message header");
+		return false;
+	}
+	if (message.type != 'p' || message.body_len > PGWIRE_AUTH_MAX) {
+		protocol_error(client, "expected a password response");
+		return false;
+	}
+	if (!pgwire_is_complete(&message))
+		return false;
+	result = client_auth_step(client->auth, &message,
+				  stream_out(client->stream));
+	stream_consume(client->stream, message.total);
+	take_auth_result(client, result);
+	return client->state != CLIENT_OVER;
+}
+
+/* --- events
+ * ----------------------------------------------------------------------------
+ */
+
+static void on_data(struct client *client)
+{
+	bool goes_on = true;
+
+	while (goes_on)
+		goes_on = client->state == CLIENT_STARTUP
+				  ? read_startup(client)
+				  : client->state == CLIENT_AUTH &&
+					    read_auth(client);
+}
+
+static void count_tls(struct client *client)
+{
+	const char *version = tls_version(stream_tls(client->stream));
+	enum metrics_tls_version shown = METRICS_TLS_OTHER;
+
+	if (strcmp(version, "TLSv1.3") == 0)
+		shown = METRICS_TLS_1_3;
+	else if (strcmp(version, "TLSv1.2") == 0)
+		shown = METRICS_TLS_1_2;
+	metrics_count(client->local->cell, COUNTER_TLS_HANDSHAKES,
+		      METRICS_SIDE_CLIENT, shown, 1);
+}
+
+static void on_event(void *owner, enum stream_event event)
+{
+	struct client *client = owner;
+
+	switch (event) {
+	case STREAM_SECURED:
+		client->state = CLIENT_STARTUP;
+		count_tls(client);
+		break;
+	case STREAM_DATA: on_data(client); break;
+	case STREAM_CLOSED:
+		hang_up(client, stream_error(client->stream));
+		break;
+	case STREAM_CONNECTED:
+	case STREAM_DRAINED:
+	default: break;
+	}
+}
+
+static void on_timer(struct wheel_timer *timer)
+{
+	struct client *client = LIST_ENTRY(timer, struct client, timer);
+
+	reject(client, METRICS_REJECT_TIMEOUT, "08006",
+	       "login took too long (client_login_timeout)", NULL);
+}
+
+static void describe(struct client *client, const struct sockaddr_storage *peer)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
+	char text[INET6_ADDRSTRLEN] = "?";
+
+	if (client->is_unix) {
+		(void)util_copy(client->address, sizeof(client->address),
+				"unix");
+	} else if (peer->ss_family == AF_INET) {
+		(void)inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+		(void)snprintf(client->address, sizeof(client->address),
+			       "%s:%u", text, (unsigned)ntohs(v4->sin_port));
+	} else {
+		(void)inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+		(void)snprintf(client->address, sizeof(client->address),
+			       "[%s]:%u", text, (unsigned)ntohs(v6->sin6_port));
+	}
+}
+
+void client_accept(struct local *local, int fd, bool is_unix,
+		   const struct sockaddr_storage *peer)
+{
+	struct client *client = xcalloc(1, sizeof(*client));
+	struct stream_options options = local_stream_options(local);
+	uint64_t limit_us = local_settings(local)->client_login_timeout_us;
+
+	client->local = local;
+	client->is_unix = is_unix;
+	client->settings = settings_empty();
+	client->since_us = local_now(local);
+	describe(client, peer);
+	client->stream =
+		stream_new(local->worker, fd, &options, on_event, client);
+	stream_set_unread_limit(client->stream,
+				PGWIRE_AUTH_MAX + PGWIRE_STARTUP_MAX);
+	list_append(&local->client_list, &client->link);
+	worker_task_init(&client->burial, bury);
+	wheel_timer_init(&client->timer, on_timer);
+	if (limit_us > 0)
+		wheel_set(worker_wheel(local->worker), &client->timer,
+			  client->since_us + limit_us);
+	metrics_count(local->cell, COUNTER_CLIENT_CONNECTIONS, 0, 0, 1);
+}
+
+void clients_refuse_all(struct local *local)
+{
+	LIST_FOREACH_SAFE (link, &local->client_list)
+		reject(LIST_ENTRY(link, struct client, link),
+		       METRICS_REJECT_SHUTDOWN, "57P01",
+		       "pgweir is shutting down", NULL);
+}

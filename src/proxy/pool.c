@@ -1,0 +1,640 @@
+/*
+ * Pools: who shares servers with whom, where they may be, and how clients
+ * are greeted.
+ *
+ * A pool is made when its first client logs in and goes when its last client
+ * and its last server are gone.  Its nodes follow the configuration: a node
+ * that is no longer listed is retired and freed with its last server.
+ */
+#include "proxy/pool.h"
+
+#include "base/log.h"
+#include "base/strmap.h"
+#include "base/util.h"
+#include "core/config.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/topology.h"
+#include "core/users.h"
+#include "proxy/local.h"
+#include "proxy/mail.h"
+#include "proxy/pool_parts.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct pool_hooks *hooks_now;
+
+void pool_set_hooks(const struct pool_hooks *hooks)
+{
+	hooks_now = hooks;
+}
+
+const struct pool_hooks *pool_hooks(void)
+{
+	return hooks_now;
+}
+
+static char *key_of(const char *database, const char *user)
+{
+	return xasprintf("%zu:%s%s", strlen(user), user, database);
+}
+
+/* --- what the configuration says ---------------------------------------------
+ */
+
+static void set_secret(struct pool *pool, const char *secret)
+{
+	if (pool->secret)
+		util_wipe(pool->secret, strlen(pool->secret));
+	free(pool->secret);
+	pool->secret = secret ? xstrdup(secret) : NULL;
+}
+
+/* The password for servers: the line's, else what auth_file has. */
+static void refresh_credentials(struct pool *pool)
+{
+	const struct config_database *line = pool->config;
+	const char *secret = line->password;
+
+	if (!secret)
+		secret = users_find(pool->local->snapshot->users,
+				    pool->server_user);
+	if (secret)
+		set_secret(pool, secret);
+}
+
+static void share_credentials(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->node_count; i++) {
+		struct server_site *site = &pool->nodes[i]->site;
+
+		site->dbname = pool->dbname;
+		site->user = pool->server_user;
+		site->credentials = (struct login_credentials){
+			.user = pool->server_user,
+			.secret = pool->secret,
+			.has_keys = pool->has_keys,
+		};
+		memcpy(site->credentials.client_key, pool->client_key,
+		       SCRAM_KEY_LEN);
+		memcpy(site->credentials.server_key, pool->server_key,
+		       SCRAM_KEY_LEN);
+	}
+}
+
+void pool_learn_keys(struct pool *pool, const uint8_t *client_key,
+		     const uint8_t *server_key)
+{
+	if (pool->config && pool->config->user)
+		return;
+	memcpy(pool->client_key, client_key, SCRAM_KEY_LEN);
+	memcpy(pool->server_key, server_key, SCRAM_KEY_LEN);
+	pool->has_keys = true;
+	share_credentials(pool);
+}
+
+void pool_learn_password(struct pool *pool, const char *password)
+{
+	if (pool->config && pool->config->user)
+		return;
+	set_secret(pool, password);
+	share_credentials(pool);
+}
+
+static void replace(char **text, const char *with)
+{
+	if (*text && strcmp(*text, with) == 0)
+		return;
+	free(*text);
+	*text = xstrdup(with);
+}
+
+static struct pool_node *find_node(struct pool_node **nodes, unsigned count,
+				   const char *label)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (nodes[i] && strcmp(nodes[i]->label, label) == 0)
+			return nodes[i];
+	return NULL;
+}
+
+static void retire_missing(struct pool *pool, struct pool_node **old,
+			   unsigned old_count)
+{
+	for (unsigned i = 0; i < old_count; i++)
+		if (!find_node(pool->nodes, pool->node_count, old[i]->label)) {
+			pool_node_retire(old[i]);
+			list_append(&pool->retired, &old[i]->retired_link);
+		}
+}
+
+/* The nodes of the line, kept where they are the same as before. */
+static void refresh_nodes(struct pool *pool)
+{
+	const struct config *config = local_config(pool->local);
+	const struct config_database *line = pool->config;
+	struct pool_node **old = pool->nodes;
+	unsigned old_count = pool->node_count;
+
+	pool->node_count = line->node_count;
+	pool->nodes = xcalloc(line->node_count, sizeof(*pool->nodes));
+	for (unsigned i = 0; i < line->node_count; i++) {
+		const struct config_node *entry =
+			&config->nodes[line->nodes[i]];
+		struct pool_node *node =
+			find_node(old, old_count, entry->label);
+
+		pool->nodes[i] =
+			node ? node
+			     : pool_node_new(pool, entry->label, entry->host);
+	}
+	retire_missing(pool, old, old_count);
+	free(old);
+}
+
+static void refresh_topology(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->node_count; i++)
+		pool_node_refresh(pool->nodes[i], pool->config->nodes[i]);
+}
+
+/* The database is served no more: its servers go as they rest. */
+static void lose_config(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->node_count; i++)
+		pool_node_retire(pool->nodes[i]);
+}
+
+static void refresh_config(struct pool *pool)
+{
+	const struct config *config = local_config(pool->local);
+	const struct config_database *line =
+		config_find_database(config, pool->database);
+
+	pool->config = line;
+	if (!line) {
+		lose_config(pool);
+		return;
+	}
+	replace(&pool->dbname, line->dbname ? line->dbname : pool->database);
+	replace(&pool->server_user, line->user ? line->user : pool->user);
+	refresh_nodes(pool);
+	refresh_credentials(pool);
+	share_credentials(pool);
+}
+
+static void note_size(struct pool *pool)
+{
+	int size = pool->config ? config_pool_size_of(local_config(pool->local),
+						      pool->config,
+						      pool_config_user(pool))
+				: 0;
+
+	metrics_gauge_set(pool->cell, GAUGE_POOL_SIZE_MAX, METRICS_ROLE_PRIMARY,
+			  0, size);
+	metrics_gauge_set(pool->cell, GAUGE_POOL_SIZE_MAX, METRICS_ROLE_REPLICA,
+			  0, size);
+}
+
+void pools_refresh(struct local *local)
+{
+	size_t at = 0;
+	void *value;
+
+	while (strmap_next(local->pools, &at, NULL, &value)) {
+		struct pool *pool = value;
+
+		/* Lines move with every snapshot, also when nothing changed. */
+		if (pool->generation != local_config(local)->generation)
+			refresh_config(pool);
+		pool->generation = local_config(local)->generation;
+		if (pool->config && local->topology)
+			refresh_topology(pool);
+		note_size(pool);
+	}
+}
+
+/* --- life
+ * ----------------------------------------------------------------------- */
+
+static void free_welcomes(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->welcome_count; i++) {
+		settings_release(pool->welcomes[i].settings);
+		buf_free(&pool->welcomes[i].messages);
+	}
+	pool->welcome_count = 0;
+}
+
+static void free_retired(struct pool *pool)
+{
+	LIST_FOREACH_SAFE (link, &pool->retired) {
+		struct pool_node *node =
+			LIST_ENTRY(link, struct pool_node, retired_link);
+
+		if (!pool_node_is_empty(node))
+			continue;
+		list_remove(link);
+		pool_node_free(node);
+	}
+}
+
+static void free_pool(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->node_count; i++)
+		pool_node_free(pool->nodes[i]);
+	free_retired(pool);
+	assert(list_is_empty(&pool->retired));
+	free_welcomes(pool);
+	set_secret(pool, NULL);
+	util_wipe(pool->client_key, SCRAM_KEY_LEN);
+	metrics_close(pool->cell);
+	metrics_close(pool->totals);
+	free(pool->nodes);
+	free(pool->key);
+	free(pool->database);
+	free(pool->user);
+	free(pool->dbname);
+	free(pool->server_user);
+	free(pool);
+}
+
+static bool is_unused(const struct pool *pool)
+{
+	if (pool->sessions > 0 || !list_is_empty(&pool->retired))
+		return false;
+	for (unsigned i = 0; i < pool->node_count; i++)
+		if (!pool_node_is_empty(pool->nodes[i]))
+			return false;
+	return true;
+}
+
+static void farewell(struct worker_task *task)
+{
+	struct pool *pool = LIST_ENTRY(task, struct pool, farewell);
+
+	free_retired(pool);
+	if (!is_unused(pool))
+		return;
+	(void)strmap_remove(pool->local->pools, pool->key);
+	free_pool(pool);
+}
+
+void pool_check_farewell(struct pool *pool)
+{
+	if (is_unused(pool) || !list_is_empty(&pool->retired))
+		worker_free_later(pool->local->worker, &pool->farewell);
+}
+
+static struct pool *pool_new(struct local *local, char *key,
+			     const char *database, const char *user)
+{
+	struct pool *pool = xcalloc(1, sizeof(*pool));
+	struct metrics_labels labels = { .database = database, .user = user };
+
+	pool->local = local;
+	pool->key = key;
+	pool->database = xstrdup(database);
+	pool->user = xstrdup(user);
+	pool->totals = metrics_open(local->process->metrics, METRICS_DATABASE,
+				    &labels);
+	pool->cell =
+		metrics_open(local->process->metrics, METRICS_POOL, &labels);
+	list_init(&pool->retired);
+	worker_task_init(&pool->farewell, farewell);
+	refresh_config(pool);
+	pool->generation = local_config(local)->generation;
+	if (local->topology)
+		refresh_topology(pool);
+	note_size(pool);
+	(void)strmap_put(local->pools, key, pool);
+	return pool;
+}
+
+struct pool *pool_join(struct local *local, const char *database,
+		       const char *user)
+{
+	char *key = key_of(database, user);
+	struct pool *pool = strmap_get(local->pools, key);
+
+	if (pool && pool->config) {
+		free(key);
+	} else if (pool ||
+		   !config_find_database(local_config(local), database)) {
+		free(key);
+		return NULL;
+	} else {
+		pool = pool_new(local, key, database, user);
+		local->process->want_catalog(local->process->arg,
+					     pool->database, pool->dbname);
+	}
+	pool->sessions++;
+	return pool;
+}
+
+void pool_leave(struct pool *pool)
+{
+	assert(pool->sessions > 0);
+	pool->sessions--;
+	pool_check_farewell(pool);
+}
+
+void pools_drain(struct local *local)
+{
+	size_t at = 0;
+	void *value;
+
+	while (strmap_next(local->pools, &at, NULL, &value)) {
+		struct pool *pool = value;
+
+		for (unsigned i = 0; i < pool->node_count; i++)
+			pool_node_drain(pool->nodes[i]);
+	}
+}
+
+static void close_server(void *arg, struct server *server)
+{
+	(void)arg;
+	server_close(server, METRICS_CLOSE_SHUTDOWN, "shutting down");
+}
+
+static void close_all(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool->node_count; i++)
+		pool_node_visit(pool->nodes[i], close_server, NULL);
+	LIST_FOREACH (link, &pool->retired)
+		pool_node_visit(
+			LIST_ENTRY(link, struct pool_node, retired_link),
+			close_server, NULL);
+}
+
+void pools_free(struct local *local)
+{
+	size_t at = 0;
+	void *value;
+
+	while (strmap_next(local->pools, &at, NULL, &value)) {
+		struct pool *pool = value;
+
+		close_all(pool);
+		list_remove(&pool->farewell.link);
+		free_pool(pool);
+	}
+	strmap_free(local->pools, NULL);
+	local->pools = strmap_new();
+}
+
+/* --- facts
+ * ---------------------------------------------------------------------- */
+
+struct local *pool_local(const struct pool *pool)
+{
+	return pool->local;
+}
+
+const char *pool_database(const struct pool *pool)
+{
+	return pool->database;
+}
+
+const char *pool_dbname(const struct pool *pool)
+{
+	return pool->dbname;
+}
+
+const char *pool_user(const struct pool *pool)
+{
+	return pool->user;
+}
+
+const char *pool_server_user(const struct pool *pool)
+{
+	return pool->server_user;
+}
+
+const struct config_database *pool_config(const struct pool *pool)
+{
+	return pool->config;
+}
+
+const struct config_user *pool_config_user(const struct pool *pool)
+{
+	return config_find_user(local_config(pool->local), pool->user);
+}
+
+struct metrics_cell *pool_totals(const struct pool *pool)
+{
+	return pool->totals;
+}
+
+struct metrics_cell *pool_cell(const struct pool *pool)
+{
+	return pool->cell;
+}
+
+unsigned pool_node_count(const struct pool *pool)
+{
+	return pool->node_count;
+}
+
+struct pool_node *pool_node_at(const struct pool *pool, unsigned index)
+{
+	assert(index < pool->node_count);
+	return pool->nodes[index];
+}
+
+int pool_primary(const struct pool *pool)
+{
+	const struct topology *topology = pool->local->topology;
+	int node;
+
+	if (!topology || !pool->config)
+		return pool->config ? 0 : -1;
+	node = topology_primary(topology, pool->config->nodes,
+				pool->config->node_count);
+	for (unsigned i = 0; node >= 0 && i < pool->node_count; i++)
+		if (pool->config->nodes[i] == (unsigned)node)
+			return (int)i;
+	return -1;
+}
+
+int pool_replica(const struct pool *pool, bool *is_lagging)
+{
+	const struct topology *topology = pool->local->topology;
+	uint64_t max_us = local_settings(pool->local)->max_replica_lag_us;
+	int primary;
+	int best = -1;
+
+	*is_lagging = false;
+	if (!topology || !pool->config)
+		return -1;
+	primary = topology_primary(topology, pool->config->nodes,
+				   pool->config->node_count);
+	for (unsigned i = 0; i < pool->node_count; i++) {
+		unsigned id = pool->config->nodes[i];
+
+		if (!topology_can_read(topology, id, primary, max_us)) {
+			*is_lagging |= topology->nodes[id].is_up &&
+				       topology->nodes[id].lag_us > max_us;
+			continue;
+		}
+		if (best < 0 ||
+		    pool->nodes[i]->busy_count < pool->nodes[best]->busy_count)
+			best = (int)i;
+	}
+	return best;
+}
+
+/* --- taking
+ * ---------------------------------------------------------------------- */
+
+struct server *pool_take(struct pool *pool, unsigned index,
+			 struct quota_waiter *waiter)
+{
+	struct pool_node *node = pool_node_at(pool, index);
+	struct server *server = pool_node_take_idle(node);
+
+	if (server)
+		return server;
+	quota_wait(node->quota, waiter, local_now(pool->local));
+	pool_node_feed_later(node);
+	return NULL;
+}
+
+bool pool_stop_waiting(struct pool *pool, unsigned index,
+		       struct quota_waiter *waiter)
+{
+	return quota_leave(pool_node_at(pool, index)->quota, waiter);
+}
+
+/* --- mail
+ * ------------------------------------------------------------------------- */
+
+static struct pool_node *find_by_name(struct local *local, const char *key,
+				      const char *label)
+{
+	struct pool *pool = strmap_get(local->pools, key);
+
+	return pool ? find_node(pool->nodes, pool->node_count, label) : NULL;
+}
+
+static void take_grant(struct local *local, struct mail_grant *mail)
+{
+	struct pool_node *node = find_by_name(local, mail->pool, mail->node);
+
+	if (!mail->server)
+		(void)hooks_now->granted(local, mail->session, NULL);
+	else if (node)
+		pool_node_adopt(node, mail->server, mail->session);
+	else
+		server_free_parked(mail->server);
+	free(mail->pool);
+	free(mail->node);
+}
+
+static void take_pool_mail(struct local *local, struct mail_pool *mail)
+{
+	struct pool_node *node = find_by_name(local, mail->pool, mail->node);
+
+	if (node && mail->mail.kind == MAIL_EVICT)
+		pool_node_evict(node);
+	else if (node)
+		pool_node_feed_later(node);
+	free(mail->pool);
+	free(mail->node);
+}
+
+static void feed_all(struct local *local)
+{
+	size_t at = 0;
+	void *value;
+
+	while (strmap_next(local->pools, &at, NULL, &value)) {
+		struct pool *pool = value;
+
+		for (unsigned i = 0; i < pool->node_count; i++)
+			if (quota_waiting(pool->nodes[i]->quota) > 0)
+				pool_node_feed_later(pool->nodes[i]);
+	}
+}
+
+bool pools_take_mail(struct local *local, struct mail *mail)
+{
+	switch (mail->kind) {
+	case MAIL_GRANT: take_grant(local, (struct mail_grant *)mail); break;
+	case MAIL_EVICT:
+	case MAIL_FEED: take_pool_mail(local, (struct mail_pool *)mail); break;
+	case MAIL_FEED_ALL:
+		feed_all(local);
+		take_pool_mail(local, (struct mail_pool *)mail);
+		break;
+	default: return false;
+	}
+	free(mail);
+	return true;
+}
+
+/* --- welcome
+ * ------------------------------------------------------------------------ */
+
+const struct buf *pool_welcome(const struct pool *pool,
+			       const struct settings *settings)
+{
+	for (unsigned i = 0; i < pool->welcome_count; i++)
+		if (pool->welcomes[i].settings == settings)
+			return &pool->welcomes[i].messages;
+	return NULL;
+}
+
+/* To the client the endpoint is a primary, whoever answers. */
+static const char *shown_value(const char *name, const char *value,
+			       bool is_replica)
+{
+	bool is_role = strcmp(name, "in_hot_standby") == 0 ||
+		       strcmp(name, "default_transaction_read_only") == 0;
+
+	return is_replica && is_role ? "off" : value;
+}
+
+/* The oldest makes room: few pools ever see so many kinds of clients. */
+static struct pool_welcome *add_welcome(struct pool *pool)
+{
+	if (pool->welcome_count == POOL_WELCOMES) {
+		settings_release(pool->welcomes[0].settings);
+		buf_free(&pool->welcomes[0].messages);
+		memmove(&pool->welcomes[0], &pool->welcomes[1],
+			sizeof(pool->welcomes[0]) * (POOL_WELCOMES - 1));
+		pool->welcome_count--;
+	}
+	return &pool->welcomes[pool->welcome_count++];
+}
+
+const struct buf *pool_make_welcome(struct pool *pool,
+				    const struct settings *settings,
+				    const struct server *server)
+{
+	struct pool_welcome *welcome = add_welcome(pool);
+	size_t at = 0;
+	const char *name;
+	void *value;
+
+	*welcome = (struct pool_welcome){ settings_hold(settings), BUF_INIT };
+	while (strmap_next(server_parameters(server), &at, &name, &value))
+		pgbuild_parameter_status(
+			&welcome->messages, name,
+			shown_value(name, value,
+				    server_site(server)->is_replica));
+	return &welcome->messages;
+}
+
+void pools_visit(struct local *local,
+		 void (*visit)(void *arg, const struct pool *pool), void *arg)
+{
+	size_t at = 0;
+	void *value;
+
+	while (strmap_next(local->pools, &at, NULL, &value))
+		visit(arg, value);
+}

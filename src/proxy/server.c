@@ -1,0 +1,523 @@
+/*
+ * A server connection's life: opening, use by one session after another,
+ * cleaning in between, moving to another worker, closing.
+ *
+ * Rules: it is called idle only when the protocol state is proved idle (the
+ * queue of owed replies is empty and the last ReadyForQuery said 'I') and
+ * the session state is known; whatever cannot be brought there is closed.
+ * The states and the moves between them stand in one table.
+ */
+#include "proxy/server.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/strmap.h"
+#include "base/util.h"
+#include "core/config.h"
+#include "core/login.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/settings.h"
+#include "core/stmtmap.h"
+#include "net/stream.h"
+#include "net/tls.h"
+#include "proxy/local.h"
+#include "proxy/server_parts.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	unsigned moves; /* bits of the states that may follow */
+	enum metrics_server_state shown;
+} states[] = {
+#define TO(state) (1U << SERVER_##state)
+	[SERVER_CONNECTING] = { "connecting",
+				TO(SECURING) | TO(LOGIN) | TO(CLOSED),
+				METRICS_SERVER_LOGIN },
+	[SERVER_SECURING] = { "securing", TO(LOGIN) | TO(CLOSED),
+			      METRICS_SERVER_LOGIN },
+	[SERVER_LOGIN] = { "login", TO(IDLE) | TO(CLOSED),
+			   METRICS_SERVER_LOGIN },
+	[SERVER_IDLE] = { "idle", TO(ACTIVE) | TO(MOVING) | TO(CLOSED),
+			  METRICS_SERVER_IDLE },
+	[SERVER_ACTIVE] = { "active", TO(CLEANING) | TO(IDLE) | TO(CLOSED),
+			    METRICS_SERVER_ACTIVE },
+	[SERVER_CLEANING] = { "cleaning", TO(IDLE) | TO(CLOSED),
+			      METRICS_SERVER_USED },
+	[SERVER_MOVING] = { "moving", TO(IDLE), METRICS_SERVER_IDLE },
+	[SERVER_CLOSED] = { "closed", 0, METRICS_SERVER_IDLE },
+#undef TO
+};
+
+/* A server that does not get clean in this time is closed. */
+enum { CLEANING_LIMIT_US = 60 * 1000000 };
+
+void server_count(const struct server *server, int change)
+{
+	const struct server_site *site = server->site;
+	unsigned shown = states[server->state].shown;
+	unsigned role =
+		site->is_replica ? METRICS_ROLE_REPLICA : METRICS_ROLE_PRIMARY;
+
+	metrics_gauge(site->backend_cell, GAUGE_SERVER_CONNECTIONS, role, shown,
+		      change);
+	metrics_gauge(site->pool_cell, GAUGE_POOL_SERVERS, shown, 0, change);
+}
+
+static void set_state(struct server *server, enum server_state state)
+{
+	assert(states[server->state].moves & (1U << state));
+	server_count(server, -1);
+	server->state = state;
+	if (state != SERVER_CLOSED && state != SERVER_MOVING)
+		server_count(server, 1);
+}
+
+const char *server_state_name(enum server_state state)
+{
+	return states[state].name;
+}
+
+/* --- ending ----------------------------------------------------------------
+ */
+
+static void drop_note(void *arg, const struct track_entry *entry)
+{
+	struct server_note *note = entry->note;
+
+	(void)arg;
+	if (note && note->stmt)
+		stmt_release(note->stmt);
+	free(note);
+}
+
+static void free_server(struct server *server)
+{
+	track_free(server->track, drop_note, NULL);
+	stmtset_free(server->statements);
+	strmap_free(server->parameters, free);
+	settings_release(server->settings);
+	login_free(server->login);
+	util_wipe(server->key, sizeof(server->key));
+	free(server->failure);
+	free(server);
+}
+
+/* A cancel request under way still names the server: it frees it then. */
+static void bury(struct worker_task *task)
+{
+	struct server *server = LIST_ENTRY(task, struct server, burial);
+
+	if (server->cancels == 0)
+		free_server(server);
+	else
+		server->is_buried = true;
+}
+
+static bool is_logged_in(enum server_state state)
+{
+	return state >= SERVER_IDLE;
+}
+
+static void log_closed(const struct server *server, const char *why)
+{
+	const struct server_site *site = server->site;
+
+	if (local_settings(site->local)->log_disconnections ||
+	    !is_logged_in(server->state))
+		log_info("server %s db=%s user=%s: closed in state %s (%s)",
+			 site->label, site->database, site->user,
+			 states[server->state].name, why);
+}
+
+static void tell_closed(struct server *server, bool was_in, const char *why)
+{
+	const struct server_user_hooks *hooks = server->hooks;
+	void *user = server->user;
+
+	server->hooks = NULL;
+	server->user = NULL;
+	if (hooks)
+		hooks->lost(user, server->failure_state, why, server->is_told);
+	if (was_in)
+		server->site->hooks->gone(server->site->owner, server);
+	else
+		server->site->hooks->failed(server->site->owner, server,
+					    server->failure_state, why);
+}
+
+void server_close(struct server *server, enum metrics_close_reason reason,
+		  const char *why)
+{
+	bool was_in = is_logged_in(server->state);
+	bool is_polite = server->state == SERVER_IDLE;
+	char *text;
+
+	if (server->state == SERVER_CLOSED)
+		return;
+	text = xstrdup(why);
+	log_closed(server, text);
+	if (was_in)
+		metrics_count(server->site->node_cell, COUNTER_SERVER_CLOSED,
+			      reason, 0, 1);
+	set_state(server, SERVER_CLOSED);
+	wheel_unset(&server->timer);
+	list_remove(&server->link);
+	if (is_polite)
+		pgbuild_empty(stream_out(server->stream), 'X');
+	stream_close(server->stream, is_polite);
+	tell_closed(server, was_in, text);
+	worker_free_later(server->site->local->worker, &server->burial);
+	free(text);
+}
+
+/* The protocol was broken, or a FATAL came: failure has the words. */
+static void close_broken(struct server *server)
+{
+	server_close(server, METRICS_CLOSE_PROTO,
+		     server->failure ? server->failure : "protocol violation");
+}
+
+/* --- cleaning ----------------------------------------------------------------
+ */
+
+static void send_ours(struct server *server, const char *sql)
+{
+	pgbuild_query(stream_out(server->stream), sql, strlen(sql));
+	track_push(server->track, TRACK_QUERY, TRACK_OURS, NULL);
+}
+
+static void end_copy_and_batch(struct server *server)
+{
+	struct buf *out = stream_out(server->stream);
+
+	if (track_is_copy_in(server->track)) {
+		pgbuild_message(out, 'f', "client has left", 16);
+		track_push(server->track, TRACK_COPY_END, TRACK_OURS, NULL);
+	}
+	if (track_is_batch_open(server->track)) {
+		pgbuild_empty(out, 'S');
+		track_push(server->track, TRACK_SYNC, TRACK_OURS, NULL);
+	}
+}
+
+static const char *reset_query(const struct server *server)
+{
+	const char *query =
+		local_settings(server->site->local)->server_reset_query;
+
+	return query && *query ? query : "DISCARD ALL";
+}
+
+static void forget_session(struct server *server)
+{
+	stmtset_clear(server->statements);
+	settings_release(server->settings);
+	server->settings = settings_empty();
+	server->unnamed = 0;
+	server->is_dirty = false;
+}
+
+static void rest(struct server *server)
+{
+	wheel_unset(&server->timer);
+	set_state(server, SERVER_IDLE);
+	server->idle_since_us = local_now(server->site->local);
+	server->site->hooks->rested(server->site->owner, server);
+}
+
+/* One step towards clean; called again when its reply is here. */
+static void clean(struct server *server)
+{
+	server->is_clean_due = false;
+	if (server->is_mid_message) {
+		server_close(server, METRICS_CLOSE_CLIENT_GONE,
+			     "client left in the middle of a message");
+		return;
+	}
+	if (!track_is_idle(server->track)) {
+		end_copy_and_batch(server);
+		return;
+	}
+	if (server->status != 'I') {
+		send_ours(server, "ROLLBACK");
+	} else if (server->is_dirty) {
+		forget_session(server);
+		send_ours(server, reset_query(server));
+	} else if (server->cancels == 0) {
+		rest(server);
+	}
+}
+
+void server_detach(struct server *server)
+{
+	assert(server->state == SERVER_ACTIVE);
+	server->hooks = NULL;
+	server->user = NULL;
+	stream_pause(server->stream, false);
+	set_state(server, SERVER_CLEANING);
+	clean(server);
+	if (server->state == SERVER_CLEANING)
+		wheel_set(worker_wheel(server->site->local->worker),
+			  &server->timer,
+			  local_now(server->site->local) + CLEANING_LIMIT_US);
+}
+
+void server_attach(struct server *server, const struct server_user_hooks *hooks,
+		   void *user)
+{
+	assert(server->state == SERVER_IDLE && !server->hooks);
+	server->hooks = hooks;
+	server->user = user;
+	server->is_told = false;
+	server->is_row_run = false;
+	set_state(server, SERVER_ACTIVE);
+}
+
+void server_end_cancel(struct server *server)
+{
+	assert(server->cancels > 0);
+	if (--server->cancels > 0)
+		return;
+	if (server->is_buried)
+		free_server(server);
+	else if (server->state == SERVER_CLEANING)
+		clean(server);
+}
+
+/* --- events ------------------------------------------------------------------
+ */
+
+static void opened(struct server *server)
+{
+	const struct server_site *site = server->site;
+	uint64_t now_us = local_now(site->local);
+	unsigned role =
+		site->is_replica ? METRICS_ROLE_REPLICA : METRICS_ROLE_PRIMARY;
+
+	wheel_unset(&server->timer);
+	metrics_observe(site->totals, HISTOGRAM_SERVER_CONNECT, role,
+			now_us - server->opened_us);
+	if (local_settings(site->local)->log_connections)
+		log_info("server %s db=%s user=%s: connected, backend %u%s",
+			 site->label, site->database, site->user, server->pid,
+			 stream_tls(server->stream) ? ", TLS" : "");
+	set_state(server, SERVER_IDLE);
+	server->opened_us = now_us;
+	server->idle_since_us = now_us;
+	site->hooks->opened(site->owner, server);
+}
+
+static void take_step(struct server *server, enum server_step step)
+{
+	if (step == SERVER_STEP_FAILED)
+		close_broken(server);
+	else if (step == SERVER_STEP_DONE && server->state == SERVER_CONNECTING)
+		set_state(server, SERVER_SECURING);
+	else if (step == SERVER_STEP_DONE)
+		opened(server);
+	else if (server->state == SERVER_CONNECTING && !server->is_asking_tls)
+		set_state(server, SERVER_LOGIN);
+}
+
+static void on_data(struct server *server)
+{
+	size_t before;
+	size_t after = 0;
+
+	if (!is_logged_in(server->state)) {
+		take_step(server, server_login_read(server));
+		return;
+	}
+	do {
+		(void)stream_data(server->stream, &before);
+		if (!server_replies_read(server)) {
+			close_broken(server);
+			return;
+		}
+		if (server->state == SERVER_CLOSED)
+			return;
+		if (server->is_clean_due && server->state == SERVER_CLEANING)
+			clean(server);
+		if (server->state == SERVER_CLOSED)
+			return;
+		(void)stream_data(server->stream, &after);
+	} while (after > 0 && after < before);
+}
+
+static void on_closed(struct server *server)
+{
+	const char *why = stream_error(server->stream);
+
+	if (server->failure && server->is_told)
+		why = server->failure;
+	server_close(server, METRICS_CLOSE_PEER, why);
+}
+
+static void on_drained(struct server *server)
+{
+	if (!server->hooks)
+		return;
+	server->is_slowing = false;
+	server->hooks->drained(server->user);
+}
+
+static void on_event(void *owner, enum stream_event event)
+{
+	struct server *server = owner;
+
+	switch (event) {
+	case STREAM_CONNECTED:
+		take_step(server, server_login_begin(server));
+		break;
+	case STREAM_SECURED:
+		set_state(server, SERVER_LOGIN);
+		server_login_secured(server);
+		break;
+	case STREAM_DATA: on_data(server); break;
+	case STREAM_DRAINED: on_drained(server); break;
+	case STREAM_CLOSED: on_closed(server); break;
+	default: break;
+	}
+}
+
+static void on_timer(struct wheel_timer *timer)
+{
+	struct server *server = LIST_ENTRY(timer, struct server, timer);
+
+	if (server->state == SERVER_CLEANING)
+		server_close(server, METRICS_CLOSE_TIMEOUT,
+			     "did not become idle after its client left");
+	else
+		server_close(server, METRICS_CLOSE_TIMEOUT,
+			     "no answer within server_connect_timeout");
+}
+
+struct server *server_open(const struct server_site *site,
+			   const struct sockaddr_storage *address,
+			   socklen_t address_len)
+{
+	struct local *local = site->local;
+	const struct config_settings *settings = local_settings(local);
+	struct stream_options options = local_stream_options(local);
+	struct server *server = xcalloc(1, sizeof(*server));
+	size_t limit = settings->max_prepared_statements > 0
+			       ? (size_t)settings->max_prepared_statements
+			       : 1;
+
+	server->site = site;
+	server->stream = stream_connect(local->worker, address, address_len,
+					&options, on_event, server);
+	if (!server->stream) {
+		free(server);
+		return NULL;
+	}
+	server->address = *address;
+	server->address_len = address_len;
+	server->opened_us = local_now(local);
+	server->track = track_new();
+	server->statements = stmtset_new(limit);
+	server->parameters = strmap_new();
+	server->settings = settings_empty();
+	list_init(&server->link);
+	worker_task_init(&server->burial, bury);
+	wheel_timer_init(&server->timer, on_timer);
+	if (settings->server_connect_timeout_us > 0)
+		wheel_set(worker_wheel(local->worker), &server->timer,
+			  server->opened_us +
+				  settings->server_connect_timeout_us);
+	server_count(server, 1);
+	return server;
+}
+
+/* --- facts -------------------------------------------------------------------
+ */
+
+enum server_state server_state(const struct server *server)
+{
+	return server->state;
+}
+
+const struct server_site *server_site(const struct server *server)
+{
+	return server->site;
+}
+
+struct list *server_link(struct server *server)
+{
+	return &server->link;
+}
+
+struct server *server_of_link(struct list *link)
+{
+	return LIST_ENTRY(link, struct server, link);
+}
+
+uint64_t server_opened_us(const struct server *server)
+{
+	return server->opened_us;
+}
+
+uint64_t server_idle_since_us(const struct server *server)
+{
+	return server->idle_since_us;
+}
+
+uint32_t server_pid(const struct server *server)
+{
+	return server->pid;
+}
+
+const char *server_tls_version(const struct server *server)
+{
+	const struct tls *tls = stream_tls(server->stream);
+
+	return tls ? tls_version(tls) : "";
+}
+
+size_t server_statements(const struct server *server)
+{
+	return stmtset_count(server->statements);
+}
+
+const struct strmap *server_parameters(const struct server *server)
+{
+	return server->parameters;
+}
+
+/* --- moving ------------------------------------------------------------------
+ */
+
+bool server_park(struct server *server)
+{
+	assert(server->state == SERVER_IDLE);
+	if (stream_out_len(server->stream) > 0)
+		stream_flush(server->stream);
+	if (stream_out_len(server->stream) > 0 ||
+	    !stream_is_open(server->stream))
+		return false;
+	list_remove(&server->link);
+	set_state(server, SERVER_MOVING);
+	stream_park(server->stream);
+	server->site = NULL;
+	return true;
+}
+
+void server_adopt(struct server *server, const struct server_site *site)
+{
+	assert(server->state == SERVER_MOVING && !server->site);
+	server->site = site;
+	stream_adopt(server->stream, site->local->worker, on_event, server);
+	server->state = SERVER_IDLE;
+	server_count(server, 1);
+}
+
+void server_free_parked(struct server *server)
+{
+	assert(server->state == SERVER_MOVING);
+	stream_free_parked(server->stream);
+	free_server(server);
+}

@@ -1,0 +1,238 @@
+/*
+ * Opening a session at a server: SSLRequest, startup packet, authentication,
+ * up to the first ReadyForQuery (PostgreSQL docs, "Message Flow").
+ *
+ * Runs on the worker's thread, on bytes of a stranger: whatever does not fit
+ * fails this one connection with a text that says what to look at.  Nothing
+ * of a client reaches the server here except its user and database names: a
+ * client's settings are applied later, as that user, with SET.
+ */
+#include "proxy/server_parts.h"
+
+#include "base/buf.h"
+#include "base/strmap.h"
+#include "base/util.h"
+#include "core/login.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/pgwire.h"
+#include "net/stream.h"
+#include "net/tls.h"
+#include "proxy/local.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum server_step fail(struct server *server, const char *sqlstate,
+			     const char *why)
+{
+	server_set_failure(server, sqlstate, why);
+	return SERVER_STEP_FAILED;
+}
+
+static void send_startup(struct server *server)
+{
+	const char *const pairs[] = {
+		"user",
+		server->site->user,
+		"database",
+		server->site->dbname,
+		"application_name",
+		"pgweir",
+	};
+
+	pgbuild_startup(stream_out(server->stream), pairs, 3);
+	server->login = login_new(&server->site->credentials);
+}
+
+static bool wants_tls(const struct server *server)
+{
+	return server->site->local->snapshot->server_tls &&
+	       server->address.ss_family != AF_UNIX;
+}
+
+static bool needs_tls(const struct server *server)
+{
+	return local_settings(server->site->local)->server_tls_sslmode >=
+	       SSLMODE_REQUIRE;
+}
+
+enum server_step server_login_begin(struct server *server)
+{
+	if (wants_tls(server)) {
+		pgbuild_ssl_request(stream_out(server->stream));
+		server->is_asking_tls = true;
+	} else {
+		send_startup(server);
+	}
+	return SERVER_STEP_MORE;
+}
+
+void server_login_secured(struct server *server)
+{
+	send_startup(server);
+}
+
+static enum server_step start_tls(struct server *server)
+{
+	struct tls *tls =
+		tls_new(server->site->local->snapshot->server_tls,
+			stream_fd(server->stream), false, server->site->host);
+
+	if (!tls)
+		return fail(server, "", "TLS could not be set up");
+	if (!stream_start_tls(server->stream, tls))
+		return fail(server, "",
+			    "the server sent bytes in front of "
+			    "the TLS handshake");
+	return SERVER_STEP_DONE;
+}
+
+/* The single byte that answers SSLRequest. */
+static enum server_step read_tls_answer(struct server *server)
+{
+	size_t len;
+	const uint8_t *data = stream_data(server->stream, &len);
+	uint8_t answer;
+
+	if (len == 0)
+		return SERVER_STEP_MORE;
+	answer = data[0];
+	stream_consume(server->stream, 1);
+	server->is_asking_tls = false;
+	if (answer == 'S')
+		return start_tls(server);
+	if (answer != 'N')
+		return fail(server, "08P01",
+			    "no answer to SSLRequest: is "
+			    "this a PostgreSQL server?");
+	if (needs_tls(server))
+		return fail(server, "08001",
+			    "the server has no TLS and server_tls_sslmode "
+			    "demands it");
+	send_startup(server);
+	return SERVER_STEP_MORE;
+}
+
+static enum server_step take_auth(struct server *server,
+				  const struct pgwire_message *message)
+{
+	struct buf *out = stream_out(server->stream);
+
+	switch (login_step(server->login, message, out)) {
+	case LOGIN_MORE: return SERVER_STEP_MORE;
+	case LOGIN_ACCEPTED:
+		server->is_settings_due = true;
+		return SERVER_STEP_MORE;
+	case LOGIN_REFUSED:
+	default: return fail(server, "28000", login_error(server->login));
+	}
+}
+
+static enum server_step take_error(struct server *server,
+				   const struct pgwire_message *message)
+{
+	struct pgwire_error error;
+
+	if (!pgwire_read_error(message, &error))
+		return fail(server, "08P01", "malformed error during login");
+	return fail(server, error.sqlstate, error.message);
+}
+
+static enum server_step take_parameter(struct server *server,
+				       const struct pgwire_message *message)
+{
+	const char *name;
+	const char *value;
+
+	if (!pgwire_read_pair(message, &name, &value))
+		return fail(server, "08P01", "malformed ParameterStatus");
+	server_note_parameter(server, name, value);
+	return SERVER_STEP_MORE;
+}
+
+static enum server_step take_key(struct server *server,
+				 const struct pgwire_message *message)
+{
+	const uint8_t *key;
+	size_t len;
+
+	if (!pgwire_read_key(message, &server->pid, &key, &len) ||
+	    len > SERVER_KEY_MAX)
+		return fail(server, "08P01", "malformed BackendKeyData");
+	memcpy(server->key, key, len);
+	server->key_len = len;
+	return SERVER_STEP_MORE;
+}
+
+/* is_settings_due means "authenticated" until the login is over. */
+static enum server_step take_message(struct server *server,
+				     const struct pgwire_message *message)
+{
+	if (message->type == 'E')
+		return take_error(server, message);
+	if (message->type == 'N' || message->type == 'v')
+		return SERVER_STEP_MORE;
+	if (!server->is_settings_due)
+		return message->type == 'R' ? take_auth(server, message)
+					    : fail(server, "08P01",
+						   "unexpected message before "
+						   "authentication");
+	switch (message->type) {
+	case 'S': return take_parameter(server, message);
+	case 'K': return take_key(server, message);
+	case 'Z':
+		server->status = pgwire_read_ready(message);
+		if (server->status != 'I')
+			return fail(server, "08P01", "not idle after login");
+		return SERVER_STEP_DONE;
+	default: return fail(server, "08P01", "unexpected message in login");
+	}
+}
+
+static void finish(struct server *server)
+{
+	login_free(server->login);
+	server->login = NULL;
+	server->is_settings_due = false;
+}
+
+static enum server_step read_message(struct server *server)
+{
+	struct pgwire_message message;
+	enum server_step step;
+	size_t len;
+	const uint8_t *data = stream_data(server->stream, &len);
+
+	switch (pgwire_read(data, len, &message)) {
+	case PGWIRE_MORE: return SERVER_STEP_MORE;
+	case PGWIRE_OK: break;
+	case PGWIRE_BAD:
+	default: return fail(server, "08P01", "not a PostgreSQL server");
+	}
+	if (message.body_len > SERVER_HELD_MAX)
+		return fail(server, "08P01", "oversized message in login");
+	if (!pgwire_is_complete(&message))
+		return SERVER_STEP_MORE;
+	step = take_message(server, &message);
+	stream_consume(server->stream, message.total);
+	if (step == SERVER_STEP_DONE)
+		finish(server);
+	return step;
+}
+
+enum server_step server_login_read(struct server *server)
+{
+	enum server_step step = SERVER_STEP_MORE;
+	size_t before;
+	size_t after;
+
+	if (server->is_asking_tls)
+		return read_tls_answer(server);
+	do {
+		(void)stream_data(server->stream, &before);
+		step = read_message(server);
+		(void)stream_data(server->stream, &after);
+	} while (step == SERVER_STEP_MORE && after > 0 && after < before);
+	return step;
+}

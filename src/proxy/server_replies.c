@@ -1,0 +1,453 @@
+/*
+ * Dealing out what a logged-in server sends: framed by headers alone, judged
+ * by the queue of what it owes, and passed on in runs as long as possible,
+ * so that a thousand rows in one read are one call.
+ *
+ * Only messages whose content matters here are waited for whole; rows and
+ * COPY data are passed on as they arrive, whatever their size.
+ *
+ * Invariant: bytes are consumed from the stream only at the end of a scan,
+ * since messages are looked at in place; after every hook the server may be
+ * closed, which ends the scan.
+ */
+#include "proxy/server_parts.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/strmap.h"
+#include "base/util.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/pgwire.h"
+#include "core/settings.h"
+#include "core/stmtmap.h"
+#include "net/stream.h"
+#include "proxy/local.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A run of bytes that goes to the client in one piece. */
+struct run {
+	struct server *server;
+	const uint8_t *data;
+	size_t from; /* first byte not passed on */
+	size_t to;   /* end of the run */
+};
+
+void server_set_failure(struct server *server, const char *sqlstate,
+			const char *text)
+{
+	char *copy = xstrdup(text);
+
+	free(server->failure);
+	server->failure = copy;
+	(void)util_copy(server->failure_state, sizeof(server->failure_state),
+			sqlstate);
+}
+
+void server_note_parameter(struct server *server, const char *name,
+			   const char *value)
+{
+	free(strmap_put(server->parameters, name, xstrdup(value)));
+}
+
+static bool is_closed(const struct server *server)
+{
+	return server->state == SERVER_CLOSED;
+}
+
+static void give_bytes(struct server *server, const void *data, size_t len)
+{
+	if (len == 0 || !server->hooks)
+		return;
+	if (server->hooks->bytes(server->user, data, len))
+		stream_pause(server->stream, true);
+}
+
+static void run_flush(struct run *run)
+{
+	give_bytes(run->server, run->data + run->from, run->to - run->from);
+	run->from = run->to;
+}
+
+/* Ends the run before len bytes that are not for the client. */
+static void run_skip(struct run *run, size_t len)
+{
+	run_flush(run);
+	run->to += len;
+	run->from = run->to;
+}
+
+static void note_free(struct server_note *note)
+{
+	if (note && note->stmt)
+		stmt_release(note->stmt);
+	free(note);
+}
+
+/* What an answered, failed or skipped entry means for the statements. */
+static void keep_statements(struct server *server,
+			    const struct track_entry *entry, bool ok)
+{
+	const struct server_note *note = entry->note;
+
+	if (ok)
+		return;
+	if (entry->op == TRACK_PARSE && !note)
+		server->unnamed = 0;
+	if (!note || !note->is_sent)
+		return;
+	if (entry->op == TRACK_PARSE)
+		stmtset_remove(server->statements, note->stmt);
+	else if (entry->op == TRACK_CLOSE)
+		stmtset_add(server->statements, note->stmt);
+}
+
+static void settle(struct server *server, const struct track_entry *entry,
+		   bool ok)
+{
+	keep_statements(server, entry, ok);
+	if (server->hooks && !(entry->flags & TRACK_OURS))
+		server->hooks->settled(server->user, entry, ok);
+	note_free(entry->note);
+}
+
+void server_replies_settle(struct server *server)
+{
+	struct track_entry entry;
+	char reply;
+
+	while (!is_closed(server) && track_take_skipped(server->track, &entry))
+		settle(server, &entry, false);
+	while (!is_closed(server) &&
+	       track_take_local(server->track, &entry, &reply)) {
+		const uint8_t message[] = { (uint8_t)reply, 0, 0, 0, 4 };
+
+		give_bytes(server, message, sizeof(message));
+		settle(server, &entry, true);
+	}
+}
+
+/* Types whose content is looked at, or that are tiny. */
+static bool needs_body(uint8_t type)
+{
+	return type != 0 && strchr("SNAEZC123nsIK", type) != NULL;
+}
+
+static bool is_text(uint8_t type)
+{
+	return type == 'E' || type == 'N' || type == 'A' || type == 'S';
+}
+
+static bool broken(struct server *server, const char *what, uint8_t type)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof(text), "%s (message type 0x%02x)", what,
+		       type);
+	server_set_failure(server, "08P01", text);
+	return false;
+}
+
+/* These would tell a client that it sits on a standby. */
+static bool is_hidden(const struct server *server, const char *name)
+{
+	return server->site->is_replica &&
+	       (strcmp(name, "in_hot_standby") == 0 ||
+		strcmp(name, "default_transaction_read_only") == 0);
+}
+
+static bool take_parameter(struct run *run,
+			   const struct pgwire_message *message)
+{
+	struct server *server = run->server;
+	const char *name;
+	const char *value;
+
+	if (!pgwire_read_pair(message, &name, &value))
+		return broken(server, "malformed reply", 'S');
+	server_note_parameter(server, name, value);
+	if (server->is_settings_due || is_hidden(server, name))
+		run_skip(run, message->total);
+	else
+		run->to += message->total;
+	return true;
+}
+
+static bool take_notice(struct run *run, const struct pgwire_message *message)
+{
+	struct server *server = run->server;
+	struct pgwire_error notice;
+
+	if (!pgwire_read_error(message, &notice))
+		return broken(server, "malformed reply", message->type);
+	if (server->hooks && !server->is_settings_due) {
+		run->to += message->total;
+		return true;
+	}
+	log_debug("server %s db=%s: notice outside of a query: %s",
+		  server->site->label, server->site->database, notice.message);
+	run_skip(run, message->total);
+	return true;
+}
+
+static bool take_async(struct run *run, const struct pgwire_message *message)
+{
+	if (message->type == 'S')
+		return take_parameter(run, message);
+	if (message->type == 'N')
+		return take_notice(run, message);
+	if (run->server->hooks)
+		run->to += message->total;
+	else
+		run_skip(run, message->total);
+	return true;
+}
+
+static bool is_fatal(const struct pgwire_error *error)
+{
+	return strcmp(error->severity, "FATAL") == 0 ||
+	       strcmp(error->severity, "PANIC") == 0;
+}
+
+/* A FATAL belongs to no entry: the server says it and hangs up. */
+static bool take_fatal(struct run *run, const struct pgwire_message *message)
+{
+	struct server *server = run->server;
+
+	if (server->hooks && !server->is_settings_due) {
+		server->is_told = true;
+		run->to += message->total;
+		run_flush(run);
+	}
+	return false;
+}
+
+/* Remembers an error; true when it is the connection's last word. */
+static bool note_error(struct server *server,
+		       const struct pgwire_message *message, bool *is_last)
+{
+	struct pgwire_error error;
+
+	if (!pgwire_read_error(message, &error))
+		return broken(server, "malformed reply", 'E');
+	metrics_count(server->site->backend_cell, COUNTER_ERRORS,
+		      metrics_sqlstate_class(error.sqlstate), 0, 1);
+	server_set_failure(server, error.sqlstate, error.message);
+	*is_last = is_fatal(&error);
+	return true;
+}
+
+static void note_deallocated(struct server *server, const char *tag)
+{
+	bool is_discard = strcmp(tag, "DISCARD ALL") == 0;
+
+	if (!is_discard && strcmp(tag, "DEALLOCATE ALL") != 0)
+		return;
+	stmtset_clear(server->statements);
+	if (is_discard) {
+		server->unnamed = 0;
+		settings_release(server->settings);
+		server->settings = settings_empty();
+	}
+	if (server->hooks)
+		server->hooks->deallocated(server->user, is_discard);
+}
+
+static void take_ready(struct server *server, bool is_ours)
+{
+	if (!is_ours && server->hooks) {
+		server->hooks->ready(server->user, server->status);
+		return;
+	}
+	if (server->is_settings_due) {
+		server->is_settings_due = false;
+		if (server->hooks)
+			server->hooks->applied(server->user);
+	}
+	server->is_clean_due = true;
+}
+
+/* Facts that must be read before the bytes are passed on. */
+struct facts {
+	char tag[24];
+	bool is_last_word;
+};
+
+static bool read_facts(struct server *server,
+		       const struct pgwire_message *message,
+		       struct facts *facts)
+{
+	const char *text;
+	size_t len;
+
+	*facts = (struct facts){ 0 };
+	if (message->type == 'E')
+		return note_error(server, message, &facts->is_last_word);
+	if (message->type == 'Z') {
+		char status = pgwire_read_ready(message);
+
+		if (status == 0)
+			return broken(server, "malformed reply", 'Z');
+		server->status = status;
+	}
+	if (message->type != 'C')
+		return true;
+	if (!pgwire_read_string(message, &text, &len))
+		return broken(server, "malformed reply", 'C');
+	if (text[0] == 'D')
+		(void)util_copy(facts->tag, sizeof(facts->tag), text);
+	return true;
+}
+
+/* What happens once the message itself is on its way. */
+static bool react(struct server *server, uint8_t type,
+		  const struct track_result *result, const struct facts *facts)
+{
+	bool is_ours = (result->entry.flags & TRACK_OURS) != 0;
+
+	if (facts->tag[0])
+		note_deallocated(server, facts->tag);
+	if (result->is_failed) {
+		if (is_ours && result->entry.op == TRACK_QUERY)
+			return false;
+		if (server->hooks && !is_closed(server))
+			server->hooks->erred(server->user,
+					     server->failure_state);
+	}
+	if (is_closed(server))
+		return true;
+	if (type == 'Z')
+		take_ready(server, is_ours);
+	else if (result->is_done)
+		settle(server, &result->entry, true);
+	else if (result->is_failed && result->entry.op != TRACK_QUERY &&
+		 result->entry.op != TRACK_FUNCTION &&
+		 result->entry.op != TRACK_SYNC)
+		settle(server, &result->entry, false);
+	server_replies_settle(server);
+	return true;
+}
+
+/* Adds the message to the run; a body not yet here follows by itself. */
+static void pass(struct run *run, const struct pgwire_message *message,
+		 bool is_for_client)
+{
+	size_t here = PGWIRE_HEADER + message->body_here;
+
+	if (is_for_client)
+		run->to += here;
+	else
+		run_skip(run, here);
+	run->server->passing = message->total - here;
+	run->server->is_passing_on = is_for_client;
+}
+
+static bool take_reply(struct run *run, const struct pgwire_message *message)
+{
+	struct server *server = run->server;
+	struct track_result result;
+	struct facts facts;
+
+	if (!read_facts(server, message, &facts))
+		return false;
+	if (facts.is_last_word)
+		return take_fatal(run, message);
+	result = track_reply(server->track, message->type);
+	if (result.verdict == TRACK_BROKEN)
+		return broken(server, "unexpected reply", message->type);
+	pass(run, message, result.verdict == TRACK_FORWARD);
+	server->is_row_run =
+		message->type == 'D' && result.verdict == TRACK_FORWARD;
+	if (!result.is_done && !result.is_failed && !facts.tag[0])
+		return true;
+	run_flush(run);
+	return react(server, message->type, &result, &facts);
+}
+
+static bool take_message(struct run *run, const struct pgwire_message *message)
+{
+	struct server *server = run->server;
+
+	if (message->type == 'D' && server->is_row_run) {
+		pass(run, message, true);
+		return true;
+	}
+	if (track_is_async(message->type))
+		return take_async(run, message);
+	return take_reply(run, message);
+}
+
+/* A message that is looked at must be here whole. */
+static bool must_wait(struct server *server,
+		      const struct pgwire_message *message, bool *is_bad)
+{
+	size_t limit =
+		is_text(message->type) ? SERVER_TEXT_MAX : SERVER_HELD_MAX;
+
+	if (!needs_body(message->type) || pgwire_is_complete(message))
+		return false;
+	*is_bad = message->body_len > limit;
+	stream_set_unread_limit(server->stream, message->total + PGWIRE_HEADER);
+	return true;
+}
+
+/* One message of the run; false when the scan ends (*is_bad: broken). */
+static bool scan_one(struct run *run, size_t len, bool *is_bad)
+{
+	struct pgwire_message message;
+
+	switch (pgwire_read(run->data + run->to, len - run->to, &message)) {
+	case PGWIRE_OK: break;
+	case PGWIRE_MORE: return false;
+	case PGWIRE_BAD:
+	default:
+		(void)broken(run->server, "malformed header", 0);
+		*is_bad = true;
+		return false;
+	}
+	if (must_wait(run->server, &message, is_bad)) {
+		if (*is_bad)
+			(void)broken(run->server, "oversized message",
+				     message.type);
+		return false;
+	}
+	*is_bad = !take_message(run, &message);
+	return !*is_bad && !is_closed(run->server);
+}
+
+/* The rest of a body that was passed on before all of it was here. */
+static size_t pass_rest(struct server *server, const uint8_t *data, size_t len)
+{
+	size_t part = len < server->passing ? len : server->passing;
+
+	if (server->is_passing_on)
+		give_bytes(server, data, part);
+	server->passing -= part;
+	return part;
+}
+
+bool server_replies_read(struct server *server)
+{
+	bool is_bad = false;
+	size_t len;
+	const uint8_t *data = stream_data(server->stream, &len);
+	struct run run = { .server = server, .data = data };
+
+	if (server->passing > 0)
+		run.from = run.to = pass_rest(server, data, len);
+	while (run.to < len && server->passing == 0 &&
+	       scan_one(&run, len, &is_bad))
+		continue;
+	if (is_closed(server))
+		return true;
+	if (!is_bad)
+		run_flush(&run);
+	assert(run.to <= len);
+	if (run.to > 0)
+		stream_consume(server->stream, run.to);
+	return !is_bad;
+}

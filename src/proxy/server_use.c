@@ -1,0 +1,192 @@
+/*
+ * What a session does with the server it holds: sending, settings, prepared
+ * statements, cancel accounting.
+ *
+ * Everything that is put into the out-buffer here is entered into the queue
+ * of owed replies in the same order, or it is not sent at all.
+ */
+#include "base/buf.h"
+#include "base/strmap.h"
+#include "base/util.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/settings.h"
+#include "core/stmtmap.h"
+#include "net/stream.h"
+#include "proxy/local.h"
+#include "proxy/server_parts.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
+				    bool is_sent, const char *name)
+{
+	size_t len = strlen(name);
+	struct server_note *note = xmalloc(sizeof(*note) + len + 1);
+
+	note->stmt = stmt ? stmt_hold(stmt) : NULL;
+	note->serial = serial;
+	note->is_sent = is_sent;
+	memcpy(note->name, name, len + 1);
+	return note;
+}
+
+void server_mark_dirty(struct server *server)
+{
+	server->is_dirty = true;
+}
+
+bool server_is_dirty(const struct server *server)
+{
+	return server->is_dirty;
+}
+
+bool server_apply(struct server *server, const struct settings *settings)
+{
+	struct buf sql = BUF_INIT;
+
+	assert(server->state == SERVER_ACTIVE);
+	if (server->settings == settings)
+		return true;
+	settings_difference(server->settings, settings, &sql);
+	settings_release(server->settings);
+	server->settings = settings_hold(settings);
+	if (buf_len(&sql) == 0)
+		return true;
+	pgbuild_query(stream_out(server->stream), (const char *)buf_head(&sql),
+		      buf_len(&sql));
+	buf_free(&sql);
+	track_push(server->track, TRACK_QUERY, TRACK_OURS, NULL);
+	server->unnamed = 0;
+	server->is_settings_due = true;
+	return false;
+}
+
+struct buf *server_out(struct server *server)
+{
+	return stream_out(server->stream);
+}
+
+bool server_is_full(const struct server *server)
+{
+	return stream_len_is_high(stream_out_len(server->stream));
+}
+
+bool server_forward(struct server *server, const void *data, size_t len)
+{
+	stream_forward(server->stream, data, len);
+	return server_is_full(server);
+}
+
+void server_slow(struct server *server, bool is_slow)
+{
+	stream_pause(server->stream, is_slow);
+}
+
+void server_owe(struct server *server, enum track_op op, unsigned flags,
+		struct server_note *note)
+{
+	track_push(server->track, op, flags, note);
+	server_replies_settle(server);
+}
+
+void server_set_mid_message(struct server *server, bool is_mid)
+{
+	server->is_mid_message = is_mid;
+}
+
+const struct track *server_track(const struct server *server)
+{
+	return server->track;
+}
+
+char server_status(const struct server *server)
+{
+	return server->status;
+}
+
+bool server_is_idle(const struct server *server)
+{
+	return server->status == 'I' && !server->is_mid_message &&
+	       track_is_idle(server->track);
+}
+
+/* --- prepared statements ------------------------------------------------- */
+
+bool server_has_statement(struct server *server, struct stmt *stmt)
+{
+	return stmtset_use(server->statements, stmt);
+}
+
+static void close_on_server(struct server *server, struct stmt *stmt)
+{
+	pgbuild_target(stream_out(server->stream), 'C', 'S',
+		       stmt_server_name(stmt));
+	server_owe(server, TRACK_CLOSE, TRACK_OURS,
+		   server_note_new(stmt, 0, true, ""));
+}
+
+void server_note_statement(struct server *server, struct stmt *stmt)
+{
+	struct stmt *old = stmtset_evict(server->statements);
+
+	if (old) {
+		metrics_count(server->site->totals, COUNTER_PREPARED_EVICTIONS,
+			      0, 0, 1);
+		close_on_server(server, old);
+		stmt_release(old);
+	}
+	stmtset_add(server->statements, stmt);
+}
+
+void server_prepare(struct server *server, struct stmt *stmt)
+{
+	size_t len;
+	const void *tail = stmt_tail(stmt, &len);
+
+	server_note_statement(server, stmt);
+	pgbuild_parse(stream_out(server->stream), stmt_server_name(stmt), tail,
+		      len);
+	metrics_count(server->site->totals, COUNTER_SERVER_PARSES, 0, 0, 1);
+	server_owe(server, TRACK_PARSE, TRACK_OURS,
+		   server_note_new(stmt, 0, true, ""));
+}
+
+void server_forget_statement(struct server *server, struct stmt *stmt)
+{
+	if (!stmtset_use(server->statements, stmt))
+		return;
+	stmtset_remove(server->statements, stmt);
+	close_on_server(server, stmt);
+}
+
+uint64_t server_unnamed(const struct server *server)
+{
+	return server->unnamed;
+}
+
+void server_set_unnamed(struct server *server, uint64_t serial)
+{
+	server->unnamed = serial;
+}
+
+/* --- users and cancels ------------------------------------------------------
+ */
+
+void server_cancel_target(const struct server *server, uint32_t *pid,
+			  const uint8_t **key, size_t *key_len,
+			  const struct sockaddr_storage **address,
+			  socklen_t *address_len)
+{
+	*pid = server->pid;
+	*key = server->key;
+	*key_len = server->key_len;
+	*address = &server->address;
+	*address_len = server->address_len;
+}
+
+void server_begin_cancel(struct server *server)
+{
+	server->cancels++;
+}
