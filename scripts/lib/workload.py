@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """The quickstart's application: a job queue and a search, through pgweir.
 
 Two programs that moved to PostgreSQL are played here, over psycopg 3 and over

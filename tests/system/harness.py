@@ -193,7 +193,8 @@ class Pgweir:
                  users=None, auth_file=None, nodes=("primary", "replica"),
                  args=(), binary=PGWEIR_BIN, start=True, ready=True, files=4096):
         self.cluster = cluster
-        self.binary = binary
+        self.binary = str(binary)
+        self.is_pgbouncer = os.path.basename(self.binary) == "pgbouncer"
         self.args = list(args)
         self.files = files
         self.dir = make_dir()
@@ -213,7 +214,7 @@ class Pgweir:
             "server_login_retry": 0.5, "logfile": "",
             "admin_users": "postgres",
         }
-        if IS_PGBOUNCER and not auth_file:
+        if self.is_pgbouncer and not auth_file:
             auth_file = {"app": "", "postgres": ""}
         if auth_file is not None:
             self.settings["auth_file"] = self.write_auth_file(auth_file)
@@ -226,7 +227,7 @@ class Pgweir:
     def node_line(self, dbname="app", **more):
         ports = [self.cluster.ports[n] for n in self.nodes] \
             if self.cluster else []
-        if IS_PGBOUNCER:
+        if self.is_pgbouncer:
             line = "host=127.0.0.1 port=%d dbname=%s" % (ports[0], dbname)
         else:
             line = "host=%s dbname=%s" % (
@@ -244,10 +245,10 @@ class Pgweir:
             return "[%s]\n" % name + "".join(
                 "%s = %s\n" % kv for kv in rows.items()) + "\n"
         settings = self.settings
-        if IS_PGBOUNCER:
+        if self.is_pgbouncer:
             settings = {k: v for k, v in settings.items()
                         if k not in OWN_KEYS}
-        main = "pgbouncer" if IS_PGBOUNCER else "pgweir"
+        main = "pgbouncer" if self.is_pgbouncer else "pgweir"
         text = section("databases", self.databases) + section(main, settings)
         if self.users:
             text += section("users", self.users)
@@ -292,7 +293,7 @@ class Pgweir:
 
     def wait_ready(self):
         wait_for(self.listens, 15, "pgweir to listen")
-        if not IS_PGBOUNCER and int(self.settings["stats_port"]) \
+        if not self.is_pgbouncer and int(self.settings["stats_port"]) \
                 and self.cluster:
             self.wait_nodes(len(self.nodes))
 
@@ -354,7 +355,7 @@ class Pgweir:
         """After DDL and writes: the replica has them, and pgweir has had
         the time to look the new tables up in the catalog."""
         self.cluster.position()
-        if not IS_PGBOUNCER:
+        if not self.is_pgbouncer:
             time.sleep(1.0 * SLOW)
 
     # Clients.
@@ -421,7 +422,7 @@ class Pgweir:
         if problems:
             raise AssertionError("sanitizer report:\n" + problems[:12000])
         if process.returncode not in (0, -signal.SIGQUIT) \
-                and not IS_PGBOUNCER:
+                and not self.is_pgbouncer:
             raise AssertionError("ended with %d:\n%s" % (
                 process.returncode, log[-3000:]))
         shutil.rmtree(self.dir, ignore_errors=True)
