@@ -1,0 +1,56 @@
+#ifndef PGWEIR_CONTROL_ADMIN_H
+#define PGWEIR_CONTROL_ADMIN_H
+
+/*
+ * The console: clients of the database pgweir (or pgbouncer) and their
+ * commands, in PgBouncer's words.  A console lives on the worker that its
+ * client came to; what it lists is collected from all workers by mail.
+ *
+ *	admin = admin_new(&hooks, PACKAGE_VERSION);
+ *	... proxy_hooks.console calls admin_take(admin, local, login) ...
+ *	admin_stop(admin, process);  before proxy_free
+ *	admin_free(admin);           after it
+ */
+#include <stdbool.h>
+
+struct admin;
+struct admin_ticket;
+struct client_login;
+struct local;
+struct process;
+
+/* What the main thread does for a console; any worker's thread calls. */
+struct admin_hooks {
+	/*
+	 * RELOAD: read the configuration again on the main thread, then call
+	 * admin_reloaded with the ticket, exactly once.
+	 */
+	void (*reload)(void *arg, struct admin_ticket *ticket);
+	/* SHUTDOWN; mode is an enum session_shutdown. */
+	void (*shutdown)(void *arg, int mode);
+	void *arg;
+};
+
+/* version: "1.0.0", shown by SHOW VERSION; copied, as are the hooks. */
+struct admin *admin_new(const struct admin_hooks *hooks, const char *version);
+
+/*
+ * Takes a client that logged in at the console, and all that its login holds;
+ * it counts no longer against max_client_conn.  Its worker's thread.
+ */
+void admin_take(struct admin *admin, struct local *local,
+		const struct client_login *login);
+
+/*
+ * The configuration was read, or error says in one or more lines why the old
+ * one stays (NULL: all is well).  Takes the ticket.  Any thread.
+ */
+void admin_reloaded(struct admin_ticket *ticket, const char *error);
+
+/* Main thread: asks each worker to end its consoles. */
+void admin_stop(struct admin *admin, struct process *process);
+
+/* After the workers are gone. */
+void admin_free(struct admin *admin); /* NULL is fine */
+
+#endif
