@@ -1,0 +1,63 @@
+#ifndef PGWEIR_CONTROL_MONITOR_H
+#define PGWEIR_CONTROL_MONITOR_H
+
+/*
+ * Knows of every node of the configuration what it is, whether it lives and
+ * how far it is behind, and says so by snapshots.  Main thread.
+ */
+#include "core/topology.h"
+
+#include <stdbool.h>
+
+struct buf;
+struct config;
+struct event_base;
+struct metrics;
+struct monitor;
+struct resolve;
+struct users;
+
+/*
+ * A fresh snapshot for the generation of the config in use; the callee owns
+ * the reference.  From the event loop only, whenever something that decides
+ * routing changed, else about once an interval.
+ */
+typedef void monitor_fn(void *arg, struct topology *taken);
+
+/*
+ * Starts probing.  Names are taken from resolve (which the caller keeps for
+ * as long and reloads first).  metrics may be NULL.
+ */
+struct monitor *monitor_new(struct event_base *base,
+			    const struct config *config,
+			    struct resolve *resolve, struct metrics *metrics,
+			    monitor_fn *callback, void *arg);
+
+/* Nodes that stay keep what is known of them; the others are asked at once. */
+void monitor_reload(struct monitor *monitor, const struct config *config);
+
+/*
+ * Evidence of trouble (a lost server connection, 25006 from the believed
+ * primary): asks this node now rather than at its next turn.  Costs little
+ * when called often.
+ */
+void monitor_poke(struct monitor *monitor, unsigned node);
+
+/* The newest snapshot, borrowed until the loop runs on. */
+const struct topology *monitor_topology(const struct monitor *monitor);
+
+void monitor_free(struct monitor *monitor);
+
+/*
+ * Who asks: the user of [pgweir], else that of the first database line on the
+ * node that has one, else "postgres"; and his password, NULL: none given.
+ */
+struct monitor_login {
+	const char *user;
+	const char *password;
+	const char *dbname;
+};
+struct monitor_login monitor_login_of(const struct config *config,
+				      unsigned node);
+
+#endif

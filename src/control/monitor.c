@@ -1,0 +1,565 @@
+/*
+ * The monitor: one probe per node, a timer for each, and the snapshot made
+ * of what they report.  A primary's answer lets the probes of its replicas
+ * go, so that a replica is compared with a position that is milliseconds
+ * old; a replica's own timer is the fallback.
+ *
+ * It judges by control/monitor_node, decides nothing about routing, and logs
+ * every transition once, with cause and consequence.
+ */
+#include "control/monitor.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "control/monitor_node.h"
+#include "control/probe.h"
+#include "control/resolve.h"
+#include "core/config.h"
+#include "core/metrics.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	POKE_GAP_US = 20000,  /* pokes of many sessions are one */
+	NAME_GAP_US = 50000,  /* between looks for a first address */
+	POST_DELAY_US = 10000 /* positions of several nodes are one snapshot */
+};
+
+struct watch {
+	struct monitor *monitor;
+	unsigned index;
+	char *label;
+	struct monitor_node node;
+	struct probe *probe;
+	struct event *timer;
+	struct metrics_cell *cell; /* NULL without metrics */
+	bool is_lagging;           /* said so in the log */
+};
+
+struct monitor {
+	struct event_base *base;
+	const struct config *config;
+	struct resolve *resolve;
+	struct metrics *metrics;
+	monitor_fn *callback;
+	void *arg;
+	unsigned count;
+	struct watch **watches; /* by node */
+	bool *alarms;           /* by database line: two primaries, said so */
+	struct event *post;
+	struct topology *newest;
+};
+
+/* ---- settings ----------------------------------------------------------- */
+
+static bool line_has_node(const struct config_database *line, unsigned node)
+{
+	for (unsigned i = 0; i < line->node_count; i++)
+		if (line->nodes[i] == node)
+			return true;
+	return false;
+}
+
+static bool is_set(const char *text)
+{
+	return text && *text;
+}
+
+struct monitor_login monitor_login_of(const struct config *config,
+				      unsigned node)
+{
+	const struct config_settings *settings = &config->settings;
+	struct monitor_login login = { "postgres", NULL, "postgres" };
+
+	if (is_set(settings->monitor_dbname))
+		login.dbname = settings->monitor_dbname;
+	if (is_set(settings->monitor_password))
+		login.password = settings->monitor_password;
+	if (is_set(settings->monitor_user)) {
+		login.user = settings->monitor_user;
+		return login;
+	}
+	for (unsigned i = 0; i < config->database_count; i++) {
+		const struct config_database *line = &config->databases[i];
+
+		if (!is_set(line->user) || !line_has_node(line, node))
+			continue;
+		login.user = line->user;
+		if (is_set(line->password))
+			login.password = line->password;
+		break;
+	}
+	return login;
+}
+
+static void watch_aim(struct watch *watch)
+{
+	const struct config *config = watch->monitor->config;
+	struct monitor_login login = monitor_login_of(config, watch->index);
+	struct probe_target target = {
+		.node = &config->nodes[watch->index],
+		.settings = &config->settings,
+		.user = login.user,
+		.password = login.password,
+		.dbname = login.dbname,
+	};
+
+	probe_aim(watch->probe, &target);
+}
+
+/* ---- snapshots ---------------------------------------------------------- */
+
+static const struct monitor_node *find_source(const struct monitor *monitor,
+					      const struct monitor_node *node)
+{
+	const struct monitor_node *best = NULL;
+
+	for (unsigned i = 0; i < monitor->count; i++)
+		if (monitor_node_is_source(node, &monitor->watches[i]->node,
+					   best))
+			best = &monitor->watches[i]->node;
+	return best;
+}
+
+static void watch_tell_lag(struct watch *watch)
+{
+	const struct topology_node *now = &watch->node.now;
+	uint64_t limit_us = watch->monitor->config->settings.max_replica_lag_us;
+	bool is_lagging = now->role == ROLE_REPLICA && now->is_up &&
+			  now->lag_us > limit_us;
+
+	if (is_lagging == watch->is_lagging)
+		return;
+	watch->is_lagging = is_lagging;
+	if (is_lagging)
+		log_warning("node %s: lags %.1f s, more than max_replica_lag, "
+			    "reads go elsewhere",
+			    watch->label, (double)now->lag_us / 1e6);
+	else if (now->is_up)
+		log_info("node %s: has caught up, gets reads again",
+			 watch->label);
+}
+
+static struct topology *monitor_snapshot(struct monitor *monitor)
+{
+	struct topology *topology =
+		topology_new(monitor->config->generation, monitor->count);
+	uint64_t now_us = util_now_us();
+
+	for (unsigned i = 0; i < monitor->count; i++) {
+		struct watch *watch = monitor->watches[i];
+
+		monitor_node_measure(&watch->node,
+				     find_source(monitor, &watch->node),
+				     now_us);
+		watch_tell_lag(watch);
+		topology->nodes[i] = watch->node.now;
+	}
+	return topology;
+}
+
+static void monitor_post(struct monitor *monitor)
+{
+	(void)event_del(monitor->post);
+	topology_release(monitor->newest);
+	monitor->newest = monitor_snapshot(monitor);
+	monitor->callback(monitor->arg, topology_hold(monitor->newest));
+}
+
+static void post_fired(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	monitor_post(arg);
+}
+
+static void monitor_post_soon(struct monitor *monitor)
+{
+	const struct timeval delay = { 0, POST_DELAY_US };
+
+	if (!evtimer_pending(monitor->post, NULL))
+		(void)evtimer_add(monitor->post, &delay);
+}
+
+/* ---- scheduling --------------------------------------------------------- */
+
+static void watch_wait(struct watch *watch, uint64_t delay_us)
+{
+	struct timeval delay = { (time_t)(delay_us / 1000000),
+				 (suseconds_t)(delay_us % 1000000) };
+
+	(void)evtimer_add(watch->timer, &delay);
+}
+
+static void watch_probe(struct watch *watch)
+{
+	struct monitor *monitor = watch->monitor;
+	const struct sockaddr_storage *address;
+	socklen_t len;
+
+	(void)event_del(watch->timer);
+	if (resolve_is_pending(monitor->resolve, watch->index)) {
+		watch_wait(watch, NAME_GAP_US);
+		return;
+	}
+	address = resolve_address(monitor->resolve, watch->index, &len);
+	probe_set_address(watch->probe, (const struct sockaddr *)address, len);
+	probe_start(watch->probe, monitor->config->settings.monitor_timeout_us);
+}
+
+static void timer_fired(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	watch_probe(arg);
+}
+
+static bool is_up_as(const struct watch *watch, enum topology_role role)
+{
+	return watch->node.now.is_up && watch->node.now.role == role;
+}
+
+/* A replica waits somewhat longer than its primary, whose answer calls it. */
+static void watch_schedule(struct watch *watch)
+{
+	uint64_t interval_us =
+		watch->monitor->config->settings.monitor_interval_us;
+
+	if (is_up_as(watch, ROLE_REPLICA))
+		interval_us += interval_us / 4;
+	watch_wait(watch, monitor_node_delay_us(&watch->node, interval_us));
+}
+
+static void call_replicas(const struct watch *primary)
+{
+	const struct monitor *monitor = primary->monitor;
+
+	for (unsigned i = 0; i < monitor->count; i++) {
+		struct watch *other = monitor->watches[i];
+
+		if (other != primary && is_up_as(other, ROLE_REPLICA) &&
+		    !probe_is_busy(other->probe))
+			watch_probe(other);
+	}
+}
+
+/* ---- what the log says -------------------------------------------------- */
+
+static const char *advice_for(const char *sqlstate)
+{
+	if (strncmp(sqlstate, "28", 2) == 0)
+		return "create that role (GRANT pg_monitor TO it) or set "
+		       "monitor_user and monitor_password";
+	if (strcmp(sqlstate, "3D000") == 0)
+		return "set monitor_dbname";
+	if (strcmp(sqlstate, "42501") == 0)
+		return "GRANT CONNECT ON DATABASE to that role, or set "
+		       "monitor_user";
+	return "raise max_connections of the server or lower the pools";
+}
+
+static void tell_refusal(const struct watch *watch)
+{
+	const struct monitor *monitor = watch->monitor;
+	struct monitor_login login =
+		monitor_login_of(monitor->config, watch->index);
+
+	log_warning("node %s: up, but the monitor cannot log in as user=%s "
+		    "dbname=%s (%s), its role is %s; %s",
+		    watch->label, login.user, login.dbname, watch->node.reason,
+		    watch->node.now.role == ROLE_UNKNOWN ? "unknown"
+							 : "taken as it was",
+		    advice_for(watch->node.sqlstate));
+}
+
+static void tell_failure(const struct watch *watch, unsigned changes)
+{
+	const struct monitor *monitor = watch->monitor;
+	uint64_t delay_us = monitor_node_delay_us(
+		&watch->node, monitor->config->settings.monitor_interval_us);
+	const char *consequence = "not used until it answers";
+
+	if (changes & NODE_WENT_DOWN)
+		consequence = watch->node.now.role == ROLE_PRIMARY
+				      ? "writes wait for a primary"
+				      : "reads go elsewhere";
+	log_warning("node %s: down (%s), %s, next probe in %llums",
+		    watch->label, watch->node.reason, consequence,
+		    (unsigned long long)delay_us / 1000);
+}
+
+static void tell_up(const struct watch *watch)
+{
+	const struct topology_node *now = &watch->node.now;
+
+	if (now->role != ROLE_UNKNOWN)
+		log_info("node %s: up, %s, timeline %u, PostgreSQL %u.%u",
+			 watch->label, topology_role_name(now->role),
+			 now->position.timeline, now->server_version / 10000,
+			 now->server_version % 10000);
+}
+
+static void tell_role(const struct watch *watch)
+{
+	const struct monitor_node *node = &watch->node;
+
+	log_warning("node %s: was %s (timeline %u), is %s now (timeline %u), "
+		    "%s",
+		    watch->label, topology_role_name(node->old_role),
+		    node->old_timeline, topology_role_name(node->now.role),
+		    node->now.position.timeline,
+		    node->now.role == ROLE_PRIMARY ? "writes go there"
+						   : "it gets reads only");
+}
+
+static void tell_limit(const struct watch *watch)
+{
+	log_warning("node %s: the monitor's role may not call pg_control_*(), "
+		    "so timelines of replicas may be unknown and their reads "
+		    "go to the primary; GRANT pg_monitor TO it, or set "
+		    "monitor_user",
+		    watch->label);
+}
+
+static void watch_tell(const struct watch *watch, unsigned changes)
+{
+	if (changes & NODE_CAME_UP)
+		tell_up(watch);
+	if (changes & NODE_CHANGED_ROLE)
+		tell_role(watch);
+	if (changes & NODE_CHANGED_TIMELINE)
+		log_warning("node %s: primary on timeline %u now, was %u",
+			    watch->label, watch->node.now.position.timeline,
+			    watch->node.old_timeline);
+	if (changes & NODE_NEW_REFUSAL)
+		tell_refusal(watch);
+	if (changes & (NODE_NEW_FAILURE | NODE_WENT_DOWN))
+		tell_failure(watch, changes);
+	if (changes & NODE_NEW_LIMIT)
+		tell_limit(watch);
+}
+
+static void tell_primaries(struct monitor *monitor, unsigned index)
+{
+	const struct config_database *line = &monitor->config->databases[index];
+	const struct watch *first = NULL;
+	const struct watch *second = NULL;
+	int used;
+
+	for (unsigned i = 0; i < line->node_count; i++) {
+		const struct watch *watch = monitor->watches[line->nodes[i]];
+
+		if (!is_up_as(watch, ROLE_PRIMARY))
+			continue;
+		if (first && !second)
+			second = watch;
+		if (!first)
+			first = watch;
+	}
+	if (second && !monitor->alarms[index]) {
+		used = topology_primary(monitor->newest, line->nodes,
+					line->node_count);
+		log_error("database %s: nodes %s and %s both say that they are "
+			  "the primary (timelines %u and %u), writes go to %s; "
+			  "stop the other one",
+			  line->name, first->label, second->label,
+			  first->node.now.position.timeline,
+			  second->node.now.position.timeline,
+			  used < 0 ? "none" : monitor->watches[used]->label);
+	}
+	monitor->alarms[index] = second != NULL;
+}
+
+/* ---- reports ------------------------------------------------------------ */
+
+static void watch_count(const struct watch *watch, unsigned changes,
+			enum probe_outcome outcome)
+{
+	bool is_primary = watch->node.now.role == ROLE_PRIMARY;
+
+	if (!watch->cell)
+		return;
+	if (outcome != PROBE_ANSWERED)
+		metrics_count(watch->cell, COUNTER_PROBE_FAILURES, 0, 0, 1);
+	if (changes & NODE_CHANGED_ROLE)
+		metrics_count(watch->cell, COUNTER_ROLE_CHANGES, 0, 0, 1);
+	if (changes & NODE_CHANGED_ROLE && is_primary)
+		metrics_count(watch->cell, COUNTER_FAILOVERS, 0, 0, 1);
+}
+
+/* True when another address of the same name is worth a try first. */
+static bool watch_tries_next(struct watch *watch,
+			     const struct probe_report *report)
+{
+	struct resolve *resolve = watch->monitor->resolve;
+
+	if (report->outcome == PROBE_ANSWERED)
+		resolve_worked(resolve, watch->index);
+	return report->outcome == PROBE_FAILED && report->is_connecting &&
+	       resolve_next(resolve, watch->index);
+}
+
+static void probe_reported(void *arg, const struct probe_report *report)
+{
+	struct watch *watch = arg;
+	struct monitor *monitor = watch->monitor;
+	unsigned changes;
+
+	if (watch_tries_next(watch, report)) {
+		log_info("node %s: %s, trying its next address", watch->label,
+			 report->reason);
+		watch_probe(watch);
+		return;
+	}
+	changes = monitor_node_take(&watch->node, report);
+	watch_count(watch, changes, report->outcome);
+	watch_tell(watch, changes);
+	watch_schedule(watch);
+	if (changes & ~(unsigned)NODE_MOVED) {
+		monitor_post(monitor);
+		for (unsigned i = 0; i < monitor->config->database_count; i++)
+			tell_primaries(monitor, i);
+	} else {
+		monitor_post_soon(monitor);
+	}
+	if (report->outcome == PROBE_ANSWERED && report->facts.is_primary)
+		call_replicas(watch);
+}
+
+/* The kept connection broke while idle: a crash shows here first. */
+static void connection_lost(void *arg)
+{
+	watch_probe(arg);
+}
+
+/* ---- the owner's calls -------------------------------------------------- */
+
+static void watch_free(struct watch *watch)
+{
+	if (!watch)
+		return;
+	probe_free(watch->probe);
+	event_free(watch->timer);
+	metrics_close(watch->cell);
+	free(watch->label);
+	free(watch);
+}
+
+static struct watch *watch_new(struct monitor *monitor, const char *label)
+{
+	struct watch *watch = xcalloc(1, sizeof(*watch));
+
+	watch->monitor = monitor;
+	watch->label = xstrdup(label);
+	watch->probe = probe_new(monitor->base, probe_reported, connection_lost,
+				 watch);
+	watch->timer = evtimer_new(monitor->base, timer_fired, watch);
+	assert(watch->timer);
+	if (monitor->metrics)
+		watch->cell = metrics_open(
+			monitor->metrics, METRICS_NODE,
+			&(struct metrics_labels){ .backend = label });
+	return watch;
+}
+
+static struct watch *take_by_label(struct watch **watches, unsigned count,
+				   const char *label)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (watches[i] && strcmp(watches[i]->label, label) == 0) {
+			struct watch *found = watches[i];
+
+			watches[i] = NULL;
+			return found;
+		}
+	return NULL;
+}
+
+void monitor_reload(struct monitor *monitor, const struct config *config)
+{
+	struct watch **before = monitor->watches;
+	unsigned before_count = monitor->count;
+	const struct config *held = config_hold(config);
+
+	config_release(monitor->config);
+	monitor->config = held;
+	monitor->count = config->node_count;
+	monitor->watches = xcalloc(monitor->count + 1, sizeof(struct watch *));
+	free(monitor->alarms);
+	monitor->alarms = xcalloc(config->database_count + 1, sizeof(bool));
+	for (unsigned i = 0; i < monitor->count; i++) {
+		const char *label = config->nodes[i].label;
+		struct watch *watch =
+			take_by_label(before, before_count, label);
+
+		if (!watch)
+			watch = watch_new(monitor, label);
+		watch->index = i;
+		monitor->watches[i] = watch;
+		watch_aim(watch);
+		watch_probe(watch);
+	}
+	for (unsigned i = 0; i < before_count; i++)
+		watch_free(before[i]);
+	free(before);
+	topology_release(monitor->newest);
+	monitor->newest = monitor_snapshot(monitor);
+	monitor_post_soon(monitor);
+}
+
+struct monitor *monitor_new(struct event_base *base,
+			    const struct config *config,
+			    struct resolve *resolve, struct metrics *metrics,
+			    monitor_fn *callback, void *arg)
+{
+	struct monitor *monitor = xcalloc(1, sizeof(*monitor));
+
+	monitor->base = base;
+	monitor->resolve = resolve;
+	monitor->metrics = metrics;
+	monitor->callback = callback;
+	monitor->arg = arg;
+	monitor->post = evtimer_new(base, post_fired, monitor);
+	assert(monitor->post);
+	monitor_reload(monitor, config);
+	return monitor;
+}
+
+void monitor_poke(struct monitor *monitor, unsigned node)
+{
+	struct watch *watch;
+	uint64_t age_us;
+
+	if (node >= monitor->count)
+		return;
+	watch = monitor->watches[node];
+	if (probe_is_busy(watch->probe))
+		return;
+	age_us = util_now_us() - probe_started_us(watch->probe);
+	if (age_us < POKE_GAP_US)
+		watch_wait(watch, POKE_GAP_US - age_us);
+	else
+		watch_probe(watch);
+}
+
+const struct topology *monitor_topology(const struct monitor *monitor)
+{
+	return monitor->newest;
+}
+
+void monitor_free(struct monitor *monitor)
+{
+	if (!monitor)
+		return;
+	for (unsigned i = 0; i < monitor->count; i++)
+		watch_free(monitor->watches[i]);
+	free(monitor->watches);
+	free(monitor->alarms);
+	event_free(monitor->post);
+	topology_release(monitor->newest);
+	config_release(monitor->config);
+	free(monitor);
+}

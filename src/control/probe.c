@@ -1,0 +1,703 @@
+/*
+ * The monitor's question to a node.  One connection per node is kept and
+ * asked again and again; when it was lost since the last time it is opened
+ * anew at once, since an idle connection that broke says little about the
+ * server.
+ *
+ * Nothing here blocks: names are resolved elsewhere and come as addresses,
+ * GSSAPI is off, and every wait has a time limit of our own.  The question
+ * changes nothing and needs no privilege; what a role may not see is left
+ * out (is_limited).  Main thread.
+ */
+#include "control/probe.h"
+
+#include "base/log.h"
+#include "base/util.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <event2/event.h>
+#include <libpq-fe.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum probe_state { PROBE_CLOSED, PROBE_CONNECTING, PROBE_IDLE, PROBE_ASKING };
+
+struct probe {
+	struct event_base *base;
+	probe_done_fn *done;
+	void (*lost)(void *arg);
+	void *arg;
+	enum probe_state state;
+	bool is_busy; /* a report is owed */
+	bool is_limited;
+	bool has_retried; /* the kept connection was lost under a question */
+	bool was_kept;    /* the question went over a kept connection */
+	uint64_t started_us;
+	uint64_t sent_us;
+	PGconn *connection;
+	struct event *socket; /* NULL while closed */
+	struct event *limit;
+	struct event *kick; /* starts from the loop, never from a caller */
+	struct {
+		char *host;
+		char *port;
+		char *user;
+		char *password;
+		char *dbname;
+		enum config_sslmode sslmode;
+		char *ca_file;
+		char *cert_file;
+		char *key_file;
+		bool is_unix;
+	} target;
+	char address[NI_MAXHOST]; /* numeric; "" not known */
+};
+
+#define IN_RECOVERY \
+	" FROM (SELECT pg_catalog.pg_is_in_recovery() OFFSET 0) AS s(r)"
+#define POSITION                                                \
+	"SELECT r,"                                             \
+	" CASE WHEN r THEN pg_catalog.pg_last_wal_replay_lsn()" \
+	" ELSE pg_catalog.pg_current_wal_flush_lsn() END,"      \
+	" CASE WHEN NOT r THEN"                                 \
+	" pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END,"
+#define RECEIVING                                               \
+	" CASE WHEN r THEN EXISTS (SELECT FROM"                 \
+	" pg_catalog.pg_stat_wal_receiver w"                    \
+	" WHERE coalesce(w.status, 'streaming') = 'streaming')" \
+	" ELSE false END,"
+
+/*
+ * A replica's timeline: what it receives, which only pg_read_all_stats may
+ * see, else what the control file has, which follows a promotion late.
+ */
+static const char question_full[] = POSITION
+	" CASE WHEN r THEN coalesce("
+	"(SELECT w.received_tli FROM pg_catalog.pg_stat_wal_receiver w),"
+	" greatest((SELECT c.timeline_id FROM"
+	" pg_catalog.pg_control_checkpoint() c),"
+	" (SELECT c.min_recovery_end_timeline FROM"
+	" pg_catalog.pg_control_recovery() c))) END," RECEIVING
+	" (SELECT c.system_identifier FROM pg_catalog.pg_control_system() "
+	"c)" IN_RECOVERY;
+
+/* For a role that may not call pg_control_*(). */
+static const char question_limited[] = POSITION
+	" (SELECT w.received_tli FROM"
+	" pg_catalog.pg_stat_wal_receiver w)," RECEIVING " NULL" IN_RECOVERY;
+
+/* ---- texts -------------------------------------------------------------- */
+
+static bool is_sqlstate(const char *text)
+{
+	for (int i = 0; i < 5; i++)
+		if (!isdigit((unsigned char)text[i]) &&
+		    !isupper((unsigned char)text[i]))
+			return false;
+	return text[5] == ':';
+}
+
+/* Past "FATAL:  " (in any language) and the SQLSTATE, which is kept. */
+static const char *skip_severity(const char *text, char sqlstate[6])
+{
+	const char *code = strstr(text, ":  ");
+
+	sqlstate[0] = '\0';
+	if (!code)
+		return text;
+	code += 3;
+	if (!is_sqlstate(code))
+		return code;
+	memcpy(sqlstate, code, 5);
+	sqlstate[5] = '\0';
+	return code[6] == ' ' ? code + 7 : code + 6;
+}
+
+void probe_explain(const char *message, char *reason, size_t room,
+		   char sqlstate[6])
+{
+	static const char failed[] = " failed: ";
+	const char *start = message;
+	const char *hit = strstr(message, failed);
+	size_t len;
+
+	/* Each address tried has a line; the first tells enough. */
+	if (hit)
+		start = hit + sizeof(failed) - 1;
+	start = skip_severity(start, sqlstate);
+	len = strcspn(start, "\n");
+	if (len == 0) {
+		start = "no reason given";
+		len = strlen(start);
+	}
+	if (len >= room)
+		len = room - 1;
+	memcpy(reason, start, len);
+	reason[len] = '\0';
+	if (len > 1 && isupper((unsigned char)reason[0]) &&
+	    islower((unsigned char)reason[1]))
+		reason[0] = (char)tolower((unsigned char)reason[0]);
+}
+
+/* A server that knows us not, has no room or no such database still lives. */
+static bool is_refusal(const char *sqlstate)
+{
+	static const char *const codes[] = { "28", "3D000", "53300", "42501" };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strncmp(sqlstate, codes[i], strlen(codes[i])) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Without the system identifier all servers count as one system: the
+ * operator who lists them says so, and timelines still tell them apart.
+ */
+static bool read_system(const char *text, struct probe_facts *facts)
+{
+	facts->is_limited = *text == '\0';
+	if (facts->is_limited) {
+		facts->position.system = 1;
+		return true;
+	}
+	return util_parse_u64(text, UINT64_MAX, &facts->position.system);
+}
+
+static bool read_timeline(const struct probe_row *row,
+			  struct probe_facts *facts)
+{
+	uint64_t timeline = 0;
+
+	if (facts->is_primary) {
+		facts->position.timeline =
+			watermark_file_timeline(row->wal_file);
+		return facts->position.timeline != 0;
+	}
+	if (*row->timeline == '\0')
+		return true;
+	if (!util_parse_u64(row->timeline, UINT32_MAX, &timeline))
+		return false;
+	facts->position.timeline = (uint32_t)timeline;
+	return true;
+}
+
+bool probe_read_row(const struct probe_row *row, struct probe_facts *facts)
+{
+	*facts = (struct probe_facts){ 0 };
+	if (strcmp(row->is_replica, "f") == 0)
+		facts->is_primary = true;
+	else if (strcmp(row->is_replica, "t") != 0)
+		return false;
+	facts->is_receiving = strcmp(row->is_receiving, "t") == 0;
+	/* A replica that has replayed nothing yet has no position. */
+	if (*row->lsn && !watermark_parse_lsn(row->lsn, &facts->position.lsn))
+		return false;
+	return read_system(row->system, facts) && read_timeline(row, facts);
+}
+
+/* ---- the connection ----------------------------------------------------- */
+
+static void probe_close(struct probe *probe)
+{
+	if (probe->socket)
+		event_free(probe->socket);
+	probe->socket = NULL;
+	if (probe->connection)
+		PQfinish(probe->connection);
+	probe->connection = NULL;
+	probe->state = PROBE_CLOSED;
+}
+
+static void probe_report(struct probe *probe, struct probe_report *report)
+{
+	assert(probe->is_busy);
+	probe->is_busy = false;
+	(void)event_del(probe->limit);
+	report->sent_us = probe->sent_us;
+	report->done_us = util_now_us();
+	probe->done(probe->arg, report);
+}
+
+static void probe_fail(struct probe *probe, const char *reason, bool is_timeout)
+{
+	struct probe_report report = {
+		.outcome = PROBE_FAILED,
+		.is_timeout = is_timeout,
+		.is_connecting = probe->state != PROBE_ASKING,
+	};
+
+	(void)util_copy(report.reason, sizeof(report.reason), reason);
+	probe_close(probe);
+	probe_report(probe, &report);
+}
+
+static void probe_connect(struct probe *probe);
+
+/* The connection broke, or the server said no. */
+static void probe_fail_libpq(struct probe *probe)
+{
+	struct probe_report report = {
+		.outcome = PROBE_FAILED,
+		.is_connecting = probe->state == PROBE_CONNECTING,
+	};
+
+	if (probe->state == PROBE_ASKING && probe->was_kept &&
+	    !probe->has_retried) {
+		probe->has_retried = true;
+		probe_close(probe);
+		probe_connect(probe);
+		return;
+	}
+	probe_explain(PQerrorMessage(probe->connection), report.reason,
+		      sizeof(report.reason), report.sqlstate);
+	if (PQconnectionNeedsPassword(probe->connection)) {
+		report.outcome = PROBE_REFUSED;
+		(void)util_copy(report.sqlstate, sizeof(report.sqlstate),
+				"28P01");
+	} else if (is_refusal(report.sqlstate)) {
+		report.outcome = PROBE_REFUSED;
+	}
+	probe_close(probe);
+	probe_report(probe, &report);
+}
+
+static void socket_ready(evutil_socket_t fd, short what, void *arg);
+
+/*
+ * libpq may have closed its socket and opened another with the same number,
+ * so the event is made anew whenever libpq had the word while connecting.
+ */
+static bool probe_watch(struct probe *probe, short what)
+{
+	if (probe->socket)
+		event_free(probe->socket);
+	probe->socket = event_new(probe->base, PQsocket(probe->connection),
+				  what, socket_ready, probe);
+	return probe->socket && event_add(probe->socket, NULL) == 0;
+}
+
+static void discard_notice(void *arg, const char *message)
+{
+	(void)arg;
+	log_debug("monitor: notice from a server: %s", message);
+}
+
+static const char *sslmode_name(enum config_sslmode mode)
+{
+	static const char *const names[] = {
+		[SSLMODE_DISABLE] = "disable",
+		[SSLMODE_ALLOW] = "allow",
+		[SSLMODE_PREFER] = "prefer",
+		[SSLMODE_REQUIRE] = "require",
+		[SSLMODE_VERIFY_CA] = "verify-ca",
+		[SSLMODE_VERIFY_FULL] = "verify-full",
+	};
+
+	return names[mode];
+}
+
+/* NULL for what is not set: libpq's default. */
+static const char *or_null(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+static PGconn *probe_open(const struct probe *probe)
+{
+	const char *const keys[] = {
+		"host",
+		"hostaddr",
+		"port",
+		"user",
+		"password",
+		"dbname",
+		"sslmode",
+		"sslrootcert",
+		"sslcert",
+		"sslkey",
+		"gssencmode",
+		"client_encoding",
+		"application_name",
+		"options",
+		"target_session_attrs",
+		NULL,
+	};
+	const char *const values[] = {
+		probe->target.host,
+		or_null(probe->address),
+		probe->target.port,
+		probe->target.user,
+		or_null(probe->target.password),
+		probe->target.dbname,
+		sslmode_name(probe->target.sslmode),
+		or_null(probe->target.ca_file),
+		or_null(probe->target.cert_file),
+		or_null(probe->target.key_file),
+		"disable",
+		"UTF8",
+		"pgweir monitor",
+		"",
+		"any",
+		NULL,
+	};
+
+	return PQconnectStartParams(keys, values, 0);
+}
+
+static void probe_connect(struct probe *probe)
+{
+	if (!probe->target.is_unix && probe->address[0] == '\0') {
+		probe_fail(probe, "its name is not resolved", false);
+		return;
+	}
+	probe->was_kept = false;
+	probe->state = PROBE_CONNECTING;
+	probe->connection = probe_open(probe);
+	if (!probe->connection) {
+		probe_fail(probe, "out of memory in libpq", false);
+		return;
+	}
+	(void)PQsetErrorVerbosity(probe->connection, PQERRORS_VERBOSE);
+	(void)PQsetNoticeProcessor(probe->connection, discard_notice, NULL);
+	if (PQstatus(probe->connection) == CONNECTION_BAD)
+		probe_fail_libpq(probe);
+	else if (!probe_watch(probe, EV_WRITE))
+		probe_fail(probe, "no event for the socket", false);
+}
+
+/* ---- the question ------------------------------------------------------- */
+
+static void probe_flush(struct probe *probe)
+{
+	int left = PQflush(probe->connection);
+	short what = EV_READ | EV_PERSIST;
+
+	if (left > 0)
+		what |= EV_WRITE;
+	if (left < 0)
+		probe_fail_libpq(probe);
+	else if (!probe_watch(probe, what))
+		probe_fail(probe, "no event for the socket", false);
+}
+
+static void probe_ask(struct probe *probe)
+{
+	probe->state = PROBE_ASKING;
+	probe->sent_us = util_now_us();
+	if (!PQsendQuery(probe->connection,
+			 probe->is_limited ? question_limited : question_full))
+		probe_fail_libpq(probe);
+	else
+		probe_flush(probe);
+}
+
+static bool read_result(const PGresult *result, struct probe_facts *facts)
+{
+	struct probe_row row;
+
+	if (PQntuples(result) != 1 || PQnfields(result) != 6)
+		return false;
+	row = (struct probe_row){
+		.is_replica = PQgetvalue(result, 0, 0),
+		.lsn = PQgetvalue(result, 0, 1),
+		.wal_file = PQgetvalue(result, 0, 2),
+		.timeline = PQgetvalue(result, 0, 3),
+		.is_receiving = PQgetvalue(result, 0, 4),
+		.system = PQgetvalue(result, 0, 5),
+	};
+	return probe_read_row(&row, facts);
+}
+
+/* Reads what follows a result, so that the connection is idle again. */
+static void probe_drain(struct probe *probe)
+{
+	PGresult *rest;
+
+	while (!PQisBusy(probe->connection)) {
+		rest = PQgetResult(probe->connection);
+		if (!rest) {
+			probe->state = PROBE_IDLE;
+			return;
+		}
+		PQclear(rest);
+	}
+	/* The end is not here yet: simpler to open a new one next time. */
+	probe_close(probe);
+}
+
+static void probe_answered(struct probe *probe, const PGresult *result)
+{
+	struct probe_report report = { .outcome = PROBE_ANSWERED };
+
+	if (!read_result(result, &report.facts)) {
+		probe_fail(probe, "its answer makes no sense", false);
+		return;
+	}
+	report.facts.version = (uint32_t)PQserverVersion(probe->connection);
+	probe_drain(probe);
+	probe_report(probe, &report);
+}
+
+static void probe_question_failed(struct probe *probe, const PGresult *result)
+{
+	const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	char reason[160];
+	char sqlstate[6];
+
+	if (code && strcmp(code, "42501") == 0 && !probe->is_limited) {
+		probe->is_limited = true;
+		probe->was_kept = true;
+		probe_drain(probe);
+		if (probe->state == PROBE_IDLE)
+			probe_ask(probe);
+		else
+			probe_connect(probe);
+		return;
+	}
+	if (PQstatus(probe->connection) == CONNECTION_BAD) {
+		probe_fail_libpq(probe);
+		return;
+	}
+	probe_explain(PQresultErrorMessage(result), reason, sizeof(reason),
+		      sqlstate);
+	probe_fail(probe, reason, false);
+}
+
+static void probe_take_result(struct probe *probe)
+{
+	PGresult *result;
+
+	if (!PQconsumeInput(probe->connection)) {
+		probe_fail_libpq(probe);
+		return;
+	}
+	if (PQisBusy(probe->connection))
+		return;
+	result = PQgetResult(probe->connection);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		probe_answered(probe, result);
+	else
+		probe_question_failed(probe, result);
+	PQclear(result);
+}
+
+static void probe_poll_connect(struct probe *probe)
+{
+	switch (PQconnectPoll(probe->connection)) {
+	case PGRES_POLLING_READING:
+		if (!probe_watch(probe, EV_READ))
+			probe_fail(probe, "no event for the socket", false);
+		return;
+	case PGRES_POLLING_WRITING:
+		if (!probe_watch(probe, EV_WRITE))
+			probe_fail(probe, "no event for the socket", false);
+		return;
+	case PGRES_POLLING_OK:
+		(void)PQsetnonblocking(probe->connection, 1);
+		probe_ask(probe);
+		return;
+	case PGRES_POLLING_FAILED:
+	case PGRES_POLLING_ACTIVE: break;
+	}
+	probe_fail_libpq(probe);
+}
+
+static void socket_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct probe *probe = arg;
+
+	(void)fd;
+	switch (probe->state) {
+	case PROBE_CONNECTING:
+		/* Off the loop before libpq may close the socket. */
+		(void)event_del(probe->socket);
+		probe_poll_connect(probe);
+		return;
+	case PROBE_ASKING:
+		if (what & EV_WRITE)
+			probe_flush(probe);
+		if (what & EV_READ && probe->state == PROBE_ASKING)
+			probe_take_result(probe);
+		return;
+	case PROBE_IDLE:
+		/* A parameter changed, or the server hung up. */
+		if (!PQconsumeInput(probe->connection)) {
+			probe_close(probe);
+			if (probe->lost)
+				probe->lost(probe->arg);
+		}
+		return;
+	case PROBE_CLOSED: return;
+	}
+}
+
+static void limit_reached(evutil_socket_t fd, short what, void *arg)
+{
+	struct probe *probe = arg;
+
+	(void)fd;
+	(void)what;
+	probe_fail(probe,
+		   probe->state == PROBE_CONNECTING ? "no connection in time"
+						    : "no answer in time",
+		   true);
+}
+
+static void kicked(evutil_socket_t fd, short what, void *arg)
+{
+	struct probe *probe = arg;
+
+	(void)fd;
+	(void)what;
+	if (!probe->is_busy)
+		return;
+	probe->has_retried = false;
+	if (probe->state == PROBE_IDLE) {
+		probe->was_kept = true;
+		probe_ask(probe);
+	} else {
+		probe_connect(probe);
+	}
+}
+
+/* ---- for the owner ------------------------------------------------------ */
+
+struct probe *probe_new(struct event_base *base, probe_done_fn *done,
+			void (*lost)(void *arg), void *arg)
+{
+	struct probe *probe = xcalloc(1, sizeof(*probe));
+
+	probe->base = base;
+	probe->done = done;
+	probe->lost = lost;
+	probe->arg = arg;
+	probe->limit = evtimer_new(base, limit_reached, probe);
+	probe->kick = evtimer_new(base, kicked, probe);
+	assert(probe->limit && probe->kick);
+	return probe;
+}
+
+static void free_target(struct probe *probe)
+{
+	if (probe->target.password)
+		util_wipe(probe->target.password,
+			  strlen(probe->target.password));
+	free(probe->target.host);
+	free(probe->target.port);
+	free(probe->target.user);
+	free(probe->target.password);
+	free(probe->target.dbname);
+	free(probe->target.ca_file);
+	free(probe->target.cert_file);
+	free(probe->target.key_file);
+}
+
+void probe_free(struct probe *probe)
+{
+	if (!probe)
+		return;
+	probe_close(probe);
+	event_free(probe->limit);
+	event_free(probe->kick);
+	free_target(probe);
+	free(probe);
+}
+
+static bool same_text(const char *one, const char *other)
+{
+	return strcmp(one ? one : "", other ? other : "") == 0;
+}
+
+static bool is_same_target(const struct probe *probe,
+			   const struct probe_target *target, const char *port)
+{
+	const struct config_settings *settings = target->settings;
+
+	return same_text(probe->target.host, target->node->host) &&
+	       same_text(probe->target.port, port) &&
+	       same_text(probe->target.user, target->user) &&
+	       same_text(probe->target.password, target->password) &&
+	       same_text(probe->target.dbname, target->dbname) &&
+	       same_text(probe->target.ca_file, settings->server_tls_ca_file) &&
+	       same_text(probe->target.cert_file,
+			 settings->server_tls_cert_file) &&
+	       same_text(probe->target.key_file,
+			 settings->server_tls_key_file) &&
+	       probe->target.sslmode == settings->server_tls_sslmode;
+}
+
+static char *copy_or_null(const char *text)
+{
+	return text ? xstrdup(text) : NULL;
+}
+
+void probe_aim(struct probe *probe, const struct probe_target *target)
+{
+	const struct config_settings *settings = target->settings;
+	char port[8];
+
+	(void)snprintf(port, sizeof(port), "%u", target->node->port);
+	if (is_same_target(probe, target, port))
+		return;
+	probe_close(probe);
+	/* What was under way starts anew with the new target. */
+	if (probe->is_busy)
+		event_active(probe->kick, EV_TIMEOUT, 0);
+	free_target(probe);
+	probe->is_limited = false;
+	probe->target.host = xstrdup(target->node->host);
+	probe->target.port = xstrdup(port);
+	probe->target.user = xstrdup(target->user);
+	probe->target.password = copy_or_null(target->password);
+	probe->target.dbname = xstrdup(target->dbname);
+	probe->target.sslmode = settings->server_tls_sslmode;
+	probe->target.ca_file = copy_or_null(settings->server_tls_ca_file);
+	probe->target.cert_file = copy_or_null(settings->server_tls_cert_file);
+	probe->target.key_file = copy_or_null(settings->server_tls_key_file);
+	probe->target.is_unix = target->node->is_unix;
+}
+
+void probe_set_address(struct probe *probe, const struct sockaddr *address,
+		       socklen_t len)
+{
+	char text[sizeof(probe->address)];
+
+	if (len == 0 || address->sa_family == AF_UNIX ||
+	    getnameinfo(address, len, text, sizeof(text), NULL, 0,
+			NI_NUMERICHOST) != 0)
+		text[0] = '\0';
+	if (strcmp(text, probe->address) == 0)
+		return;
+	(void)util_copy(probe->address, sizeof(probe->address), text);
+	if (probe->state == PROBE_IDLE)
+		probe_close(probe);
+}
+
+void probe_start(struct probe *probe, uint64_t timeout_us)
+{
+	struct timeval limit = { (time_t)(timeout_us / 1000000),
+				 (suseconds_t)(timeout_us % 1000000) };
+
+	if (probe->is_busy)
+		return;
+	assert(probe->target.host);
+	probe->is_busy = true;
+	probe->started_us = util_now_us();
+	probe->sent_us = probe->started_us;
+	(void)evtimer_add(probe->limit, &limit);
+	event_active(probe->kick, EV_TIMEOUT, 0);
+}
+
+bool probe_is_busy(const struct probe *probe)
+{
+	return probe->is_busy;
+}
+
+uint64_t probe_started_us(const struct probe *probe)
+{
+	return probe->started_us;
+}
