@@ -59,7 +59,7 @@ enum socket_result channel_handshake(struct channel *channel);
 
 /*
  * Reads once from a plain socket; with TLS, until room is full or OpenSSL
- * has no more.  Whatever came is in *got.
+ * has no more.  Whatever came is in *got, also when the result is not OK.
  */
 enum socket_result channel_read(struct channel *channel, uint8_t *area,
 				size_t room, size_t *got);

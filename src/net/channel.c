@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { FULL_RECORD = 16 * 1024 };
+
 void channel_init(struct channel *channel, int fd)
 {
 	*channel = (struct channel){ .fd = fd };
@@ -109,13 +111,32 @@ enum socket_result channel_handshake(struct channel *channel)
 	return from_tls(tls_handshake(channel->tls));
 }
 
+/*
+ * OpenSSL stops where a record ends in its buffer, whether or not the socket
+ * has more; after a full record it usually has.
+ */
+static enum socket_result read_tls(struct channel *channel, uint8_t *area,
+				   size_t room, size_t *got)
+{
+	enum tls_result result;
+	size_t done;
+
+	*got = 0;
+	do {
+		result =
+			tls_read(channel->tls, area + *got, room - *got, &done);
+		*got += done;
+	} while (result == TLS_OK && done >= FULL_RECORD && *got < room);
+	return from_tls(result);
+}
+
 enum socket_result channel_read(struct channel *channel, uint8_t *area,
 				size_t room, size_t *got)
 {
 	enum socket_result result;
 
 	if (channel->tls)
-		result = from_tls(tls_read(channel->tls, area, room, got));
+		result = read_tls(channel, area, room, got);
 	else
 		result = socket_read(channel->fd, area, room, got);
 	channel->bytes_in += *got;

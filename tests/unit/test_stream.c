@@ -1,29 +1,11 @@
 /*
- * Streams over socket pairs and loopback, on workers whose turns are driven
- * by hand.  System calls that the hot path must not make are counted.
+ * Streams over socket pairs: reading, writing, ends.  System calls that the
+ * hot path must not make are counted.
  */
-#include "net/stream.h"
+#include "stream_owner.h"
 
-#include "base/buf.h"
-#include "base/util.h"
-#include "net/worker.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 static unsigned epoll_ctls;
 static unsigned sends;
@@ -38,151 +20,6 @@ ssize_t send(int fd, const void *data, size_t len, int flags)
 {
 	sends++;
 	return (ssize_t)syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
-}
-
-/* An owner that writes down what it is told and plays one trick on DATA. */
-struct owner {
-	struct stream *stream;
-	unsigned told[STREAM_CLOSED + 1];
-	char order[64];
-	struct buf got;
-	size_t eat_most; /* bytes a DATA may eat */
-	void (*on_data)(struct owner *owner);
-	struct owner *other;
-	bool is_busy; /* inside of a call: nobody may be told */
-};
-
-static const struct stream_options no_options;
-
-static void on_event(void *arg, enum stream_event event)
-{
-	struct owner *owner = arg;
-	size_t at = strlen(owner->order);
-	size_t len;
-	const uint8_t *data;
-
-	assert_false(owner->is_busy);
-	owner->told[event]++;
-	if (at + 1 < sizeof(owner->order))
-		owner->order[at] = "csdDX"[event];
-	if (event != STREAM_DATA)
-		return;
-	data = stream_data(owner->stream, &len);
-	if (len > owner->eat_most)
-		len = owner->eat_most;
-	buf_append(&owner->got, data, len);
-	stream_consume(owner->stream, len);
-	if (owner->on_data)
-		owner->on_data(owner);
-}
-
-struct fixture {
-	struct worker *worker;
-	struct owner owner;
-	struct owner second;
-	int peer;
-};
-
-static void ignore_mail(void *arg, struct mail *mail)
-{
-	(void)arg;
-	(void)mail;
-}
-
-static struct worker *make_worker(void)
-{
-	struct worker_hooks hooks = { .mail = ignore_mail };
-	struct worker *worker = worker_new(0, &hooks);
-
-	assert_non_null(worker);
-	return worker;
-}
-
-static int open_pair(struct worker *worker, struct owner *owner)
-{
-	int ends[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
-	owner->eat_most = SIZE_MAX;
-	owner->stream =
-		stream_new(worker, ends[0], &no_options, on_event, owner);
-	return ends[1];
-}
-
-static int set_up(void **state)
-{
-	struct fixture *f = xcalloc(1, sizeof(*f));
-
-	f->worker = make_worker();
-	f->peer = open_pair(f->worker, &f->owner);
-	f->second.eat_most = SIZE_MAX;
-	*state = f;
-	return 0;
-}
-
-static void drop_owner(struct owner *owner)
-{
-	if (owner->stream)
-		stream_close(owner->stream, false);
-	buf_free(&owner->got);
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	drop_owner(&f->owner);
-	drop_owner(&f->second);
-	if (f->peer >= 0)
-		(void)close(f->peer);
-	worker_join(f->worker);
-	buf_thread_cleanup();
-	free(f);
-	return 0;
-}
-
-static void turn(struct fixture *f, unsigned count)
-{
-	while (count-- > 0)
-		worker_turn(f->worker);
-}
-
-static void say(int fd, const char *text)
-{
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-}
-
-static void expect_heard(int fd, const char *text)
-{
-	char room[256] = "";
-
-	assert_int_equal(read(fd, room, sizeof(room)), strlen(text));
-	assert_string_equal(room, text);
-}
-
-static void expect_nothing(int fd)
-{
-	char byte;
-
-	assert_int_equal(read(fd, &byte, 1), -1);
-	assert_int_equal(errno, EAGAIN);
-}
-
-static void expect_got(struct owner *owner, const char *text)
-{
-	assert_int_equal(buf_len(&owner->got), strlen(text));
-	assert_memory_equal(buf_head(&owner->got), text, strlen(text));
-}
-
-static void expect_unread(struct owner *owner, const char *text)
-{
-	size_t len;
-	const uint8_t *data = stream_data(owner->stream, &len);
-
-	assert_int_equal(len, strlen(text));
-	if (len > 0)
-		assert_memory_equal(data, text, len);
 }
 
 /* Writes as much of len bytes of a pattern as fits; returns how much. */
@@ -444,6 +281,37 @@ static void test_failed_write_while_paused_is_told(void **state)
 	assert_string_equal(stream_error(f->owner.stream), "broken pipe");
 }
 
+/* The peer does not read any more, but says nothing either. */
+static void test_failed_write_without_last_words(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(shutdown(f->peer, SHUT_RD), 0);
+	stream_write(f->owner.stream, "query", 5);
+	turn(f, 2);
+	assert_string_equal(f->owner.order, "X");
+	assert_string_equal(stream_error(f->owner.stream), "broken pipe");
+}
+
+/* Last words beyond the unread limit cannot hold the news back. */
+static void test_last_words_are_bounded(void **state)
+{
+	struct fixture *f = *state;
+	size_t len;
+
+	f->owner.eat_most = 0;
+	stream_set_unread_limit(f->owner.stream, 1000);
+	(void)say_pattern(f->peer, 0, 4000);
+	(void)close(f->peer);
+	f->peer = -1;
+	stream_write(f->owner.stream, "query", 5);
+	stream_flush(f->owner.stream);
+	turn(f, 3);
+	assert_string_equal(f->owner.order, "dX");
+	(void)stream_data(f->owner.stream, &len);
+	assert_int_equal(len, 4000);
+}
+
 static void close_self(struct owner *owner)
 {
 	struct stream *stream = owner->stream;
@@ -594,6 +462,23 @@ static void test_drained_after_high_water(void **state)
 	free(room);
 }
 
+static void test_close_when_drained(void **state)
+{
+	struct fixture *f = *state;
+	size_t len = 1024 * 1024;
+	uint8_t *data = make_pattern(len);
+	uint8_t *room = xmalloc(len);
+
+	f->owner.closes_on = STREAM_DRAINED + 1;
+	stream_write(f->owner.stream, data, len);
+	assert_true(hear_all(f, room, len) > len - STREAM_LOW_WATER);
+	turn(f, 1);
+	assert_null(f->owner.stream);
+	assert_string_equal(f->owner.order, "D");
+	free(data);
+	free(room);
+}
+
 static void test_small_writes_never_drain(void **state)
 {
 	struct fixture *f = *state;
@@ -666,308 +551,6 @@ static void test_close_does_not_wait(void **state)
 	free(data);
 }
 
-/* ---- connecting --------------------------------------------------------- */
-
-static int listen_tcp(struct sockaddr_storage *address, socklen_t *len)
-{
-	struct sockaddr_in any = { .sin_family = AF_INET,
-				   .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
-	assert_int_equal(listen(fd, 4), 0);
-	*len = sizeof(*address);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)address, len), 0);
-	return fd;
-}
-
-static socklen_t unix_address(struct sockaddr_storage *address,
-			      const char *name)
-{
-	struct sockaddr_un *target = (struct sockaddr_un *)address;
-
-	memset(address, 0, sizeof(*address));
-	target->sun_family = AF_UNIX;
-	(void)util_copy(target->sun_path, sizeof(target->sun_path), name);
-	if (name[0] == '@')
-		target->sun_path[0] = '\0';
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-			   strlen(name) + (name[0] != '@'));
-}
-
-static void connect_second(struct fixture *f,
-			   const struct sockaddr_storage *address,
-			   socklen_t len)
-{
-	struct stream_options options = { .keepalive = true,
-					  .keepcnt = 3,
-					  .keepidle = 7,
-					  .keepintvl = 2,
-					  .user_timeout_ms = 5000,
-					  .socket_buffer = 65536 };
-
-	f->second.stream = stream_connect(f->worker, address, len, &options,
-					  on_event, &f->second);
-	assert_non_null(f->second.stream);
-	assert_string_equal(f->second.order, "");
-}
-
-static int get_option(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t len = sizeof(value);
-
-	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
-	return value;
-}
-
-static void test_connect_tcp(void **state)
-{
-	struct fixture *f = *state;
-	struct sockaddr_storage address;
-	socklen_t len;
-	int listener = listen_tcp(&address, &len);
-	int accepted;
-	int fd;
-
-	connect_second(f, &address, len);
-	stream_write(f->second.stream, "early", 5);
-	turn(f, 2);
-	assert_string_equal(f->second.order, "c");
-	accepted = accept(listener, NULL, NULL);
-	expect_heard(accepted, "early");
-	fd = stream_fd(f->second.stream);
-	assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
-	assert_int_equal(get_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
-	assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
-	assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 7);
-	assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 2);
-	assert_int_equal(get_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 5000);
-	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
-	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	assert_ptr_equal(stream_worker(f->second.stream), f->worker);
-	(void)close(accepted);
-	(void)close(listener);
-}
-
-static void test_connect_refused(void **state)
-{
-	struct fixture *f = *state;
-	struct sockaddr_storage address;
-	socklen_t len;
-
-	(void)close(listen_tcp(&address, &len));
-	connect_second(f, &address, len);
-	turn(f, 2);
-	assert_string_equal(f->second.order, "X");
-	assert_string_equal(stream_error(f->second.stream),
-			    "connection refused");
-}
-
-static void test_connect_unix(void **state)
-{
-	struct fixture *f = *state;
-	struct sockaddr_storage address;
-	char name[64];
-	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-	socklen_t len;
-
-	(void)snprintf(name, sizeof(name), "@pgweir-test-%d", (int)getpid());
-	len = unix_address(&address, name);
-	assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
-	assert_int_equal(listen(listener, 0), 0);
-	connect_second(f, &address, len);
-	turn(f, 2);
-	assert_string_equal(f->second.order, "c");
-	drop_owner(&f->second);
-	/* The queue of connections holds that one still: it is full. */
-	f->second = (struct owner){ 0 };
-	connect_second(f, &address, len);
-	turn(f, 2);
-	assert_string_equal(f->second.order, "X");
-	assert_string_equal(stream_error(f->second.stream),
-			    "the server's listen queue is full");
-	(void)close(listener);
-}
-
-static void test_connect_nowhere(void **state)
-{
-	struct fixture *f = *state;
-	struct sockaddr_storage address;
-	socklen_t len = unix_address(&address, "/nonexistent/socket");
-
-	connect_second(f, &address, len);
-	turn(f, 1);
-	assert_string_equal(f->second.order, "X");
-	assert_string_equal(stream_error(f->second.stream),
-			    "no such file or directory");
-}
-
-static void test_no_socket_to_be_had(void **state)
-{
-	struct fixture *f = *state;
-	struct sockaddr_storage address = { .ss_family = 200 };
-
-	assert_null(stream_connect(f->worker, &address, sizeof(address),
-				   &no_options, on_event, &f->second));
-	assert_int_equal(errno, EAFNOSUPPORT);
-}
-
-static void test_close_while_connecting(void **state)
-{
-	struct fixture *f = *state;
-	struct sockaddr_storage address;
-	socklen_t len;
-	int listener = listen_tcp(&address, &len);
-
-	connect_second(f, &address, len);
-	stream_write(f->second.stream, "never", 5);
-	stream_close(f->second.stream, true);
-	f->second.stream = NULL;
-	turn(f, 2);
-	assert_string_equal(f->second.order, "");
-	(void)close(listener);
-}
-
-/* Closing over unread input must not let a reset overtake our last words. */
-static void test_last_words_reach_a_tcp_peer(void **state)
-{
-	struct fixture *f = *state;
-	struct sockaddr_storage address;
-	socklen_t len;
-	int listener = listen_tcp(&address, &len);
-	int peer;
-	char byte;
-
-	connect_second(f, &address, len);
-	turn(f, 2);
-	peer = accept(listener, NULL, NULL);
-	stream_pause(f->second.stream, true);
-	say(peer, "rubbish that nobody reads");
-	turn(f, 1);
-	stream_write(f->second.stream, "FATAL", 5);
-	stream_close(f->second.stream, true);
-	f->second.stream = NULL;
-	turn(f, 1);
-	expect_heard(peer, "FATAL");
-	assert_int_equal(read(peer, &byte, 1), 0);
-	(void)close(peer);
-	(void)close(listener);
-}
-
-/* ---- parking ------------------------------------------------------------ */
-
-static void test_park_and_adopt(void **state)
-{
-	struct fixture *f = *state;
-	struct worker *other = make_worker();
-
-	f->owner.eat_most = 1;
-	say(f->peer, "abc");
-	turn(f, 1);
-	stream_pause(f->owner.stream, true);
-	stream_park(f->owner.stream);
-	assert_null(stream_worker(f->owner.stream));
-	expect_unread(&f->owner, "bc");
-	say(f->peer, "d");
-	turn(f, 1);
-	assert_int_equal(f->owner.told[STREAM_DATA], 1);
-	f->second = f->owner;
-	f->owner = (struct owner){ 0 };
-	stream_adopt(f->second.stream, other, on_event, &f->second);
-	assert_ptr_equal(stream_worker(f->second.stream), other);
-	worker_turn(other);
-	expect_got(&f->second, "ab");
-	expect_unread(&f->second, "cd");
-	stream_write(f->second.stream, "e", 1);
-	worker_turn(other);
-	expect_heard(f->peer, "e");
-	stream_close(f->second.stream, false);
-	f->second.stream = NULL;
-	worker_join(other);
-}
-
-static void park_self(struct owner *owner)
-{
-	stream_park(owner->stream);
-}
-
-static void test_park_in_the_callback(void **state)
-{
-	struct fixture *f = *state;
-
-	f->owner.eat_most = 1;
-	f->owner.on_data = park_self;
-	say(f->peer, "xyz");
-	turn(f, 1);
-	expect_unread(&f->owner, "yz");
-	f->owner.on_data = NULL;
-	stream_adopt(f->owner.stream, f->worker, on_event, &f->owner);
-	(void)close(f->peer);
-	f->peer = -1;
-	turn(f, 3);
-	assert_string_equal(f->owner.order, "dX");
-	expect_unread(&f->owner, "yz");
-}
-
-static void free_self(struct owner *owner)
-{
-	stream_park(owner->stream);
-	stream_free_parked(owner->stream);
-	owner->stream = NULL;
-}
-
-static void test_free_parked_in_the_callback(void **state)
-{
-	struct fixture *f = *state;
-	char byte;
-
-	f->owner.on_data = free_self;
-	say(f->peer, "x");
-	turn(f, 2);
-	assert_int_equal(read(f->peer, &byte, 1), 0);
-	assert_string_equal(f->owner.order, "d");
-}
-
-static void break_and_park(struct owner *owner)
-{
-	stream_write(owner->stream, "x", 1);
-	stream_flush(owner->stream);
-	stream_park(owner->stream);
-}
-
-/* The news of a failure goes along to the next worker. */
-static void test_park_takes_bad_news_along(void **state)
-{
-	struct fixture *f = *state;
-
-	f->owner.on_data = break_and_park;
-	say(f->peer, "a");
-	(void)close(f->peer);
-	f->peer = -1;
-	turn(f, 2);
-	assert_string_equal(f->owner.order, "d");
-	assert_false(stream_is_open(f->owner.stream));
-	stream_adopt(f->owner.stream, f->worker, on_event, &f->owner);
-	turn(f, 2);
-	assert_string_equal(f->owner.order, "dX");
-}
-
-static void test_set_owner(void **state)
-{
-	struct fixture *f = *state;
-
-	stream_set_owner(f->owner.stream, on_event, &f->second);
-	f->second.stream = f->owner.stream;
-	f->owner.stream = NULL;
-	say(f->peer, "hi");
-	turn(f, 1);
-	expect_got(&f->second, "hi");
-	assert_string_equal(f->owner.order, "");
-}
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -982,27 +565,18 @@ int main(void)
 		CASE(test_end_while_paused_waits),
 		CASE(test_last_words_after_failed_write),
 		CASE(test_failed_write_while_paused_is_told),
+		CASE(test_failed_write_without_last_words),
+		CASE(test_last_words_are_bounded),
 		CASE(test_close_from_the_callback),
 		CASE(test_close_of_another_that_is_ready),
 		CASE(test_writes_leave_together),
 		CASE(test_ping_pong_needs_no_epoll_ctl),
 		CASE(test_drained_after_high_water),
+		CASE(test_close_when_drained),
 		CASE(test_small_writes_never_drain),
 		CASE(test_forward_goes_at_once),
 		CASE(test_forward_to_the_dead),
 		CASE(test_close_does_not_wait),
-		CASE(test_connect_tcp),
-		CASE(test_connect_refused),
-		CASE(test_connect_unix),
-		CASE(test_connect_nowhere),
-		CASE(test_no_socket_to_be_had),
-		CASE(test_close_while_connecting),
-		CASE(test_last_words_reach_a_tcp_peer),
-		CASE(test_park_and_adopt),
-		CASE(test_park_in_the_callback),
-		CASE(test_free_parked_in_the_callback),
-		CASE(test_park_takes_bad_news_along),
-		CASE(test_set_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

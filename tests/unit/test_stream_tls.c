@@ -109,6 +109,8 @@ struct owner {
 	unsigned told[STREAM_CLOSED + 1];
 	struct buf got;
 	size_t eat_most;
+	bool pauses;   /* itself, when told of data */
+	int closes_on; /* 1 + the event at which it closes its stream */
 };
 
 struct fixture {
@@ -126,8 +128,15 @@ static void on_event(void *arg, enum stream_event event)
 	size_t len;
 
 	owner->told[event]++;
+	if (owner->closes_on == (int)event + 1) {
+		stream_close(owner->stream, true);
+		owner->stream = NULL;
+		return;
+	}
 	if (event != STREAM_DATA)
 		return;
+	if (owner->pauses)
+		stream_pause(owner->stream, true);
 	data = stream_data(owner->stream, &len);
 	if (len > owner->eat_most)
 		len = owner->eat_most;
@@ -315,6 +324,68 @@ static void test_pause_with_bytes_inside(void **state)
 	free(data);
 }
 
+/*
+ * As above, but all that is left is inside of OpenSSL: 20 kB unread leave
+ * room for 44 kB of a run of 48.
+ */
+static void test_rest_inside_only(void **state)
+{
+	struct fixture *f = *state;
+	size_t first = 20 * 1024;
+	size_t len = first + 48 * 1024;
+	uint8_t *data = make_pattern(len);
+	size_t unread;
+
+	secure(f);
+	stream_set_unread_limit(f->client.stream, 50000);
+	f->client.eat_most = 0;
+	stream_write(f->server.stream, data, first);
+	turn(f, 3);
+	stream_write(f->server.stream, data + first, len - first);
+	turn(f, 4);
+	(void)stream_data(f->client.stream, &unread);
+	assert_int_equal(unread, 64 * 1024);
+	assert_int_equal(f->client.told[STREAM_DATA], 2);
+	f->client.eat_most = SIZE_MAX;
+	stream_consume(f->client.stream, unread);
+	turn(f, 1);
+	assert_int_equal(buf_len(&f->client.got), len - unread);
+	assert_memory_equal(buf_head(&f->client.got), data + unread,
+			    len - unread);
+	free(data);
+}
+
+/* The end came with the data, but whoever pauses hears of it later. */
+static void test_end_while_paused(void **state)
+{
+	struct fixture *f = *state;
+
+	secure(f);
+	f->server.pauses = true;
+	stream_write(f->client.stream, "bye", 3);
+	stream_close(f->client.stream, true);
+	f->client.stream = NULL;
+	turn(f, 3);
+	assert_int_equal(f->server.told[STREAM_DATA], 1);
+	assert_int_equal(f->server.told[STREAM_CLOSED], 0);
+	stream_pause(f->server.stream, false);
+	turn(f, 2);
+	assert_int_equal(f->server.told[STREAM_CLOSED], 1);
+}
+
+static void test_close_when_secured(void **state)
+{
+	struct fixture *f = *state;
+
+	f->server.closes_on = STREAM_SECURED + 1;
+	start(&f->server, true);
+	start(&f->client, false);
+	turn(f, 8);
+	assert_null(f->server.stream);
+	assert_int_equal(f->server.told[STREAM_SECURED], 1);
+	assert_int_equal(f->client.told[STREAM_CLOSED], 1);
+}
+
 static void test_plain_bytes_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -455,6 +526,9 @@ int main(void)
 		CASE(test_large_runs),
 		CASE(test_large_runs_crosswise),
 		CASE(test_pause_with_bytes_inside),
+		CASE(test_rest_inside_only),
+		CASE(test_end_while_paused),
+		CASE(test_close_when_secured),
 		CASE(test_plain_bytes_are_refused),
 		CASE(test_answer_goes_out_in_plain),
 		CASE(test_rubbish_instead_of_a_handshake),
