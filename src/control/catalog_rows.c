@@ -1,0 +1,404 @@
+/*
+ * From rows of the system catalog to a snapshot: which user functions may run
+ * on a replica, which relations may be read there, and where functions hide
+ * that no text shows (operators, domains, casts, row security).
+ *
+ * Functions are judged by their declared volatility; the declaration is not
+ * trusted where the body names something that a volatile function does.  What
+ * a view or a policy calls is read from its stored parse tree: pg_depend leaves
+ * out everything that is built in.  Relations below a view, a policy or a
+ * parent table count as the relation itself, all the way down.
+ *
+ * Only names cross into the snapshot; object ids stay here.  Main thread.
+ */
+#include "control/catalog_rows.h"
+
+#include "base/strmap.h"
+#include "base/util.h"
+#include "core/catalog_builtin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* User objects have ids from FirstNormalObjectId on. */
+#define USER_OID "16384"
+
+static const char query_text[] =
+	/* 0: operators and functions of strangers must not be found */
+	"SELECT pg_catalog.set_config('search_path', '', false);"
+	/* 1: functions */
+	"SELECT p.oid, n.nspname, p.proname, l.lanname,"
+	" CASE WHEN p.provolatile = 'v' OR EXISTS (SELECT 1"
+	"  FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc f ON f.oid IN"
+	"  (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,"
+	"  a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)"
+	"  WHERE a.aggfnoid = p.oid AND f.provolatile = 'v')"
+	"  THEN 'v' ELSE 's' END,"
+	" l.lanpltrusted OR l.lanname IN ('c', 'internal'),"
+	" l.lanname IN ('sql', 'plpgsql') AND p.prosrc ~* "
+	"'[[:<:]](nextval|setval|currval|lastval|set_config|pg_advisory"
+	"|pg_try_advisory|dblink|pg_is_in_recovery|current_setting|pg_notify"
+	"|txid_current|pg_current_|pg_stat_|pg_wal|pg_read_|pg_ls_|lo_|http_"
+	"|execute)',"
+	" p.pronargs - p.pronargdefaults <= 1 AND p.pronargs >= 1 AND"
+	"  EXISTS (SELECT 1 FROM pg_catalog.pg_type y"
+	"  WHERE y.oid = p.proargtypes[0] AND y.typtype IN ('c', 'd', 'p'))"
+	" FROM pg_catalog.pg_proc p"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+	" JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+	" WHERE p.oid >= " USER_OID " AND n.nspname !~ '^pg_temp_';"
+	/* 2: relations */
+	"SELECT c.oid, n.nspname, c.relname,"
+	" c.relkind IN ('S', 'f') OR c.relpersistence = 'u'"
+	" FROM pg_catalog.pg_class c"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" WHERE c.oid >= " USER_OID " AND c.relpersistence <> 't'"
+	" AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')"
+	" AND n.nspname <> 'pg_toast';"
+	/* 3: functions that views and policies call */
+	"WITH tree(oid, body) AS (SELECT r.ev_class, r.ev_action::text"
+	"  FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c"
+	"  ON c.oid = r.ev_class AND c.relkind = 'v' WHERE r.ev_type = '1'"
+	" UNION ALL SELECT o.polrelid, o.polqual::text"
+	"  FROM pg_catalog.pg_policy o JOIN pg_catalog.pg_class c"
+	"  ON c.oid = o.polrelid AND c.relrowsecurity"
+	"  WHERE o.polcmd IN ('r', '*'))"
+	"SELECT DISTINCT t.oid, p.oid, p.proname, p.provolatile"
+	" FROM tree t CROSS JOIN LATERAL pg_catalog.regexp_matches(t.body,"
+	" ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') m"
+	" JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid"
+	" WHERE t.oid >= " USER_OID ";"
+	/* 4: relations below views, policies and parents, at any depth */
+	"WITH RECURSIVE edge(above, below) AS ("
+	"SELECT r.ev_class, m[1]::pg_catalog.oid FROM pg_catalog.pg_rewrite r"
+	"  JOIN pg_catalog.pg_class c ON c.oid = r.ev_class AND c.relkind = 'v'"
+	"  CROSS JOIN LATERAL pg_catalog.regexp_matches(r.ev_action::text,"
+	"  ':relid ([0-9]+)', 'g') m WHERE r.ev_type = '1'"
+	" UNION SELECT o.polrelid, m[1]::pg_catalog.oid"
+	"  FROM pg_catalog.pg_policy o CROSS JOIN LATERAL"
+	"  pg_catalog.regexp_matches(o.polqual::text, ':relid ([0-9]+)', 'g') m"
+	" UNION SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i),"
+	" reach(above, below) AS (SELECT above, below FROM edge"
+	"  WHERE above >= " USER_OID
+	" UNION SELECT reach.above, edge.below FROM reach JOIN edge"
+	"  ON edge.above = reach.below WHERE reach.below >= " USER_OID ")"
+	"SELECT r.above, c.oid, n.nspname, c.relname FROM reach r"
+	" JOIN pg_catalog.pg_class c ON c.oid = r.below"
+	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+	" WHERE r.above <> r.below"
+	" AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f');"
+	/* 5: operators */
+	"SELECT o.oprname, o.oprcode::pg_catalog.oid FROM "
+	"pg_catalog.pg_operator o"
+	" WHERE o.oprcode::pg_catalog.oid >= " USER_OID ";"
+	/* 6: types that run functions: checks of domains, input, casts */
+	"SELECT y.typname, p.oid, p.proname, p.provolatile"
+	" FROM pg_catalog.pg_constraint k"
+	" JOIN pg_catalog.pg_type y ON y.oid = k.contypid"
+	" CROSS JOIN LATERAL pg_catalog.regexp_matches(k.conbin::text,"
+	" ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"
+	" JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid"
+	" WHERE y.oid >= " USER_OID
+	" UNION SELECT y.typname, p.oid, p.proname, p.provolatile"
+	" FROM pg_catalog.pg_type y JOIN pg_catalog.pg_proc p"
+	" ON p.oid = y.typinput::pg_catalog.oid"
+	" WHERE p.oid >= " USER_OID
+	" UNION SELECT y.typname, p.oid, p.proname, p.provolatile"
+	" FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_type y"
+	" ON y.oid = k.casttarget"
+	" JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
+	" WHERE p.oid >= " USER_OID ";";
+
+enum { RESULTS = 7 };
+
+/* Volatile, but harmless: they only draw random numbers. */
+static const char *const harmless_names[] = {
+	"gen_random_bytes",   "gen_salt",         "uuid_generate_v1",
+	"uuid_generate_v1mc", "uuid_generate_v4",
+};
+
+struct relation {
+	char *schema;
+	char *name;
+	enum catalog_relation kind;
+};
+
+struct catalog_rows {
+	struct catalog_builder *builder;
+	struct strmap *functions; /* id -> function_kinds[] */
+	struct strmap *relations; /* id -> struct relation */
+	unsigned results;
+};
+
+/* What the map of functions points to. */
+static enum catalog_function function_kinds[] = {
+	[FUNCTION_SAFE] = FUNCTION_SAFE,
+	[FUNCTION_MISSING] = FUNCTION_MISSING,
+	[FUNCTION_PRIMARY] = FUNCTION_PRIMARY,
+	[FUNCTION_NEVER_REPLICA] = FUNCTION_NEVER_REPLICA,
+};
+
+static void free_relation(void *value)
+{
+	struct relation *relation = value;
+
+	free(relation->schema);
+	free(relation->name);
+	free(relation);
+}
+
+const char *catalog_rows_query(void)
+{
+	return query_text;
+}
+
+struct catalog_rows *catalog_rows_new(void)
+{
+	struct catalog_rows *rows = xcalloc(1, sizeof(*rows));
+
+	rows->builder = catalog_builder_new();
+	rows->functions = strmap_new();
+	rows->relations = strmap_new();
+	return rows;
+}
+
+void catalog_rows_free(struct catalog_rows *rows)
+{
+	if (!rows)
+		return;
+	catalog_builder_free(rows->builder);
+	strmap_free(rows->functions, NULL);
+	strmap_free(rows->relations, free_relation);
+	free(rows);
+}
+
+static bool is_true(const PGresult *result, int row, int column)
+{
+	return PQgetvalue(result, row, column)[0] == 't';
+}
+
+static bool is_harmless(const char *name)
+{
+	size_t count = sizeof(harmless_names) / sizeof(harmless_names[0]);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(harmless_names[i], name) == 0)
+			return true;
+	return false;
+}
+
+enum {
+	FUNCTION_ID,
+	FUNCTION_SCHEMA,
+	FUNCTION_NAME,
+	FUNCTION_LANGUAGE,
+	FUNCTION_VOLATILITY,
+	FUNCTION_IS_TRUSTED, /* its language, or compiled */
+	FUNCTION_IS_SUSPECT, /* the body names what volatile ones do */
+	FUNCTION_IS_ATTRIBUTE,
+	FUNCTION_COLUMNS
+};
+
+/* C and untrusted languages can do anything outside the database. */
+static enum catalog_function judge_function(const PGresult *result, int row)
+{
+	const char *language = PQgetvalue(result, row, FUNCTION_LANGUAGE);
+	bool is_volatile = *PQgetvalue(result, row, FUNCTION_VOLATILITY) == 'v';
+	bool is_compiled = strcmp(language, "c") == 0;
+	bool is_trusted = is_true(result, row, FUNCTION_IS_TRUSTED);
+
+	if (is_compiled && is_harmless(PQgetvalue(result, row, FUNCTION_NAME)))
+		return FUNCTION_SAFE;
+	if (is_volatile && (is_compiled || !is_trusted))
+		return FUNCTION_NEVER_REPLICA;
+	if (is_volatile || !is_trusted ||
+	    is_true(result, row, FUNCTION_IS_SUSPECT))
+		return FUNCTION_PRIMARY;
+	return FUNCTION_SAFE;
+}
+
+static void add_functions(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		const char *name = PQgetvalue(result, row, FUNCTION_NAME);
+		enum catalog_function kind = judge_function(result, row);
+
+		catalog_add_function(
+			rows->builder, PQgetvalue(result, row, FUNCTION_SCHEMA),
+			name, kind, kind == FUNCTION_SAFE ? 0 : EFFECT_HIDDEN);
+		(void)strmap_put(rows->functions,
+				 PQgetvalue(result, row, FUNCTION_ID),
+				 &function_kinds[kind]);
+		if (kind != FUNCTION_SAFE &&
+		    is_true(result, row, FUNCTION_IS_ATTRIBUTE))
+			catalog_add_hidden(rows->builder, HIDDEN_ATTRIBUTE,
+					   name);
+	}
+}
+
+/* Whether something that runs this function must stay on the primary. */
+static bool is_unsafe(const struct catalog_rows *rows, const char *id,
+		      const char *name, const char *volatility)
+{
+	const enum catalog_function *user = strmap_get(rows->functions, id);
+	enum catalog_function kind;
+	uint32_t effects;
+
+	if (user)
+		return *user != FUNCTION_SAFE;
+	kind = catalog_builtin_function(name, strlen(name), &effects);
+	/* The table leaves out what only implements operators. */
+	if (kind == FUNCTION_MISSING)
+		return *volatility == 'v';
+	return kind != FUNCTION_SAFE;
+}
+
+enum { RELATION_ID, RELATION_SCHEMA, RELATION_NAME, RELATION_IS_UNSAFE };
+
+static void add_relations(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		struct relation *relation = xcalloc(1, sizeof(*relation));
+		struct relation *before;
+
+		relation->schema =
+			xstrdup(PQgetvalue(result, row, RELATION_SCHEMA));
+		relation->name =
+			xstrdup(PQgetvalue(result, row, RELATION_NAME));
+		relation->kind = is_true(result, row, RELATION_IS_UNSAFE)
+					 ? RELATION_PRIMARY
+					 : RELATION_PLAIN;
+		before = strmap_put(rows->relations,
+				    PQgetvalue(result, row, RELATION_ID),
+				    relation);
+		if (before)
+			free_relation(before);
+	}
+}
+
+static void worsen(struct catalog_rows *rows, const char *id,
+		   enum catalog_relation kind)
+{
+	struct relation *relation = strmap_get(rows->relations, id);
+
+	if (relation && kind > relation->kind)
+		relation->kind = kind;
+}
+
+enum { CALL_OF, CALL_ID, CALL_NAME, CALL_VOLATILITY, CALL_COLUMNS };
+
+static bool calls_unsafe(const struct catalog_rows *rows,
+			 const PGresult *result, int row)
+{
+	return is_unsafe(rows, PQgetvalue(result, row, CALL_ID),
+			 PQgetvalue(result, row, CALL_NAME),
+			 PQgetvalue(result, row, CALL_VOLATILITY));
+}
+
+static void add_calls(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+		if (calls_unsafe(rows, result, row))
+			worsen(rows, PQgetvalue(result, row, CALL_OF),
+			       RELATION_PRIMARY);
+}
+
+enum { BELOW_OF, BELOW_ID, BELOW_SCHEMA, BELOW_NAME, BELOW_COLUMNS };
+
+/* The kind that the relation itself has, whatever lies below it. */
+static enum catalog_relation kind_below(const struct catalog_rows *rows,
+					const PGresult *result, int row)
+{
+	const struct relation *relation =
+		strmap_get(rows->relations, PQgetvalue(result, row, BELOW_ID));
+	const char *schema = PQgetvalue(result, row, BELOW_SCHEMA);
+	const char *name = PQgetvalue(result, row, BELOW_NAME);
+
+	if (relation)
+		return relation->kind;
+	return catalog_find_relation(NULL, schema, strlen(schema), name,
+				     strlen(name));
+}
+
+static void add_below(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+		worsen(rows, PQgetvalue(result, row, BELOW_OF),
+		       kind_below(rows, result, row));
+}
+
+static void add_operators(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+		if (is_unsafe(rows, PQgetvalue(result, row, 1), "", "v"))
+			catalog_add_hidden(rows->builder, HIDDEN_OPERATOR,
+					   PQgetvalue(result, row, 0));
+}
+
+/*
+ * A user's type is named in a text that casts to it; a cast to a built-in
+ * type may come unseen, or only from types that nobody uses.
+ */
+static void add_types(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		const char *name = PQgetvalue(result, row, CALL_OF);
+
+		if (!calls_unsafe(rows, result, row))
+			continue;
+		if (catalog_builtin_has_type(name, strlen(name)))
+			catalog_set_uncertain(rows->builder);
+		else
+			catalog_add_hidden(rows->builder, HIDDEN_TYPE, name);
+	}
+}
+
+struct step {
+	int columns;
+	void (*add)(struct catalog_rows *rows, const PGresult *result);
+};
+
+static const struct step steps[RESULTS] = {
+	{ 1, NULL },
+	{ FUNCTION_COLUMNS, add_functions },
+	{ RELATION_IS_UNSAFE + 1, add_relations },
+	{ CALL_COLUMNS, add_calls },
+	{ BELOW_COLUMNS, add_below },
+	{ 2, add_operators },
+	{ CALL_COLUMNS, add_types },
+};
+
+bool catalog_rows_add(struct catalog_rows *rows, const PGresult *result)
+{
+	const struct step *step;
+
+	if (rows->results == RESULTS ||
+	    PQresultStatus(result) != PGRES_TUPLES_OK)
+		return false;
+	step = &steps[rows->results++];
+	if (PQnfields(result) != step->columns)
+		return false;
+	if (step->add)
+		step->add(rows, result);
+	return true;
+}
+
+struct catalog *catalog_rows_finish(struct catalog_rows *rows)
+{
+	struct catalog *catalog;
+	void *value;
+	size_t at = 0;
+
+	if (rows->results < RESULTS)
+		return NULL;
+	while (strmap_next(rows->relations, &at, NULL, &value)) {
+		const struct relation *relation = value;
+
+		catalog_add_relation(rows->builder, relation->schema,
+				     relation->name, relation->kind);
+	}
+	catalog = catalog_finish(rows->builder);
+	rows->builder = NULL;
+	catalog_rows_free(rows);
+	return catalog;
+}
