@@ -42,12 +42,13 @@ cluster_bindir()
 	printf '%s\n' "$newest"
 }
 
-# Runs a command without root's rights and without a process in between, so
-# that the pid seen by the caller is the command's own.
+# Runs a command without root's rights, in a directory that everybody may be
+# in, and without a process in between, so that the pid that the caller sees is
+# the command's own. Paths among the arguments are absolute.
 cluster_run()
 {
 	if [ "$(id -u)" = 0 ]; then
-		HOME=/ setpriv --reuid="$CLUSTER_USER" \
+		HOME=/ env -C / setpriv --reuid="$CLUSTER_USER" \
 		    --regid="$(id -gn "$CLUSTER_USER")" --init-groups -- "$@"
 	else
 		"$@"
@@ -57,7 +58,7 @@ cluster_run()
 cluster_exec()
 {
 	if [ "$(id -u)" = 0 ]; then
-		HOME=/ exec setpriv --reuid="$CLUSTER_USER" \
+		HOME=/ exec env -C / setpriv --reuid="$CLUSTER_USER" \
 		    --regid="$(id -gn "$CLUSTER_USER")" --init-groups -- "$@"
 	else
 		exec "$@"
@@ -80,15 +81,16 @@ cluster_free_port()
 # becomes a symlink to it.
 cluster_make_dir()
 {
-	local dir=$1 real
+	local dir real
 
+	dir=$(realpath -m "$1")
 	mkdir -p "$dir" || return 1
 	if [ "$(id -u)" = 0 ] && [ ! -L "$dir" ]; then
 		chown "$CLUSTER_USER" "$dir" || return 1
 	fi
 	cluster_run test -w "$dir/" -a -x "$dir/" && return 0
 	rmdir "$dir" || return 1
-	real=$(mktemp -d "${TMPDIR:-/tmp}/pgweir-var.XXXXXX") || return 1
+	real=$(mktemp -d /tmp/pgweir-var.XXXXXX) || return 1
 	chmod 755 "$real"
 	[ "$(id -u)" != 0 ] || chown "$CLUSTER_USER" "$real"
 	ln -s "$real" "$dir"
@@ -301,7 +303,8 @@ cluster_start()
 {
 	local dir=$1 node=$2
 
-	cluster_make_dir "$dir" && cluster_make_dir "$dir/$node" || return 1
+	cluster_make_dir "$dir" && dir=$(readlink -f "$dir") &&
+	    cluster_make_dir "$dir/$node" || return 1
 	[ ! -f "$dir/$node.port" ] || PGPORT=$(cat "$dir/$node.port")
 	printf '%s\n' "$PGPORT" >"$dir/$node.port"
 	PGDATA=$dir/$node PGPORT=$PGPORT setsid \
@@ -326,8 +329,9 @@ cluster_entry()
 
 cluster_stop()
 {
-	local data=$1 mode=${2:-fast} bin
+	local data mode=${2:-fast} bin
 
+	data=$(readlink -f "$1") || return 0
 	cluster_pid "$data" >/dev/null || return 0
 	bin=$(cluster_bindir) || return 1
 	cluster_run "$bin/pg_ctl" stop -s -w -t 30 -m "$mode" -D "$data"
@@ -338,7 +342,7 @@ cluster_promote()
 	local bin
 
 	bin=$(cluster_bindir) || return 1
-	cluster_run "$bin/pg_ctl" promote -s -w -t 30 -D "$1"
+	cluster_run "$bin/pg_ctl" promote -s -w -t 30 -D "$(readlink -f "$1")"
 }
 
 # Primary and replica in directory $1, streaming; ports $2 and $3, or free
@@ -347,7 +351,6 @@ cluster_up()
 {
 	local dir=$1 primary=${2:-} replica=${3:-}
 
-	dir=$(realpath -ms "$dir")
 	primary=${primary:-$(cluster_free_port 5501)}
 	replica=${replica:-$(cluster_free_port $((primary + 1)))}
 	PGPORT=$primary cluster_start "$dir" primary || return 1
@@ -363,12 +366,13 @@ cluster_down()
 	local dir=$1 node real
 
 	[ -d "$dir" ] || return 0
-	for node in replica primary; do
-		cluster_stop "$dir/$node" fast ||
-		    cluster_stop "$dir/$node" immediate || return 1
-	done
 	real=$(readlink -f "$dir")
-	rm -rf "$dir/primary" "$dir/replica" "$dir"/{primary,replica}.{log,port}
+	for node in replica primary; do
+		cluster_stop "$real/$node" fast ||
+		    cluster_stop "$real/$node" immediate || return 1
+	done
+	rm -rf "$real/primary" "$real/replica" \
+	    "$real"/{primary,replica}.{log,port}
 	if [ -L "$dir" ]; then
 		case $real in
 		*/pgweir-var.??????) rm -rf "$real" && rm -f "$dir" ;;

@@ -46,10 +46,20 @@ def own_cluster():
     nodes.down()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what its pgweirs logged."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for weir in getattr(item, "weirs", []):
+            report.sections.append(("log of pgweir", weir.log()[-3000:]))
+
+
 @pytest.fixture
-def make_weir(binary, cluster):
+def make_weir(request, binary, cluster):
     """Starts pgweirs that end with the test; a report of theirs fails it."""
-    made = []
+    made = request.node.weirs = []
 
     def make(settings=None, cluster=cluster, **more):
         weir = Pgweir(cluster, settings, binary=binary, start=False, **{

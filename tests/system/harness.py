@@ -314,7 +314,10 @@ class Pgweir:
     # What the program says.
 
     def log(self):
-        return self.log_path.read_text(errors="replace")
+        try:
+            return self.log_path.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def http(self, path):
         """Status and text of one page of the stats port."""
@@ -397,6 +400,7 @@ class Pgweir:
     def stop(self):
         """Ends the program if it still runs and checks how it went."""
         if self.process is None:
+            shutil.rmtree(self.dir, ignore_errors=True)
             return
         if self.process.poll() is None:
             for patience in (1.5, 10):
@@ -412,20 +416,25 @@ class Pgweir:
                 raise AssertionError("did not stop after two SIGINT:\n"
                                      + self.log()[-3000:])
         process, self.process = self.process, None
-        problems = "".join(Path(p).read_text(errors="replace")
-                           for p in glob.glob(str(self.dir / "sanitizer*")))
-        log = self.log()
-        for mark in ("AddressSanitizer", "ThreadSanitizer",
-                     "LeakSanitizer", "runtime error:"):
-            if mark in log:
-                problems += log[max(0, log.index(mark) - 200):][:6000]
+        log, problems = self.log(), self.sanitizer_reports()
+        shutil.rmtree(self.dir, ignore_errors=True)
         if problems:
             raise AssertionError("sanitizer report:\n" + problems[:12000])
         if process.returncode not in (0, -signal.SIGQUIT) \
                 and not self.is_pgbouncer:
             raise AssertionError("ended with %d:\n%s" % (
                 process.returncode, log[-3000:]))
-        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def sanitizer_reports(self):
+        """What ASan, UBSan or TSan had to say, in files or in the log."""
+        found = "".join(Path(p).read_text(errors="replace")
+                        for p in glob.glob(str(self.dir / "sanitizer*")))
+        log = self.log()
+        for mark in ("AddressSanitizer", "ThreadSanitizer",
+                     "LeakSanitizer", "runtime error:"):
+            if mark in log:
+                found += log[max(0, log.index(mark) - 200):][:6000]
+        return found
 
     def __enter__(self):
         return self

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import hmac
 import os
+import shutil
 import socket
 import ssl
 import struct
@@ -269,7 +270,8 @@ def certs():
     for file in path.iterdir():
         give_away(file)
         file.chmod(0o600)
-    return path
+    yield path
+    shutil.rmtree(path)
 
 
 def client_tls(certs, sslmode, name="server"):

@@ -1,6 +1,7 @@
 """The stats port: /metrics, /healthz, /readyz, and a real Prometheus."""
 import json
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -232,6 +233,7 @@ scrape_configs:
     finally:
         process.terminate()
         process.wait()
+        shutil.rmtree(path)
 
 
 def test_health_and_readiness(own_cluster, make_weir):
