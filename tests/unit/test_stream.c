@@ -452,6 +452,7 @@ static void test_drained_after_high_water(void **state)
 	sends = 0;
 	stream_write(f->owner.stream, "", 1);
 	stream_flush(f->owner.stream);
+	turn(f, 1);
 	stream_consume(f->owner.stream, 0);
 	assert_int_equal(sends, 0);
 	assert_int_equal(hear_all(f, room, len), len);

@@ -288,13 +288,20 @@ static void park_self(struct owner *owner)
 static void test_park_in_the_callback(void **state)
 {
 	struct fixture *f = *state;
+	int other;
 
 	f->owner.eat_most = 1;
 	f->owner.on_data = park_self;
 	say(f->peer, "xyz");
 	turn(f, 1);
-	expect_unread(&f->owner, "yz");
 	f->owner.on_data = NULL;
+	/* Another stream reads into the same memory meanwhile. */
+	other = open_pair(f->worker, &f->second);
+	say(other, "ZZZ");
+	turn(f, 1);
+	expect_got(&f->second, "ZZZ");
+	(void)close(other);
+	expect_unread(&f->owner, "yz");
 	stream_adopt(f->owner.stream, f->worker, on_event, &f->owner);
 	(void)close(f->peer);
 	f->peer = -1;

@@ -254,6 +254,21 @@ static void test_both_ways(void **state)
 	assert_int_equal(stream_bytes_in(f->server.stream), 4);
 }
 
+/* Data may sit in OpenSSL already when the handshake is over. */
+static void test_data_behind_the_handshake(void **state)
+{
+	struct fixture *f = *state;
+
+	start(&f->server, true);
+	start(&f->client, false);
+	stream_write(f->client.stream, "early", 5);
+	for (int i = 0; i < 10 && !f->server.told[STREAM_SECURED]; i++)
+		turn(f, 1);
+	turn(f, 1);
+	assert_int_equal(f->server.told[STREAM_SECURED], 1);
+	expect_got(&f->server, "early", 5);
+}
+
 static void test_large_runs(void **state)
 {
 	struct fixture *f = *state;
@@ -356,21 +371,34 @@ static void test_rest_inside_only(void **state)
 }
 
 /* The end came with the data, but whoever pauses hears of it later. */
-static void test_end_while_paused(void **state)
+static void pause_at_the_end(struct fixture *f, size_t len)
 {
-	struct fixture *f = *state;
+	uint8_t *data = make_pattern(len);
 
 	secure(f);
 	f->server.pauses = true;
-	stream_write(f->client.stream, "bye", 3);
+	stream_write(f->client.stream, data, len);
 	stream_close(f->client.stream, true);
 	f->client.stream = NULL;
 	turn(f, 3);
+	expect_got(&f->server, data, len);
 	assert_int_equal(f->server.told[STREAM_DATA], 1);
 	assert_int_equal(f->server.told[STREAM_CLOSED], 0);
 	stream_pause(f->server.stream, false);
 	turn(f, 2);
 	assert_int_equal(f->server.told[STREAM_CLOSED], 1);
+	free(data);
+}
+
+static void test_end_while_paused(void **state)
+{
+	pause_at_the_end(*state, 3);
+}
+
+/* After a full record the end is found at once. */
+static void test_end_behind_a_record_while_paused(void **state)
+{
+	pause_at_the_end(*state, 16384);
 }
 
 static void test_close_when_secured(void **state)
@@ -455,6 +483,8 @@ static void test_end(void **state)
 	expect_got(&f->server, "bye", 3);
 	assert_int_equal(f->server.told[STREAM_CLOSED], 1);
 	assert_string_equal(stream_error(f->server.stream), "closed by peer");
+	/* OpenSSL is content: the client said that it would leave. */
+	assert_string_equal(tls_error(stream_tls(f->server.stream)), "");
 }
 
 /* The peer says the end of TLS, in one packet with data, and stays. */
@@ -523,11 +553,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_both_ways),
+		CASE(test_data_behind_the_handshake),
 		CASE(test_large_runs),
 		CASE(test_large_runs_crosswise),
 		CASE(test_pause_with_bytes_inside),
 		CASE(test_rest_inside_only),
 		CASE(test_end_while_paused),
+		CASE(test_end_behind_a_record_while_paused),
 		CASE(test_close_when_secured),
 		CASE(test_plain_bytes_are_refused),
 		CASE(test_answer_goes_out_in_plain),
