@@ -15,6 +15,7 @@ Usage: workload.py --seconds N --through DSN --primary DSN --replica DSN
 import argparse
 import asyncio
 import glob
+import logging
 import os
 import random
 import signal
@@ -386,6 +387,7 @@ def main():
         parser.add_argument("--" + name, required=True, metavar="DSN")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     tally = Tally()
     answers = prepare(args.primary)
     nodes = Nodes(args.primary, args.replica)
