@@ -187,7 +187,7 @@ bool monitor_node_is_source(const struct monitor_node *replica,
 uint64_t monitor_node_delay_us(const struct monitor_node *node,
 			       uint64_t interval_us)
 {
-	if (node->failures <= 1)
+	if (node->outcome != PROBE_FAILED || node->failures <= 1)
 		return interval_us;
 	return node->failures == 2 ? 2 * interval_us : 4 * interval_us;
 }
