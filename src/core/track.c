@@ -69,7 +69,7 @@ static bool ends_unit(enum track_op op)
 	return op == TRACK_QUERY || op == TRACK_FUNCTION || op == TRACK_SYNC;
 }
 
-static struct track_entry take_first(struct track *track)
+static struct track_entry drop_first(struct track *track)
 {
 	struct track_entry entry = *entry_at(track, 0);
 
@@ -80,6 +80,16 @@ static struct track_entry take_first(struct track *track)
 	return entry;
 }
 
+/* CopyDone is no request: it leaves silently when its turn has come. */
+static struct track_entry take_first(struct track *track)
+{
+	struct track_entry entry = drop_first(track);
+
+	while (track->count > 0 && entry_at(track, 0)->op == TRACK_COPY_END)
+		(void)drop_first(track);
+	return entry;
+}
+
 void track_free(struct track *track,
 		void (*drop)(void *arg, const struct track_entry *entry),
 		void *arg)
@@ -87,7 +97,7 @@ void track_free(struct track *track,
 	if (!track)
 		return;
 	while (track->count > 0) {
-		struct track_entry entry = take_first(track);
+		struct track_entry entry = drop_first(track);
 
 		if (drop)
 			drop(arg, &entry);
@@ -109,67 +119,71 @@ static void grow(struct track *track)
 	track->first = 0;
 }
 
+static bool has_sync(const struct track *track)
+{
+	for (size_t i = 0; i < track->count; i++)
+		if (entry_at(track, i)->op == TRACK_SYNC)
+			return true;
+	return false;
+}
+
+/* What the newest entry makes of the batch. */
+static void note_batch(struct track *track, enum track_op op)
+{
+	/* Until the Sync even a Query is skipped, and ends nothing. */
+	if (op == TRACK_SYNC ||
+	    (ends_unit(op) && (!track->is_skipping || has_sync(track))))
+		track->is_batch_open = false;
+	else if (op != TRACK_COPY_END)
+		track->is_batch_open = true;
+}
+
 void track_push(struct track *track, enum track_op op, unsigned flags,
 		void *note)
 {
-	if (op == TRACK_COPY_END && track->count == 0 && !track->is_copy_in)
-		return;
 	if (track->is_copy_in && op == TRACK_SYNC)
 		return;
-	if (op == TRACK_COPY_END)
+	/* The mark is for data that was sent ahead of the server's 'G'. */
+	if (op == TRACK_COPY_END && (track->count == 0 || track->is_copy_in)) {
 		track->is_copy_in = false;
+		return;
+	}
+	assert(!(flags & TRACK_LOCAL) || ops[op].local != 0);
 	if (track->count == track->room)
 		grow(track);
 	track->count++;
 	*entry_at(track, track->count - 1) =
 		(struct track_entry){ (uint8_t)op, (uint8_t)flags, note };
-	if (ends_unit(op)) {
+	if (ends_unit(op))
 		track->units++;
-		track->is_batch_open = false;
-	} else if (op != TRACK_COPY_END) {
-		track->is_batch_open = true;
-	}
-}
-
-/* CopyDone is no request: it leaves silently when its turn has come. */
-static void pass_copy_ends(struct track *track)
-{
-	while (track->count > 0 && entry_at(track, 0)->op == TRACK_COPY_END)
-		(void)take_first(track);
-}
-
-static void remove_at(struct track *track, size_t index)
-{
-	if (ends_unit(entry_at(track, index)->op))
-		track->units--;
-	for (size_t i = index; i + 1 < track->count; i++)
-		*entry_at(track, i) = *entry_at(track, i + 1);
-	track->count--;
+	note_batch(track, op);
 }
 
 /*
  * The oldest entry began to read COPY data: Syncs sent behind it, before the
- * end of the data, are ignored by the server.
+ * end of the data, are ignored by the server.  The batch that they were to
+ * end is open again, unless another Sync was sent behind the data.
  */
 static void begin_copy_in(struct track *track)
 {
 	bool is_batch = entry_at(track, 0)->op == TRACK_EXECUTE;
-	size_t index = 1;
+	size_t kept = 1;
 
-	while (index < track->count) {
-		enum track_op op = entry_at(track, index)->op;
-
-		if (op == TRACK_COPY_END) {
-			remove_at(track, index);
-			return;
-		}
-		if (op == TRACK_SYNC && is_batch)
-			remove_at(track, index);
-		else
-			index++;
-	}
 	track->is_copy_in = true;
-	if (is_batch)
+	for (size_t i = 1; i < track->count; i++) {
+		struct track_entry entry = *entry_at(track, i);
+		bool is_sync = entry.op == TRACK_SYNC;
+		bool is_end = entry.op == TRACK_COPY_END;
+
+		if (!track->is_copy_in || (!is_sync && !is_end))
+			*entry_at(track, kept++) = entry;
+		else if (is_sync)
+			track->units--;
+		else
+			track->is_copy_in = false;
+	}
+	track->count = kept;
+	if (is_batch && !has_sync(track))
 		track->is_batch_open = true;
 }
 
@@ -193,6 +207,9 @@ static struct track_result reply_error(struct track *track)
 	if (!ends_unit(entry->op)) {
 		result.entry = take_first(track);
 		track->is_skipping = true;
+		/* A Query behind it is skipped: the Sync is still to come. */
+		if (!has_sync(track))
+			track->is_batch_open = true;
 	}
 	return result;
 }
@@ -202,7 +219,6 @@ struct track_result track_reply(struct track *track, uint8_t type)
 	struct track_entry *entry;
 	struct track_result result;
 
-	pass_copy_ends(track);
 	if (track->count == 0 || type == 0)
 		return broken();
 	entry = entry_at(track, 0);
@@ -239,14 +255,11 @@ bool track_take_skipped(struct track *track, struct track_entry *entry)
 bool track_take_local(struct track *track, struct track_entry *entry,
 		      char *reply)
 {
-	if (track->is_skipping)
-		return false;
-	pass_copy_ends(track);
-	if (track->count == 0 || !(entry_at(track, 0)->flags & TRACK_LOCAL))
+	if (track->is_skipping || track->count == 0 ||
+	    !(entry_at(track, 0)->flags & TRACK_LOCAL))
 		return false;
 	*entry = take_first(track);
 	*reply = ops[entry->op].local;
-	assert(*reply != 0);
 	return true;
 }
 
