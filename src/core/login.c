@@ -31,6 +31,7 @@ struct login {
 	char *user;
 	char *secret;
 	bool has_keys;
+	bool is_asked;  /* one method was begun: there is no other */
 	bool is_proved; /* the server's SCRAM signature was right */
 	uint8_t client_key[SCRAM_KEY_LEN];
 	uint8_t server_key[SCRAM_KEY_LEN];
@@ -123,13 +124,12 @@ static enum login_result begin_scram(struct login *login, const uint8_t *list,
 	if (!offers_scram(list, len))
 		return refuse(login, "the server offers no SASL mechanism that "
 				     "is known here (SCRAM-SHA-256)");
-	if (login->scram)
-		return refuse(login, "the server began SASL twice");
-	if (login->has_keys)
+	/* A password fits whatever salt the server has, keys only their own. */
+	if (passwd_kind_of(login->secret) == PASSWD_PLAIN)
+		login->scram = scram_client_new(login->secret);
+	else if (login->has_keys)
 		login->scram = scram_client_new_with_keys(login->client_key,
 							  login->server_key);
-	else if (passwd_kind_of(login->secret) == PASSWD_PLAIN)
-		login->scram = scram_client_new(login->secret);
 	else
 		return refuse(login,
 			      "the server asks for SCRAM and no password is "
@@ -143,6 +143,7 @@ static enum login_result begin_scram(struct login *login, const uint8_t *list,
 }
 
 static enum login_result continue_scram(struct login *login,
+					enum scram_result expected,
 					const uint8_t *data, size_t len,
 					struct buf *out)
 {
@@ -152,14 +153,15 @@ static enum login_result continue_scram(struct login *login,
 	if (!login->scram)
 		return refuse(login, "SASL data before its begin");
 	result = scram_client_step(login->scram, data, len, &answer);
-	if (result == SCRAM_CONTINUE)
+	if (result == expected && result == SCRAM_CONTINUE)
 		pgbuild_sasl_response(out, buf_head(&answer), buf_len(&answer));
 	buf_free(&answer);
-	if (result == SCRAM_DONE)
-		login->is_proved = true;
-	if (result == SCRAM_CONTINUE || result == SCRAM_DONE)
-		return LOGIN_MORE;
-	return refuse(login, scram_client_error(login->scram));
+	if (result == SCRAM_WRONG || result == SCRAM_BAD)
+		return refuse(login, scram_client_error(login->scram));
+	if (result != expected)
+		return refuse(login, "SASL messages out of order");
+	login->is_proved = result == SCRAM_DONE;
+	return LOGIN_MORE;
 }
 
 static enum login_result accept(struct login *login)
@@ -168,6 +170,20 @@ static enum login_result accept(struct login *login)
 		return refuse(login, "the server did not prove that it knows "
 				     "the password");
 	return LOGIN_ACCEPTED;
+}
+
+static enum login_result answer(struct login *login, uint32_t code,
+				const uint8_t *rest, size_t len,
+				struct buf *out)
+{
+	if (login->is_asked)
+		return refuse(login, "the server asked for a password twice");
+	login->is_asked = true;
+	if (code == AUTH_CODE_CLEARTEXT)
+		return answer_plain(login, out);
+	if (code == AUTH_CODE_MD5)
+		return answer_md5(login, rest, len, out);
+	return begin_scram(login, rest, len, out);
 }
 
 enum login_result login_step(struct login *login,
@@ -182,11 +198,13 @@ enum login_result login_step(struct login *login,
 		return refuse(login, "malformed authentication request");
 	switch (code) {
 	case AUTH_CODE_OK: return accept(login);
-	case AUTH_CODE_CLEARTEXT: return answer_plain(login, out);
-	case AUTH_CODE_MD5: return answer_md5(login, rest, len, out);
-	case AUTH_CODE_SASL: return begin_scram(login, rest, len, out);
+	case AUTH_CODE_CLEARTEXT:
+	case AUTH_CODE_MD5:
+	case AUTH_CODE_SASL: return answer(login, code, rest, len, out);
 	case AUTH_CODE_SASL_CONTINUE:
-	case AUTH_CODE_SASL_FINAL: return continue_scram(login, rest, len, out);
+		return continue_scram(login, SCRAM_CONTINUE, rest, len, out);
+	case AUTH_CODE_SASL_FINAL:
+		return continue_scram(login, SCRAM_DONE, rest, len, out);
 	default:
 		return refuse(login, "the server asks for a method that is "
 				     "not supported here (GSSAPI, SSPI, "
