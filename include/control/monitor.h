@@ -33,6 +33,12 @@ struct monitor *monitor_new(struct event_base *base,
 			    struct resolve *resolve, struct metrics *metrics,
 			    monitor_fn *callback, void *arg);
 
+/*
+ * The auth_file, where the password of a line's user may stand (a reference
+ * is taken; NULL: none).  Call before monitor_reload, or on its own.
+ */
+void monitor_set_users(struct monitor *monitor, const struct users *users);
+
 /* Nodes that stay keep what is known of them; the others are asked at once. */
 void monitor_reload(struct monitor *monitor, const struct config *config);
 
@@ -49,7 +55,7 @@ const struct topology *monitor_topology(const struct monitor *monitor);
 void monitor_free(struct monitor *monitor);
 
 /*
- * Who asks: the user of [pgweir], else that of the first database line on the
+ * Who asks: monitor_user, else the user of the first database line on the
  * node that has one, else "postgres"; and his password, NULL: none given.
  */
 struct monitor_login {
@@ -58,6 +64,13 @@ struct monitor_login {
 	const char *dbname;
 };
 struct monitor_login monitor_login_of(const struct config *config,
-				      unsigned node);
+				      const struct users *users, unsigned node);
+
+/*
+ * The password that a user needs at a server: the one of his line, else the
+ * one of users (may be NULL) if that is a plain one, else NULL.
+ */
+const char *monitor_password_of(const char *password, const char *user,
+				const struct users *users);
 
 #endif

@@ -16,6 +16,8 @@
 #include "control/resolve.h"
 #include "core/config.h"
 #include "core/metrics.h"
+#include "core/passwd.h"
+#include "core/users.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -42,6 +44,7 @@ struct watch {
 struct monitor {
 	struct event_base *base;
 	const struct config *config;
+	const struct users *users; /* NULL: none */
 	struct resolve *resolve;
 	struct metrics *metrics;
 	monitor_fn *callback;
@@ -68,37 +71,49 @@ static bool is_set(const char *text)
 	return text && *text;
 }
 
+const char *monitor_password_of(const char *password, const char *user,
+				const struct users *users)
+{
+	const char *secret;
+
+	if (is_set(password))
+		return password;
+	secret = users_find(users, user);
+	return passwd_kind_of(secret) == PASSWD_PLAIN ? secret : NULL;
+}
+
 struct monitor_login monitor_login_of(const struct config *config,
-				      unsigned node)
+				      const struct users *users, unsigned node)
 {
 	const struct config_settings *settings = &config->settings;
 	struct monitor_login login = { "postgres", NULL, "postgres" };
+	const char *password = settings->monitor_password;
 
 	if (is_set(settings->monitor_dbname))
 		login.dbname = settings->monitor_dbname;
-	if (is_set(settings->monitor_password))
-		login.password = settings->monitor_password;
-	if (is_set(settings->monitor_user)) {
+	if (is_set(settings->monitor_user))
 		login.user = settings->monitor_user;
-		return login;
-	}
-	for (unsigned i = 0; i < config->database_count; i++) {
+	for (unsigned i = 0;
+	     !is_set(settings->monitor_user) && i < config->database_count;
+	     i++) {
 		const struct config_database *line = &config->databases[i];
 
 		if (!is_set(line->user) || !line_has_node(line, node))
 			continue;
 		login.user = line->user;
-		if (is_set(line->password))
-			login.password = line->password;
+		if (!is_set(password))
+			password = line->password;
 		break;
 	}
+	login.password = monitor_password_of(password, login.user, users);
 	return login;
 }
 
 static void watch_aim(struct watch *watch)
 {
 	const struct config *config = watch->monitor->config;
-	struct monitor_login login = monitor_login_of(config, watch->index);
+	struct monitor_login login =
+		monitor_login_of(config, watch->monitor->users, watch->index);
 	struct probe_target target = {
 		.node = &config->nodes[watch->index],
 		.settings = &config->settings,
@@ -265,7 +280,7 @@ static void tell_refusal(const struct watch *watch)
 {
 	const struct monitor *monitor = watch->monitor;
 	struct monitor_login login =
-		monitor_login_of(monitor->config, watch->index);
+		monitor_login_of(monitor->config, monitor->users, watch->index);
 
 	log_warning("node %s: up, but the monitor cannot log in as user=%s "
 		    "dbname=%s (%s), its role is %s; %s",
@@ -478,6 +493,16 @@ static struct watch *take_by_label(struct watch **watches, unsigned count,
 	return NULL;
 }
 
+void monitor_set_users(struct monitor *monitor, const struct users *users)
+{
+	const struct users *held = users ? users_hold(users) : NULL;
+
+	users_release(monitor->users);
+	monitor->users = held;
+	for (unsigned i = 0; i < monitor->count; i++)
+		watch_aim(monitor->watches[i]);
+}
+
 void monitor_reload(struct monitor *monitor, const struct config *config)
 {
 	struct watch **before = monitor->watches;
@@ -560,6 +585,7 @@ void monitor_free(struct monitor *monitor)
 	free(monitor->alarms);
 	event_free(monitor->post);
 	topology_release(monitor->newest);
+	users_release(monitor->users);
 	config_release(monitor->config);
 	free(monitor);
 }
