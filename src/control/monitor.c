@@ -82,8 +82,9 @@ const char *monitor_password_of(const char *password, const char *user,
 	return passwd_kind_of(secret) == PASSWD_PLAIN ? secret : NULL;
 }
 
-struct monitor_login monitor_login_of(const struct config *config,
-				      const struct users *users, unsigned node)
+struct monitor_login monitor_login_with(const struct config *config,
+					const struct users *users,
+					unsigned node)
 {
 	const struct config_settings *settings = &config->settings;
 	struct monitor_login login = { "postgres", NULL, "postgres" };
@@ -109,11 +110,17 @@ struct monitor_login monitor_login_of(const struct config *config,
 	return login;
 }
 
+struct monitor_login monitor_login_of(const struct config *config,
+				      unsigned node)
+{
+	return monitor_login_with(config, NULL, node);
+}
+
 static void watch_aim(struct watch *watch)
 {
 	const struct config *config = watch->monitor->config;
 	struct monitor_login login =
-		monitor_login_of(config, watch->monitor->users, watch->index);
+		monitor_login_with(config, watch->monitor->users, watch->index);
 	struct probe_target target = {
 		.node = &config->nodes[watch->index],
 		.settings = &config->settings,
@@ -279,8 +286,8 @@ static const char *advice_for(const char *sqlstate)
 static void tell_refusal(const struct watch *watch)
 {
 	const struct monitor *monitor = watch->monitor;
-	struct monitor_login login =
-		monitor_login_of(monitor->config, monitor->users, watch->index);
+	struct monitor_login login = monitor_login_with(
+		monitor->config, monitor->users, watch->index);
 
 	log_warning("node %s: up, but the monitor cannot log in as user=%s "
 		    "dbname=%s (%s), its role is %s; %s",

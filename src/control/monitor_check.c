@@ -163,12 +163,14 @@ static void trial_of_line(struct trial *trial, const struct config *config,
 			  const struct users *users)
 {
 	struct monitor_login login =
-		monitor_login_of(config, users, trial->node);
+		monitor_login_with(config, users, trial->node);
 	const struct config_database *line = trial->line;
 
 	trial->user = is_set(line->user) ? line->user : login.user;
 	trial->password =
-		is_set(line->user) ? password_of(line, users) : login.password;
+		is_set(line->user)
+			? monitor_password_of(line->password, line->user, users)
+			: login.password;
 	trial->dbname = is_set(line->dbname) ? line->dbname : line->name;
 }
 
@@ -197,7 +199,8 @@ static void check_plan(struct check *check, const struct users *users)
 	check->trials = xcalloc(check->count + 1, sizeof(struct trial));
 	at = check->trials;
 	for (unsigned i = 0; i < config->node_count; i++, at++) {
-		struct monitor_login login = monitor_login_of(config, users, i);
+		struct monitor_login login =
+			monitor_login_with(config, users, i);
 
 		at->node = i;
 		at->user = login.user;
