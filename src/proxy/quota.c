@@ -174,6 +174,9 @@ void quota_close(struct quota *quota)
 	if (is_last) {
 		(void)strmap_remove(quotas->shared.quotas, quota->key);
 		list_remove(&quota->link);
+		/* Of servers that were lost between two workers. */
+		quota->database->count -= quota->count;
+		quota->user->count -= quota->count;
 		tally_release(quotas, quota->database);
 		tally_release(quotas, quota->user);
 	}
