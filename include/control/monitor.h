@@ -64,7 +64,12 @@ struct monitor_login {
 	const char *dbname;
 };
 struct monitor_login monitor_login_of(const struct config *config,
-				      const struct users *users, unsigned node);
+				      unsigned node);
+
+/* The same with passwords from the auth_file (NULL: none), borrowed. */
+struct monitor_login monitor_login_with(const struct config *config,
+					const struct users *users,
+					unsigned node);
 
 /*
  * The password that a user needs at a server: the one of his line, else the
