@@ -46,6 +46,8 @@ struct stmtmap_entry {
 	struct stmt *stmt;
 	struct sqlclass judged;
 	uint64_t catalog_id; /* that the class was judged by */
+	uint64_t serial; /* the owner's number for this use of the name */
+	bool is_settled; /* its Parse was answered, not failed */
 };
 
 struct stmtmap *stmtmap_new(void);

@@ -18,9 +18,11 @@
 #include <sys/socket.h>
 
 struct catalog;
+struct local;
 struct metrics;
 struct metrics_cell;
 struct quotas;
+struct server;
 struct shapes;
 struct strmap;
 struct tls_context;
@@ -50,12 +52,23 @@ struct node_address {
 	struct sockaddr_storage address;
 };
 
+/* How a pool tells sessions; one set for the process. */
+struct pool_hooks {
+	/* The session's turn: false when it is gone or no longer waits. */
+	bool (*granted)(struct local *local, uint64_t session,
+			struct server *server);
+	/* No server can be had for what it waits for. */
+	void (*refused)(struct local *local, uint64_t session,
+			const char *sqlstate, const char *why);
+};
+
 /* What the process has once, for all workers. */
 struct process {
 	unsigned worker_count;
 	struct worker *workers[64];
 	struct metrics *metrics;
 	struct quotas *quotas;
+	const struct pool_hooks *pool_hooks;
 	_Atomic unsigned clients; /* logged in or logging in, for the limit */
 	/* The database asked for is unknown to the catalog loader yet. */
 	void (*want_catalog)(void *arg, const char *database,
@@ -81,9 +94,15 @@ struct local {
 	struct session_table *sessions;
 	unsigned clients; /* of this worker, logging in included */
 	unsigned servers;
-	bool is_refusing;        /* shutting down: no new clients */
-	struct list client_list; /* logging in */
+	bool is_refusing;         /* shutting down: no new clients */
+	bool is_granting_stopped; /* ... and no server for a new unit */
+	bool is_ending_sessions;  /* ... and sessions end when idle */
+	bool is_stopped;          /* the worker's last turn is over */
+	struct list client_list;  /* logging in */
 	struct list session_list;
+	struct list askers;  /* cancel requests that await their outcome */
+	struct list errands; /* ... and those under way to a node */
+	uint64_t cancel_requests;
 };
 
 static inline const struct config *local_config(const struct local *local)

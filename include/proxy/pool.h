@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct buf;
+struct catalog;
 struct config_database;
 struct config_user;
 struct local;
@@ -22,18 +23,6 @@ struct mail;
 struct pool;
 struct pool_node;
 struct server;
-
-/* How a pool tells sessions; one set for the process, given at start. */
-struct pool_hooks {
-	/* The session's turn: false when it is gone or no longer waits. */
-	bool (*granted)(struct local *local, uint64_t session,
-			struct server *server);
-	/* No server can be had for what it waits for. */
-	void (*refused)(struct local *local, uint64_t session,
-			const char *sqlstate, const char *why);
-};
-
-void pool_set_hooks(const struct pool_hooks *hooks);
 
 /*
  * The pool of a client's (database, user), made when missing; NULL when no
@@ -51,7 +40,7 @@ void pool_learn_keys(struct pool *pool, const uint8_t *client_key,
 		     const uint8_t *server_key);
 void pool_learn_password(struct pool *pool, const char *password);
 
-/* --- facts ---------------------------------------------------------------- */
+/* --- facts --- */
 
 struct local *pool_local(const struct pool *pool);
 const char *pool_database(const struct pool *pool);
@@ -63,6 +52,11 @@ const struct config_database *pool_config(const struct pool *pool);
 const struct config_user *pool_config_user(const struct pool *pool);
 struct metrics_cell *pool_totals(const struct pool *pool);
 struct metrics_cell *pool_cell(const struct pool *pool);
+
+/* Borrowed until the next mail; NULL: not loaded. */
+const struct catalog *pool_catalog(const struct pool *pool);
+/* After local_set_catalog. */
+void pools_refresh_catalogs(struct local *local);
 
 unsigned pool_node_count(const struct pool *pool);
 struct pool_node *pool_node_at(const struct pool *pool, unsigned index);
@@ -76,8 +70,7 @@ int pool_replica(const struct pool *pool, bool *is_lagging);
 bool pool_node_is_replica(const struct pool_node *node);
 const char *pool_node_label(const struct pool_node *node);
 
-/* --- taking and giving ------------------------------------------------------
- */
+/* --- taking and giving --- */
 
 /*
  * An idle server, at once, when nobody has been waiting longer; else NULL,
@@ -91,8 +84,7 @@ struct server *pool_take(struct pool *pool, unsigned index,
 bool pool_stop_waiting(struct pool *pool, unsigned index,
 		       struct quota_waiter *waiter);
 
-/* --- welcome ----------------------------------------------------------------
- */
+/* --- welcome --- */
 
 /*
  * The ParameterStatus messages that clients with these settings are greeted
@@ -105,8 +97,7 @@ const struct buf *pool_make_welcome(struct pool *pool,
 				    const struct settings *settings,
 				    const struct server *server);
 
-/* --- the outside world changes ----------------------------------------------
- */
+/* --- the outside world changes --- */
 
 /* After local's snapshot or topology was replaced. */
 void pools_refresh(struct local *local);

@@ -9,8 +9,12 @@
 #include "base/list.h"
 #include "base/wheel.h"
 #include "net/worker.h"
-#include "proxy/pool.h"
-#include "proxy/server.h"
+#include "proxy/server_types.h"
+
+struct config_database;
+struct local;
+struct quota;
+struct settings;
 
 enum { POOL_WELCOMES = 32 };
 
@@ -50,6 +54,7 @@ struct pool {
 	uint8_t client_key[SCRAM_KEY_LEN];
 	uint8_t server_key[SCRAM_KEY_LEN];
 	const struct config_database *config; /* of the snapshot */
+	const struct catalog *catalog;        /* local's */
 	uint64_t generation; /* of the configuration that it follows */
 	unsigned sessions;
 	unsigned node_count;
@@ -62,8 +67,14 @@ struct pool {
 	struct worker_task farewell; /* frees an unused pool */
 };
 
-/* --- pool_node -------------------------------------------------------------
- */
+/* --- pool_node --- */
+
+/* True for a replica, as the topology says; its label "host:port". */
+bool pool_node_is_replica(const struct pool_node *node);
+const char *pool_node_label(const struct pool_node *node);
+void pool_node_visit(const struct pool_node *node,
+		     void (*visit)(void *arg, struct server *server),
+		     void *arg);
 
 struct pool_node *pool_node_new(struct pool *pool, const char *label,
 				const char *host);
@@ -82,12 +93,5 @@ void pool_node_evict(struct pool_node *node);
 void pool_node_adopt(struct pool_node *node, struct server *server,
 		     uint64_t session);
 struct server *pool_node_take_idle(struct pool_node *node);
-
-/* --- pool ------------------------------------------------------------------
- */
-
-/* Nothing left in it: freed at the end of the turn. */
-void pool_check_farewell(struct pool *pool);
-const struct pool_hooks *pool_hooks(void);
 
 #endif

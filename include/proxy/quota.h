@@ -74,7 +74,7 @@ unsigned quota_servers(const struct quota *quota);
 void quota_note_opening(struct quota *quota, int change);
 unsigned quota_opening(const struct quota *quota);
 
-/* --- waiting ------------------------------------------------------------ */
+/* --- waiting --- */
 
 void quota_waiter_init(struct quota_waiter *waiter, unsigned worker,
 		       uint64_t session);
@@ -99,7 +99,7 @@ bool quota_next(struct quota *quota, unsigned worker, unsigned *to_worker,
 /* The same for a worker's own waiters alone: to tell them bad news. */
 bool quota_next_own(struct quota *quota, unsigned worker, uint64_t *session);
 
-/* --- idle servers elsewhere ---------------------------------------------- */
+/* --- idle servers elsewhere --- */
 
 /*
  * How many idle servers a worker has: said by that worker, so that another

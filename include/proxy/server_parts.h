@@ -10,7 +10,7 @@
 #include "base/wheel.h"
 #include "core/pgwire.h"
 #include "net/worker.h"
-#include "proxy/server.h"
+#include "proxy/server_types.h"
 
 enum {
 	SERVER_KEY_MAX = 256,
@@ -66,7 +66,7 @@ struct server {
 	uint64_t idle_since_us;
 };
 
-/* --- server_login -------------------------------------------------------- */
+/* --- server_login --- */
 
 enum server_step {
 	SERVER_STEP_MORE,  /* await more */
@@ -81,8 +81,7 @@ void server_login_secured(struct server *server);
 /* Bytes have come. */
 enum server_step server_login_read(struct server *server);
 
-/* --- replies ---------------------------------------------------------------
- */
+/* --- replies --- */
 
 /*
  * Deals out what has arrived; false when the server broke the protocol
@@ -92,6 +91,8 @@ bool server_replies_read(struct server *server);
 
 /* After an entry was pushed: local replies and skipped entries at the head. */
 void server_replies_settle(struct server *server);
+
+void server_note_free(struct server_note *note);
 
 /* Keeps the text of an error for whoever is told; any earlier one goes. */
 void server_set_failure(struct server *server, const char *sqlstate,

@@ -11,15 +11,11 @@
 
 struct client_login;
 struct local;
-struct mail;
+struct pool_hooks;
+struct server;
 
-struct session_table;
-
-struct session_table *session_table_new(void);
-void session_table_free(struct session_table *table);
-
-/* Connects pools and logins with this room; once per process. */
-void sessions_init(void);
+/* What pools are to tell this room. */
+const struct pool_hooks *sessions_pool_hooks(void);
 
 /* Takes a logged-in client. */
 void session_start(struct local *local, const struct client_login *login);
@@ -69,20 +65,17 @@ void sessions_visit(struct local *local,
 bool session_kill(struct local *local, uint64_t id, const char *why);
 
 /*
- * The session that announced this process number, when the key fits: its
- * current server gets a cancel request; or, when it waits in a queue, it is
- * answered 57014 at once.  done(arg) is called when all is over, at once or
- * later, exactly once.
+ * The session that announced this process number, when the key fits: NULL
+ * otherwise, and *server NULL when nothing of it runs.  One that waits in a
+ * queue is answered 57014 at once.  A server comes with a cancel counted
+ * (server_begin_cancel): the caller ends it.
  */
 enum session_cancel {
-	CANCEL_FORWARDED,
+	CANCEL_SERVER, /* *server runs something of it */
 	CANCEL_UNKNOWN_KEY,
 	CANCEL_NOT_RUNNING
 };
-enum session_cancel session_cancel(struct local *local, uint32_t pid,
-				   uint32_t key, void (*done)(void *arg),
-				   void *arg);
-/* Which worker a process number belongs to. */
-unsigned session_worker_of(uint32_t pid, unsigned workers);
+enum session_cancel session_find_cancel(struct local *local, uint32_t pid,
+					uint32_t key, struct server **server);
 
 #endif

@@ -76,8 +76,7 @@ void client_fail(struct stream *stream, const char *sqlstate,
 	stream_close(stream, true);
 }
 
-/* --- ending ------------------------------------------------------------------
- */
+/* --- ending --- */
 
 static void bury(struct worker_task *task)
 {
@@ -137,8 +136,7 @@ static void hang_up(struct client *client, const char *why)
 	finish(client);
 }
 
-/* --- logged in
- * ----------------------------------------------------------------- */
+/* --- logged in --- */
 
 static void learn_secrets(struct client *client, struct pool *pool)
 {
@@ -224,8 +222,7 @@ static void take_auth_result(struct client *client,
 	}
 }
 
-/* --- the startup packet
- * ---------------------------------------------------------- */
+/* --- the startup packet --- */
 
 static bool is_ignored(const struct client *client, const char *name)
 {
@@ -282,7 +279,7 @@ static bool take_parameter(struct client *client, const char *name,
 	    strncmp(name, "_pq_.", 5) == 0)
 		return true;
 	if (strcmp(name, "options") == 0)
-		return add_options(client, value);
+		return true;
 	if (strcmp(name, "replication") != 0)
 		return add_setting(client, name, value);
 	if (!is_replication(value))
@@ -351,6 +348,10 @@ static bool take_parameters(struct client *client,
 	}
 	client->user = xstrdup(user);
 	client->database = xstrdup(database && *database ? database : user);
+	/* As the server does: the packet's own parameters beat its options. */
+	value = pgwire_parameter(startup, "options");
+	if (value && !add_options(client, value))
+		return false;
 	while (pgwire_next_parameter(startup, &at, &name, &value))
 		if (!take_parameter(client, name, value))
 			return false;
@@ -544,9 +545,7 @@ static bool read_auth(struct client *client)
 	return client->state != CLIENT_OVER;
 }
 
-/* --- events
- * ----------------------------------------------------------------------------
- */
+/* --- events --- */
 
 static void on_data(struct client *client)
 {

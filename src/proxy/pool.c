@@ -19,30 +19,18 @@
 #include "proxy/local.h"
 #include "proxy/mail.h"
 #include "proxy/pool_parts.h"
+#include "proxy/server.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct pool_hooks *hooks_now;
-
-void pool_set_hooks(const struct pool_hooks *hooks)
-{
-	hooks_now = hooks;
-}
-
-const struct pool_hooks *pool_hooks(void)
-{
-	return hooks_now;
-}
 
 static char *key_of(const char *database, const char *user)
 {
 	return xasprintf("%zu:%s%s", strlen(user), user, database);
 }
 
-/* --- what the configuration says ---------------------------------------------
- */
+/* --- what the configuration says --- */
 
 static void set_secret(struct pool *pool, const char *secret)
 {
@@ -216,8 +204,7 @@ void pools_refresh(struct local *local)
 	}
 }
 
-/* --- life
- * ----------------------------------------------------------------------- */
+/* --- life --- */
 
 static void free_welcomes(struct pool *pool)
 {
@@ -282,7 +269,7 @@ static void farewell(struct worker_task *task)
 	free_pool(pool);
 }
 
-void pool_check_farewell(struct pool *pool)
+static void check_farewell(struct pool *pool)
 {
 	if (is_unused(pool) || !list_is_empty(&pool->retired))
 		worker_free_later(pool->local->worker, &pool->farewell);
@@ -306,6 +293,7 @@ static struct pool *pool_new(struct local *local, char *key,
 	worker_task_init(&pool->farewell, farewell);
 	refresh_config(pool);
 	pool->generation = local_config(local)->generation;
+	pool->catalog = local_catalog(local, pool->database, pool->dbname);
 	if (local->topology)
 		refresh_topology(pool);
 	note_size(pool);
@@ -338,7 +326,7 @@ void pool_leave(struct pool *pool)
 {
 	assert(pool->sessions > 0);
 	pool->sessions--;
-	pool_check_farewell(pool);
+	check_farewell(pool);
 }
 
 void pools_drain(struct local *local)
@@ -386,8 +374,7 @@ void pools_free(struct local *local)
 	local->pools = strmap_new();
 }
 
-/* --- facts
- * ---------------------------------------------------------------------- */
+/* --- facts --- */
 
 struct local *pool_local(const struct pool *pool)
 {
@@ -432,6 +419,24 @@ struct metrics_cell *pool_totals(const struct pool *pool)
 struct metrics_cell *pool_cell(const struct pool *pool)
 {
 	return pool->cell;
+}
+
+const struct catalog *pool_catalog(const struct pool *pool)
+{
+	return pool->catalog;
+}
+
+void pools_refresh_catalogs(struct local *local)
+{
+	size_t at = 0;
+	void *value;
+
+	while (strmap_next(local->pools, &at, NULL, &value)) {
+		struct pool *pool = value;
+
+		pool->catalog =
+			local_catalog(local, pool->database, pool->dbname);
+	}
 }
 
 unsigned pool_node_count(const struct pool *pool)
@@ -487,8 +492,7 @@ int pool_replica(const struct pool *pool, bool *is_lagging)
 	return best;
 }
 
-/* --- taking
- * ---------------------------------------------------------------------- */
+/* --- taking --- */
 
 struct server *pool_take(struct pool *pool, unsigned index,
 			 struct quota_waiter *waiter)
@@ -509,8 +513,7 @@ bool pool_stop_waiting(struct pool *pool, unsigned index,
 	return quota_leave(pool_node_at(pool, index)->quota, waiter);
 }
 
-/* --- mail
- * ------------------------------------------------------------------------- */
+/* --- mail --- */
 
 static struct pool_node *find_by_name(struct local *local, const char *key,
 				      const char *label)
@@ -525,7 +528,8 @@ static void take_grant(struct local *local, struct mail_grant *mail)
 	struct pool_node *node = find_by_name(local, mail->pool, mail->node);
 
 	if (!mail->server)
-		(void)hooks_now->granted(local, mail->session, NULL);
+		(void)local->process->pool_hooks->granted(local, mail->session,
+							  NULL);
 	else if (node)
 		pool_node_adopt(node, mail->server, mail->session);
 	else
@@ -576,8 +580,7 @@ bool pools_take_mail(struct local *local, struct mail *mail)
 	return true;
 }
 
-/* --- welcome
- * ------------------------------------------------------------------------ */
+/* --- welcome --- */
 
 const struct buf *pool_welcome(const struct pool *pool,
 			       const struct settings *settings)

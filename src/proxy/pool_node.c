@@ -15,6 +15,8 @@
 #include "proxy/local.h"
 #include "proxy/mail.h"
 #include "proxy/pool_parts.h"
+#include "proxy/quota.h"
+#include "proxy/server.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -56,8 +58,7 @@ static struct wheel *wheel_of(const struct pool_node *node)
 	return worker_wheel(node->site.local->worker);
 }
 
-/* --- limits ------------------------------------------------------------------
- */
+/* --- limits --- */
 
 static unsigned positive(int limit)
 {
@@ -68,7 +69,7 @@ static struct quota_limits limits_of(const struct pool_node *node)
 {
 	const struct pool *pool = node->pool;
 	const struct config *config = local_config(pool->local);
-	const struct config_user *user = pool_config_user(pool);
+	const struct config_user *user = config_find_user(config, pool->user);
 	struct quota_limits limits = { 0 };
 
 	if (!pool->config)
@@ -84,8 +85,7 @@ static struct quota_limits limits_of(const struct pool_node *node)
 	return limits;
 }
 
-/* --- opening
- * ------------------------------------------------------------------- */
+/* --- opening --- */
 
 static const struct server_pool_hooks server_hooks;
 
@@ -142,8 +142,7 @@ static bool open_server(struct pool_node *node)
 	return true;
 }
 
-/* --- mail
- * ------------------------------------------------------------------------ */
+/* --- mail --- */
 
 static void post_pool_mail(const struct pool_node *node, unsigned worker,
 			   enum mail_kind kind, const char *pool_key)
@@ -165,8 +164,7 @@ static void tell_others(const struct pool_node *node, enum mail_kind kind)
 			post_pool_mail(node, i, kind, node->pool->key);
 }
 
-/* --- feeding
- * ------------------------------------------------------------------------ */
+/* --- feeding --- */
 
 /* A server that cannot be moved is closed, and the waiter asks again. */
 static void send_away(struct pool_node *node, struct server *server,
@@ -192,7 +190,8 @@ static void grant_here(struct pool_node *node, struct server *server,
 		       uint64_t session)
 {
 	to_busy(node, server);
-	if (!pool_hooks()->granted(node->site.local, session, server))
+	if (!node->site.local->process->pool_hooks->granted(node->site.local,
+							    session, server))
 		to_idle(node, server);
 }
 
@@ -303,14 +302,14 @@ void pool_node_adopt(struct pool_node *node, struct server *server,
 	server_adopt(server, &node->site);
 	list_append(&node->busy, server_link(server));
 	node->busy_count++;
-	if (pool_hooks()->granted(node->site.local, session, server))
+	if (node->site.local->process->pool_hooks->granted(node->site.local,
+							   session, server))
 		return;
 	to_idle(node, server);
 	pool_node_feed_later(node);
 }
 
-/* --- what servers tell
- * ------------------------------------------------------------------ */
+/* --- what servers tell --- */
 
 /* Servers past their time, or nobody's any more, are closed as they rest. */
 static bool is_to_go(const struct pool_node *node, const struct server *server,
@@ -365,7 +364,7 @@ static void note_closed(struct pool_node *node)
 			       node->pool->key);
 	if (quota_waiting(node->quota) > 0)
 		pool_node_feed_later(node);
-	pool_check_farewell(node->pool);
+	worker_free_later(node->site.local->worker, &node->pool->farewell);
 }
 
 static void on_gone(void *owner, struct server *server)
@@ -417,7 +416,8 @@ static void refuse_waiters(struct pool_node *node, const char *sqlstate,
 	if (!node->site.is_replica && !is_hopeless(sqlstate))
 		return;
 	while (quota_next_own(node->quota, node->site.local->index, &session))
-		pool_hooks()->refused(node->site.local, session, sqlstate, why);
+		node->site.local->process->pool_hooks->refused(
+			node->site.local, session, sqlstate, why);
 }
 
 static void on_failed(void *owner, struct server *server, const char *sqlstate,
@@ -437,7 +437,7 @@ static void on_failed(void *owner, struct server *server, const char *sqlstate,
 	refuse_waiters(node, sqlstate, why);
 	if (quota_waiting(node->quota) > 0)
 		tell_others(node, MAIL_FEED);
-	pool_check_farewell(node->pool);
+	worker_free_later(node->site.local->worker, &node->pool->farewell);
 }
 
 static const struct server_pool_hooks server_hooks = {
@@ -447,9 +447,7 @@ static const struct server_pool_hooks server_hooks = {
 	.gone = on_gone,
 };
 
-/* --- upkeep
- * --------------------------------------------------------------------------------
- */
+/* --- upkeep --- */
 
 void pool_node_evict(struct pool_node *node)
 {
@@ -516,12 +514,10 @@ static void upkeep(struct wheel_timer *timer)
 		wheel_set(wheel_of(node), timer, now_of(node) + RETRY_FIRST_US);
 		pool_node_feed_later(node);
 	}
-	pool_check_farewell(node->pool);
+	worker_free_later(node->site.local->worker, &node->pool->farewell);
 }
 
-/* --- life
- * --------------------------------------------------------------------------------
- */
+/* --- life --- */
 
 struct pool_node *pool_node_new(struct pool *pool, const char *label,
 				const char *host)

@@ -81,17 +81,12 @@ const char *server_state_name(enum server_state state)
 	return states[state].name;
 }
 
-/* --- ending ----------------------------------------------------------------
- */
+/* --- ending --- */
 
 static void drop_note(void *arg, const struct track_entry *entry)
 {
-	struct server_note *note = entry->note;
-
 	(void)arg;
-	if (note && note->stmt)
-		stmt_release(note->stmt);
-	free(note);
+	server_note_free(entry->note);
 }
 
 static void free_server(struct server *server)
@@ -181,8 +176,7 @@ static void close_broken(struct server *server)
 		     server->failure ? server->failure : "protocol violation");
 }
 
-/* --- cleaning ----------------------------------------------------------------
- */
+/* --- cleaning --- */
 
 static void send_ours(struct server *server, const char *sql)
 {
@@ -288,8 +282,7 @@ void server_end_cancel(struct server *server)
 		clean(server);
 }
 
-/* --- events ------------------------------------------------------------------
- */
+/* --- events --- */
 
 static void opened(struct server *server)
 {
@@ -433,8 +426,7 @@ struct server *server_open(const struct server_site *site,
 	return server;
 }
 
-/* --- facts -------------------------------------------------------------------
- */
+/* --- facts --- */
 
 enum server_state server_state(const struct server *server)
 {
@@ -488,8 +480,7 @@ const struct strmap *server_parameters(const struct server *server)
 	return server->parameters;
 }
 
-/* --- moving ------------------------------------------------------------------
- */
+/* --- moving --- */
 
 bool server_park(struct server *server)
 {

@@ -81,7 +81,20 @@ static void run_skip(struct run *run, size_t len)
 	run->from = run->to;
 }
 
-static void note_free(struct server_note *note)
+struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
+				    bool is_sent, const char *name)
+{
+	size_t len = strlen(name);
+	struct server_note *note = xmalloc(sizeof(*note) + len + 1);
+
+	note->stmt = stmt ? stmt_hold(stmt) : NULL;
+	note->serial = serial;
+	note->is_sent = is_sent;
+	memcpy(note->name, name, len + 1);
+	return note;
+}
+
+void server_note_free(struct server_note *note)
 {
 	if (note && note->stmt)
 		stmt_release(note->stmt);
@@ -112,7 +125,7 @@ static void settle(struct server *server, const struct track_entry *entry,
 	keep_statements(server, entry, ok);
 	if (server->hooks && !(entry->flags & TRACK_OURS))
 		server->hooks->settled(server->user, entry, ok);
-	note_free(entry->note);
+	server_note_free(entry->note);
 }
 
 void server_replies_settle(struct server *server)
@@ -250,6 +263,7 @@ static void note_deallocated(struct server *server, const char *tag)
 	stmtset_clear(server->statements);
 	if (is_discard) {
 		server->unnamed = 0;
+		server->is_dirty = false;
 		settings_release(server->settings);
 		server->settings = settings_empty();
 	}

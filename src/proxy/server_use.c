@@ -5,6 +5,7 @@
  * Everything that is put into the out-buffer here is entered into the queue
  * of owed replies in the same order, or it is not sent at all.
  */
+#include "proxy/server_use.h"
 #include "base/buf.h"
 #include "base/strmap.h"
 #include "base/util.h"
@@ -18,19 +19,6 @@
 
 #include <assert.h>
 #include <string.h>
-
-struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
-				    bool is_sent, const char *name)
-{
-	size_t len = strlen(name);
-	struct server_note *note = xmalloc(sizeof(*note) + len + 1);
-
-	note->stmt = stmt ? stmt_hold(stmt) : NULL;
-	note->serial = serial;
-	note->is_sent = is_sent;
-	memcpy(note->name, name, len + 1);
-	return note;
-}
 
 void server_mark_dirty(struct server *server)
 {
@@ -112,7 +100,7 @@ bool server_is_idle(const struct server *server)
 	       track_is_idle(server->track);
 }
 
-/* --- prepared statements ------------------------------------------------- */
+/* --- prepared statements --- */
 
 bool server_has_statement(struct server *server, struct stmt *stmt)
 {
@@ -171,8 +159,7 @@ void server_set_unnamed(struct server *server, uint64_t serial)
 	server->unnamed = serial;
 }
 
-/* --- users and cancels ------------------------------------------------------
- */
+/* --- users and cancels --- */
 
 void server_cancel_target(const struct server *server, uint32_t *pid,
 			  const uint8_t **key, size_t *key_len,

@@ -1,0 +1,49 @@
+#ifndef PGWEIR_CORE_ROUTE_H
+#define PGWEIR_CORE_ROUTE_H
+
+/*
+ * Where a unit of work may go, and why: one pure function of what is known
+ * about the unit, its session, the policy and the nodes.
+ */
+#include "core/route_reason.h"
+#include "core/sqlfacts.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum route_target {
+	ROUTE_PRIMARY,
+	ROUTE_REPLICA,
+	ROUTE_STAY /* the server that the session is on */
+};
+
+struct route_input {
+	struct sqlclass judged;
+	/* the policy */
+	bool is_split;      /* reads may leave the primary */
+	uint64_t window_us; /* after a write reads stay, 0 never */
+	/* the session */
+	bool is_in_transaction;
+	bool is_pinned;
+	bool is_state_unsafe;   /* settings under which texts mislead */
+	bool avoids_replicas;   /* one has just refused this unit */
+	uint64_t last_write_us; /* 0: never wrote */
+	uint64_t now_us;
+	/* the nodes */
+	bool has_replica;
+	bool is_replica_lagging; /* one was passed over for its lag */
+};
+
+struct route_decision {
+	enum route_target target;
+	enum metrics_route_reason reason;
+};
+
+struct route_decision route_decide(const struct route_input *input);
+
+const char *route_reason_name(enum metrics_route_reason reason);
+
+/* Is the encoding free of trail bytes below 0x80 (docs, "Character Sets")? */
+bool route_is_safe_encoding(const char *encoding);
+
+#endif

@@ -1,0 +1,103 @@
+#ifndef PGWEIR_PROXY_SERVER_TYPES_H
+#define PGWEIR_PROXY_SERVER_TYPES_H
+
+/*
+ * The words in which servers, pools and sessions speak to each other.
+ */
+#include "core/login.h"
+#include "core/metrics_rows.h"
+#include "core/track.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct buf;
+struct list;
+struct local;
+struct metrics_cell;
+struct server;
+struct settings;
+struct stmt;
+struct strmap;
+
+enum server_state {
+	SERVER_CONNECTING, /* TCP, then the answer to SSLRequest */
+	SERVER_SECURING,   /* TLS handshake */
+	SERVER_LOGIN,      /* up to the first ReadyForQuery */
+	SERVER_IDLE,       /* clean, nobody's */
+	SERVER_ACTIVE,     /* a session's */
+	SERVER_CLEANING,   /* left by its session, not yet proved clean */
+	SERVER_MOVING,     /* between two workers */
+	SERVER_CLOSED
+};
+
+/* To the pool. */
+struct server_pool_hooks {
+	/* Logged in, idle. */
+	void (*opened)(void *owner, struct server *server);
+	/* Never got that far; sqlstate may be "". */
+	void (*failed)(void *owner, struct server *server, const char *sqlstate,
+		       const char *why);
+	/* Clean again, idle. */
+	void (*rested)(void *owner, struct server *server);
+	/* Was logged in, is closed. */
+	void (*gone)(void *owner, struct server *server);
+};
+
+/* What a worker's pool says about its servers; outlives them. */
+struct server_site {
+	struct local *local;
+	unsigned node;        /* of the snapshot */
+	bool is_replica;      /* as the topology said when last looked */
+	const char *label;    /* "host:port" */
+	const char *host;     /* name for TLS verification */
+	const char *database; /* as clients know it */
+	const char *dbname;   /* as the server knows it */
+	const char *user;     /* on the server */
+	struct login_credentials credentials;
+	struct metrics_cell *totals;       /* METRICS_DATABASE */
+	struct metrics_cell *pool_cell;    /* METRICS_POOL */
+	struct metrics_cell *backend_cell; /* METRICS_BACKEND */
+	struct metrics_cell *node_cell;    /* METRICS_NODE */
+	const struct server_pool_hooks *hooks;
+	void *owner;
+};
+
+/* To the session. */
+struct server_user_hooks {
+	/* Bytes for the client, in order; true when it should be slowed. */
+	bool (*bytes)(void *user, const void *data, size_t len);
+	/* A unit of the client's is answered: status 'I', 'T' or 'E'. */
+	void (*ready)(void *user, char status);
+	/* The settings that were asked for are in force. */
+	void (*applied)(void *user);
+	/* An entry of the client's was answered, or failed, or skipped. */
+	void (*settled)(void *user, const struct track_entry *entry, bool ok);
+	/* DEALLOCATE ALL, or DISCARD ALL, was done. */
+	void (*deallocated)(void *user, bool is_discard_all);
+	/* An error of the client's unit, for the counters. */
+	void (*erred)(void *user, const char *sqlstate);
+	/* The out-buffer towards the server is low again. */
+	void (*drained)(void *user);
+	/*
+	 * The connection is gone; told says that the client got the server's
+	 * own FATAL.  The server is detached already.
+	 */
+	void (*lost)(void *user, const char *sqlstate, const char *why,
+		     bool told);
+};
+
+/* Kept with an entry that concerns a prepared statement. */
+struct server_note {
+	struct stmt *stmt; /* a reference */
+	uint64_t serial;   /* of the client's name */
+	bool is_sent;      /* the message went to the server */
+	char name[];       /* the client's name, "" unnamed */
+};
+
+struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
+				    bool is_sent, const char *name);
+
+#endif

@@ -1,0 +1,72 @@
+#ifndef PGWEIR_PROXY_SERVER_USE_H
+#define PGWEIR_PROXY_SERVER_USE_H
+
+/*
+ * What a session does with the server that it holds.
+ */
+#include "proxy/server_types.h"
+
+/* The session state is no longer what settings say: DISCARD ALL after use. */
+void server_mark_dirty(struct server *server);
+bool server_is_dirty(const struct server *server);
+
+/*
+ * Brings the settings in front of what is sent next, in the same packet.
+ * True when they are in force already, else applied follows.
+ */
+bool server_apply(struct server *server, const struct settings *settings);
+
+/* Out-buffer, to build the next message in. */
+struct buf *server_out(struct server *server);
+/* Large runs; true when the client should be slowed until drained. */
+bool server_forward(struct server *server, const void *data, size_t len);
+bool server_is_full(const struct server *server);
+/* Says whether the client keeps up with what it is sent. */
+void server_slow(struct server *server, bool is_slow);
+
+/*
+ * Says that a message was (or with TRACK_LOCAL: need not be) sent.  Takes the
+ * note.  May call bytes and settled.
+ */
+void server_owe(struct server *server, enum track_op op, unsigned flags,
+		struct server_note *note);
+
+/*
+ * Bytes of a message follow that has begun: a server left in this state
+ * cannot be cleaned.
+ */
+void server_set_mid_message(struct server *server, bool is_mid);
+
+const struct track *server_track(const struct server *server);
+/* Status of the last ReadyForQuery. */
+char server_status(const struct server *server);
+bool server_is_idle(const struct server *server);
+
+/*
+ * Makes sure that the statement is prepared: true when it is; otherwise a
+ * Parse (and the Close of an old one) is put in front.
+ */
+bool server_has_statement(struct server *server, struct stmt *stmt);
+void server_prepare(struct server *server, struct stmt *stmt);
+/* The server's copy, if any, is closed first: a real Parse follows. */
+void server_forget_statement(struct server *server, struct stmt *stmt);
+/* A Parse of the client's puts it there. */
+void server_note_statement(struct server *server, struct stmt *stmt);
+
+/* Which client's unnamed statement the server has; 0: none that is known. */
+uint64_t server_unnamed(const struct server *server);
+void server_set_unnamed(struct server *server, uint64_t serial);
+
+/* --- cancelling --- */
+
+/*
+ * A cancel request for this server is under way: until it is over, the
+ * server is not given to anybody else.
+ */
+void server_begin_cancel(struct server *server);
+void server_cancel_target(const struct server *server, uint32_t *pid,
+			  const uint8_t **key, size_t *key_len,
+			  const struct sockaddr_storage **address,
+			  socklen_t *address_len);
+
+#endif

@@ -1,0 +1,191 @@
+#ifndef PGWEIR_PROXY_SESSION_PARTS_H
+#define PGWEIR_PROXY_SESSION_PARTS_H
+
+/*
+ * The inside of struct session, for the rooms that a session is made of:
+ * intake (what unit comes next), relay (passing its messages on), session
+ * (servers, waiting, time limits, ending).
+ */
+#include "base/list.h"
+#include "base/wheel.h"
+#include "core/config.h"
+#include "core/route.h"
+#include "core/settings.h"
+#include "core/sqlfacts.h"
+#include "core/stmtmap.h"
+#include "net/worker.h"
+#include "proxy/client.h"
+#include "proxy/quota.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+
+enum session_state {
+	SESSION_LOGIN,   /* no welcome sent yet */
+	SESSION_IDLE,    /* holds no server, awaits a unit */
+	SESSION_WAITING, /* a unit is here and waits for a server */
+	SESSION_ACTIVE,  /* holds a server */
+	SESSION_CLOSED
+};
+
+enum {
+	SESSION_JUDGED = 8, /* classes remembered from scan to relay */
+	/* A unit is held back this long, at most, to be judged whole. */
+	SESSION_HOLD_BYTES = 4 * 1024 * 1024
+};
+
+/* What must be known of a unit when its ReadyForQuery comes. */
+struct session_unit {
+	struct sqlclass judged;
+	uint64_t since_us;
+};
+
+/* The judgement of the unit that stands first in the in-buffer. */
+struct session_scan {
+	size_t at; /* bytes of it looked at */
+	struct sqlclass judged;
+	unsigned parses;                        /* Parse messages seen */
+	struct sqlclass parsed[SESSION_JUDGED]; /* and their classes */
+	bool is_judged;
+	bool is_local;  /* nothing in it needs a server */
+	bool has_local; /* at least one message was seen */
+};
+
+struct session {
+	struct local *local;
+	struct list link;
+	struct stream *client;
+	struct worker_task burial;
+	struct wheel_timer timer;
+	enum session_state state;
+	uint64_t id;
+	uint32_t slot;
+	uint32_t pid;
+	uint32_t secret;
+	char address[CLIENT_ADDRESS_ROOM];
+	uint64_t connected_us;
+
+	struct pool *pool;
+	const struct settings *settings;
+	enum config_pool_mode mode;
+	bool is_state_unsafe; /* settings under which texts mislead */
+	bool is_plain_backslash;
+	bool is_safe_encoding;
+
+	/* the server it is on */
+	struct server *server;
+	unsigned node;    /* index in the pool, of the server or the queue */
+	int waiting_node; /* in whose queue it stands; -1 none */
+	struct quota_waiter waiter;
+	uint64_t wait_since_us;
+	bool avoids_replicas;
+	enum route_target target; /* of the unit, and why */
+	enum metrics_route_reason reason;
+	uint32_t pins; /* bits of enum sqlclass_effect */
+	bool is_slow;  /* the client does not keep up */
+
+	/* the unit that is being passed on */
+	bool is_mid_unit;
+	size_t left;      /* bytes of the current message still to come */
+	size_t discard;   /* bytes of a stray message still to drop */
+	bool is_skipping; /* a cancelled unit, up to its end */
+	bool ends_unit;   /* ... with this message */
+	struct session_scan scan;
+	struct session_unit unit;
+	unsigned relayed_parses;
+	char *cleanup_name; /* a statement of the client's own name to close */
+
+	/* units whose ReadyForQuery is to come, oldest first */
+	struct session_unit *units;
+	unsigned units_first;
+	unsigned units_count;
+	unsigned units_room;
+
+	/* prepared statements */
+	struct stmtmap *names;
+	uint64_t serial;
+	unsigned unnamed_parses; /* in flight */
+
+	/* the transaction */
+	bool is_writing;         /* has a unit that may have written */
+	bool is_read_only;       /* was begun so */
+	uint64_t transaction_us; /* begin; 0 none */
+	uint64_t last_write_us;
+	uint64_t request_us;
+};
+
+static inline bool session_has_pending(const struct session *session)
+{
+	return session->units_count > 0;
+}
+
+/* --- session_life --- */
+
+void session_set_state(struct session *session, enum session_state state);
+const char *session_state_name(const struct session *session);
+/* Arms the time limit that fits what the session is doing now. */
+void session_renew_limit(struct session *session);
+/* Ends it with a FATAL; closes the client's stream. */
+void session_fail(struct session *session, const char *sqlstate,
+		  const char *message, const char *hint);
+/* Ends it without a word; flush sends what is queued for the client. */
+void session_end(struct session *session, bool flush, const char *why);
+void session_protocol_error(struct session *session, const char *why);
+void session_leave_queue(struct session *session);
+/* Frees it; a worker's task. */
+void session_bury(struct worker_task *task);
+
+/* --- session --- */
+
+/* The unit that waits is judged and placed anew. */
+void session_try_again(struct session *session);
+
+/* --- intake --- */
+
+enum intake_result {
+	INTAKE_MORE,  /* more bytes are needed */
+	INTAKE_UNIT,  /* scan.judged says what comes */
+	INTAKE_LOCAL, /* a batch that needs no server stands there whole */
+	INTAKE_STRAY, /* a message that means nothing now: session.discard */
+	INTAKE_END,   /* the client takes its leave */
+	INTAKE_BAD    /* protocol violation: *why says which */
+};
+
+/* Looks at the next unit; consumes nothing. */
+enum intake_result intake_look(struct session *session, const char **why);
+
+/* The class of a statement text under the session's settings. */
+struct sqlclass intake_judge(const struct session *session, const char *sql,
+			     size_t len);
+
+/* --- relay --- */
+
+enum relay_result {
+	RELAY_MORE, /* all that is here was passed on */
+	RELAY_UNIT, /* a unit has ended; there may be more */
+	RELAY_HOLD, /* wait until nothing is in flight */
+	RELAY_FULL, /* the server does not keep up */
+	RELAY_END,  /* the client takes its leave */
+	RELAY_BAD   /* protocol violation: *why says which */
+};
+
+/* Passes messages of the unit under way to the server. */
+enum relay_result relay_run(struct session *session, const char **why);
+
+/* What became of a message that concerns a name. */
+void relay_settled(struct session *session, unsigned op, bool ok,
+		   const char *name, uint64_t serial, struct stmt *stmt,
+		   bool has_note);
+
+/* --- unserved --- */
+
+/* Answers a batch of Close and Sync, which stands there whole. */
+void unserved_answer(struct session *session);
+/* Drops a unit that was cancelled while it waited; answers ReadyForQuery. */
+void unserved_skip(struct session *session);
+/* Goes on with that; false when more bytes are needed. */
+bool unserved_skip_more(struct session *session);
+
+#endif

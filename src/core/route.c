@@ -1,0 +1,133 @@
+/*
+ * The routing decision.  The order of the questions is the order of the
+ * defences: what binds the session first, then what the unit is, then how
+ * fresh its answer must be, then whether a replica is there.
+ *
+ * Unknown means primary: a wrong primary costs load, a wrong replica costs
+ * correctness.
+ */
+#include "core/route.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+static struct route_decision decide(enum route_target target,
+				    enum metrics_route_reason reason)
+{
+	return (struct route_decision){ target, reason };
+}
+
+/* BEGIN READ ONLY, at any level but SERIALIZABLE: no such thing there. */
+static bool is_read_only_begin(const struct sqlclass *judged)
+{
+	return judged->command == COMMAND_BEGIN && judged->statements == 1 &&
+	       (judged->effects & EFFECT_READ_ONLY) &&
+	       !(judged->effects & (EFFECT_READ_WRITE | EFFECT_SERIALIZABLE));
+}
+
+/* The reason for which a unit belongs on the primary whatever the nodes. */
+static enum metrics_route_reason primary_reason(const struct sqlclass *judged)
+{
+	switch ((enum sqlclass_reason)judged->reason) {
+	case REASON_FUNCTION:
+	case REASON_FUNCTION_UNKNOWN: return ROUTE_REASON_UNSAFE_FN;
+	case REASON_TOO_LONG: return ROUTE_REASON_TOO_LONG;
+	case REASON_NO_CATALOG:
+	case REASON_RELATION:
+	case REASON_RELATION_UNKNOWN:
+	case REASON_NODE_LOCAL:
+	case REASON_CATALOG: return ROUTE_REASON_CATALOG;
+	case REASON_NONE:
+	case REASON_VERB:
+	case REASON_LOCKING:
+	case REASON_DML_CTE:
+	case REASON_INTO:
+	case REASON_UTILITY:
+	case REASON_COPY:
+	case REASON_LEX:
+	default: break;
+	}
+	return judged->access == ACCESS_WRITE ? ROUTE_REASON_WRITE
+					      : ROUTE_REASON_UNKNOWN;
+}
+
+static bool may_leave(const struct sqlclass *judged)
+{
+	if (is_read_only_begin(judged))
+		return true;
+	return judged->access == ACCESS_READ &&
+	       judged->command == COMMAND_OTHER;
+}
+
+static bool wrote_lately(const struct route_input *input)
+{
+	return input->last_write_us != 0 && input->window_us > 0 &&
+	       input->now_us - input->last_write_us < input->window_us;
+}
+
+struct route_decision route_decide(const struct route_input *input)
+{
+	if (input->is_pinned)
+		return decide(ROUTE_STAY, ROUTE_REASON_PINNED);
+	if (input->is_in_transaction)
+		return decide(ROUTE_STAY, ROUTE_REASON_IN_TXN);
+	if (!input->is_split)
+		return decide(ROUTE_PRIMARY, ROUTE_REASON_SPLIT_OFF);
+	if (!may_leave(&input->judged))
+		return decide(ROUTE_PRIMARY, primary_reason(&input->judged));
+	if (input->is_state_unsafe)
+		return decide(ROUTE_PRIMARY, ROUTE_REASON_SESSION_STATE);
+	if (wrote_lately(input))
+		return decide(ROUTE_PRIMARY, ROUTE_REASON_RECENT_WRITE);
+	if (!input->has_replica || input->avoids_replicas)
+		return decide(ROUTE_PRIMARY, input->is_replica_lagging
+						     ? ROUTE_REASON_REPLICA_LAG
+						     : ROUTE_REASON_NO_REPLICA);
+	return decide(ROUTE_REPLICA, is_read_only_begin(&input->judged)
+					     ? ROUTE_REASON_READ_ONLY_TXN
+					     : ROUTE_REASON_AUTOCOMMIT_READ);
+}
+
+const char *route_reason_name(enum metrics_route_reason reason)
+{
+	static const char *const names[] = {
+#define ROUTE_NAME(id, name) name,
+		ROUTE_REASONS(ROUTE_NAME)
+#undef ROUTE_NAME
+	};
+
+	return reason < ROUTE_REASON_COUNT ? names[reason] : "?";
+}
+
+/* "sjis", "SJIS" and "Shift-JIS" are the same to PostgreSQL. */
+static bool same_encoding(const char *one, const char *other)
+{
+	for (;;) {
+		while (*one && !isalnum((unsigned char)*one))
+			one++;
+		if (tolower((unsigned char)*one) != *other)
+			return false;
+		if (!*one)
+			return true;
+		one++;
+		other++;
+	}
+}
+
+bool route_is_safe_encoding(const char *encoding)
+{
+	static const char *const unsafe[] = {
+		"big5",         "gb18030", "gbk",        "johab",
+		"shiftjis2004", "sjis",    "shiftjis",   "uhc",
+		"mskanji",      "win932",  "windows932", "win936",
+		"windows936",   "win949",  "windows949", "win950",
+		"windows950",
+	};
+
+	for (size_t i = 0; i < sizeof(unsafe) / sizeof(*unsafe); i++)
+		if (same_encoding(encoding, unsafe[i]))
+			return false;
+	return true;
+}

@@ -1,0 +1,396 @@
+/*
+ * The workers together: builds them, deals accepted sockets out, and turns
+ * what the main thread knows into mail.
+ *
+ * Each worker has its own reference of every snapshot, so that a reader
+ * never takes a lock and a snapshot goes when the last worker has let it go.
+ */
+#include "proxy/proxy.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "core/catalog.h"
+#include "core/metrics.h"
+#include "core/shapes.h"
+#include "core/topology.h"
+#include "proxy/cancel.h"
+#include "proxy/client.h"
+#include "proxy/mail.h"
+#include "proxy/pool.h"
+#include "proxy/quota.h"
+#include "proxy/session_table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct seat {
+	struct proxy *proxy;
+	struct local *local;
+	uint64_t hits; /* of the cache of shapes, already counted */
+	uint64_t misses;
+	_Atomic unsigned clients; /* for the choice of the next worker */
+	_Atomic unsigned active;  /* sessions that hold a server */
+};
+
+struct proxy {
+	struct process process;
+	struct proxy_hooks hooks;
+	struct seat seats[QUOTA_WORKERS_MAX];
+	enum session_shutdown mode;
+	unsigned started;
+	unsigned turn;
+};
+
+/* One process has one proxy: client logins of the console go to its hook. */
+static struct proxy *the_proxy;
+
+/* --- on the workers --- */
+
+static void on_logged_in(struct local *local, const struct client_login *login)
+{
+	if (login->pool)
+		session_start(local, login);
+	else
+		the_proxy->hooks.console(the_proxy->hooks.arg, local, login);
+}
+
+static const struct client_hooks client_hooks = {
+	.logged_in = on_logged_in,
+	.cancel = cancel_ask,
+};
+
+static void take_snapshot(struct local *local, struct mail_snapshot *mail)
+{
+	sessions_unqueue(local);
+	local_set_snapshot(local, mail->snapshot, mail->topology,
+			   mail->addresses);
+	pools_refresh(local);
+	sessions_requeue(local);
+}
+
+/* Then nobody who waits has to choose anew. */
+static bool has_same_roles(const struct topology *before,
+			   const struct topology *after)
+{
+	if (!before || before->count != after->count)
+		return false;
+	for (unsigned i = 0; i < after->count; i++)
+		if (before->nodes[i].role != after->nodes[i].role ||
+		    before->nodes[i].is_up != after->nodes[i].is_up ||
+		    before->nodes[i].position.timeline !=
+			    after->nodes[i].position.timeline)
+			return false;
+	return true;
+}
+
+static void take_topology(struct local *local, struct mail_topology *mail)
+{
+	bool is_same = has_same_roles(local->topology, mail->topology);
+
+	if (!is_same)
+		sessions_unqueue(local);
+	local_set_topology(local, mail->topology);
+	pools_refresh(local);
+	if (!is_same)
+		sessions_requeue(local);
+}
+
+static void take_catalog(struct local *local, struct mail_catalog *mail)
+{
+	local_set_catalog(local, mail->database, mail->dbname, mail->catalog);
+	pools_refresh_catalogs(local);
+	free(mail->database);
+	free(mail->dbname);
+}
+
+static void take_shutdown(struct local *local, const struct mail_shutdown *mail)
+{
+	clients_refuse_all(local);
+	sessions_shutdown(local, (enum session_shutdown)mail->mode);
+	pools_drain(local);
+}
+
+static void take_client(struct local *local, const struct mail_client *mail)
+{
+	if (local->is_stopped)
+		(void)close(mail->fd);
+	else
+		client_accept(local, mail->fd, mail->is_unix, &mail->peer);
+}
+
+static void take_address(struct local *local, const struct mail_address *mail)
+{
+	local_set_address(local, mail->generation, mail->node, &mail->address);
+}
+
+static void take_visit(struct local *local, const struct mail_visit *mail)
+{
+	mail->visit(local, mail->arg);
+}
+
+static void take_own_mail(struct local *local, struct mail *mail)
+{
+	switch ((enum mail_kind)mail->kind) {
+	case MAIL_CLIENT: take_client(local, (struct mail_client *)mail); break;
+	case MAIL_SNAPSHOT:
+		take_snapshot(local, (struct mail_snapshot *)mail);
+		break;
+	case MAIL_TOPOLOGY:
+		take_topology(local, (struct mail_topology *)mail);
+		break;
+	case MAIL_ADDRESS:
+		take_address(local, (struct mail_address *)mail);
+		break;
+	case MAIL_CATALOG:
+		take_catalog(local, (struct mail_catalog *)mail);
+		break;
+	case MAIL_SHUTDOWN:
+		take_shutdown(local, (struct mail_shutdown *)mail);
+		break;
+	case MAIL_VISIT: take_visit(local, (struct mail_visit *)mail); break;
+	case MAIL_GRANT:
+	case MAIL_FEED:
+	case MAIL_FEED_ALL:
+	case MAIL_EVICT:
+	case MAIL_CANCEL:
+	case MAIL_CANCELLED:
+	default: break;
+	}
+	free(mail);
+}
+
+static void on_mail(void *arg, struct mail *mail)
+{
+	struct local *local = ((struct seat *)arg)->local;
+
+	if (!pools_take_mail(local, mail) && !cancels_take_mail(local, mail))
+		take_own_mail(local, mail);
+}
+
+/* What others read of this worker; never to decide anything exact. */
+static void on_turned(void *arg, uint64_t busy_us, uint64_t lag_us)
+{
+	struct seat *seat = arg;
+	struct local *local = seat->local;
+	uint64_t hits = shapes_hits(local->shapes);
+	uint64_t misses = shapes_misses(local->shapes);
+
+	metrics_count(local->cell, COUNTER_WORKER_BUSY_US, 0, 0, busy_us);
+	metrics_observe(local->cell, HISTOGRAM_EVENT_LOOP_LAG, 0, lag_us);
+	metrics_count(local->cell, COUNTER_CLASSIFY_HITS, 0, 0,
+		      hits - seat->hits);
+	metrics_count(local->cell, COUNTER_CLASSIFY_MISSES, 0, 0,
+		      misses - seat->misses);
+	seat->hits = hits;
+	seat->misses = misses;
+	if (local->is_refusing)
+		atomic_store(&seat->active, sessions_active(local));
+}
+
+static void on_stopped(void *arg)
+{
+	struct local *local = ((struct seat *)arg)->local;
+
+	local->is_stopped = true;
+	sessions_shutdown(local, SHUTDOWN_NOW);
+	clients_refuse_all(local);
+	cancels_free(local);
+	pools_free(local);
+}
+
+/* --- on the main thread --- */
+
+static struct node_address *copy_addresses(const struct snapshot *snapshot,
+					   const struct node_address *addresses)
+{
+	size_t count = snapshot->config->node_count;
+	struct node_address *copy = xcalloc(count, sizeof(*copy));
+
+	memcpy(copy, addresses, count * sizeof(*copy));
+	return copy;
+}
+
+static void build_seat(struct proxy *proxy, unsigned index,
+		       struct snapshot *snapshot,
+		       const struct topology *topology,
+		       const struct node_address *addresses)
+{
+	struct seat *seat = &proxy->seats[index];
+	const struct worker_hooks hooks = {
+		.mail = on_mail,
+		.stopped = on_stopped,
+		.turned = on_turned,
+		.arg = seat,
+	};
+
+	seat->proxy = proxy;
+	seat->local = local_new(&proxy->process, index);
+	seat->local->sessions = session_table_new();
+	local_set_snapshot(seat->local, snapshot_hold(snapshot),
+			   topology_hold(topology),
+			   copy_addresses(snapshot, addresses));
+	seat->local->worker = worker_new(index, &hooks);
+	proxy->process.workers[index] = seat->local->worker;
+}
+
+struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
+			const struct proxy_hooks *hooks,
+			struct snapshot *snapshot,
+			const struct topology *topology,
+			const struct node_address *addresses)
+{
+	struct proxy *proxy = xcalloc(1, sizeof(*proxy));
+
+	assert(workers > 0 && workers <= QUOTA_WORKERS_MAX && !the_proxy);
+	proxy->hooks = *hooks;
+	proxy->process.worker_count = workers;
+	proxy->process.metrics = metrics;
+	proxy->process.quotas = quotas_new();
+	proxy->process.want_catalog = hooks->want_catalog;
+	proxy->process.node_trouble = hooks->node_trouble;
+	proxy->process.arg = hooks->arg;
+	the_proxy = proxy;
+	proxy->process.pool_hooks = sessions_pool_hooks();
+	client_set_hooks(&client_hooks);
+	for (unsigned i = 0; i < workers; i++)
+		build_seat(proxy, i, snapshot, topology, addresses);
+	snapshot_release(snapshot);
+	topology_release(topology);
+	return proxy;
+}
+
+bool proxy_start(struct proxy *proxy)
+{
+	for (unsigned i = 0; i < proxy->process.worker_count; i++) {
+		if (!worker_start(proxy->process.workers[i]))
+			return false;
+		proxy->started++;
+	}
+	return true;
+}
+
+static void post(const struct proxy *proxy, unsigned worker, struct mail *mail,
+		 enum mail_kind kind)
+{
+	mail->kind = (int)kind;
+	worker_post(proxy->process.workers[worker], mail);
+}
+
+void proxy_post_snapshot(struct proxy *proxy, struct snapshot *snapshot,
+			 const struct topology *topology,
+			 const struct node_address *addresses)
+{
+	for (unsigned i = 0; i < proxy->process.worker_count; i++) {
+		struct mail_snapshot *mail = xcalloc(1, sizeof(*mail));
+
+		mail->snapshot = snapshot_hold(snapshot);
+		mail->topology = topology_hold(topology);
+		mail->addresses = copy_addresses(snapshot, addresses);
+		post(proxy, i, &mail->mail, MAIL_SNAPSHOT);
+	}
+	snapshot_release(snapshot);
+	topology_release(topology);
+}
+
+void proxy_post_topology(struct proxy *proxy, const struct topology *topology)
+{
+	for (unsigned i = 0; i < proxy->process.worker_count; i++) {
+		struct mail_topology *mail = xcalloc(1, sizeof(*mail));
+
+		mail->topology = topology_hold(topology);
+		post(proxy, i, &mail->mail, MAIL_TOPOLOGY);
+	}
+	topology_release(topology);
+}
+
+void proxy_post_address(struct proxy *proxy, uint64_t generation, unsigned node,
+			const struct node_address *address)
+{
+	for (unsigned i = 0; i < proxy->process.worker_count; i++) {
+		struct mail_address *mail = xcalloc(1, sizeof(*mail));
+
+		mail->generation = generation;
+		mail->node = node;
+		mail->address = *address;
+		post(proxy, i, &mail->mail, MAIL_ADDRESS);
+	}
+}
+
+void proxy_post_catalog(struct proxy *proxy, const char *database,
+			const char *dbname, const struct catalog *catalog)
+{
+	for (unsigned i = 0; i < proxy->process.worker_count; i++) {
+		struct mail_catalog *mail = xcalloc(1, sizeof(*mail));
+
+		mail->database = xstrdup(database);
+		mail->dbname = xstrdup(dbname);
+		mail->catalog = catalog_hold(catalog);
+		post(proxy, i, &mail->mail, MAIL_CATALOG);
+	}
+	catalog_release(catalog);
+}
+
+/* In turn: as even as any choice while clients come and go. */
+void proxy_accept(struct proxy *proxy, int fd, bool is_unix,
+		  const struct sockaddr_storage *peer)
+{
+	struct mail_client *mail = xcalloc(1, sizeof(*mail));
+	unsigned worker = proxy->turn++ % proxy->process.worker_count;
+
+	mail->fd = fd;
+	mail->is_unix = is_unix;
+	if (peer)
+		mail->peer = *peer;
+	post(proxy, worker, &mail->mail, MAIL_CLIENT);
+}
+
+void proxy_shutdown(struct proxy *proxy, enum session_shutdown mode)
+{
+	proxy->mode = mode;
+	for (unsigned i = 0; i < proxy->process.worker_count; i++) {
+		struct mail_shutdown *mail = xcalloc(1, sizeof(*mail));
+
+		atomic_store(&proxy->seats[i].active, 1);
+		mail->mode = (int)mode;
+		post(proxy, i, &mail->mail, MAIL_SHUTDOWN);
+	}
+}
+
+bool proxy_is_quiet(const struct proxy *proxy)
+{
+	if (proxy->mode == SHUTDOWN_NOW ||
+	    atomic_load(&proxy->process.clients) == 0)
+		return true;
+	if (proxy->mode != SHUTDOWN_SERVERS)
+		return false;
+	for (unsigned i = 0; i < proxy->process.worker_count; i++)
+		if (atomic_load(&proxy->seats[i].active) > 0)
+			return false;
+	return true;
+}
+
+void proxy_free(struct proxy *proxy)
+{
+	for (unsigned i = 0; i < proxy->started; i++)
+		worker_stop(proxy->process.workers[i]);
+	for (unsigned i = 0; i < proxy->started; i++)
+		worker_wait(proxy->process.workers[i]);
+	for (unsigned i = 0; i < proxy->process.worker_count; i++)
+		worker_join(proxy->process.workers[i]);
+	for (unsigned i = 0; i < proxy->process.worker_count; i++) {
+		struct local *local = proxy->seats[i].local;
+
+		session_table_free(local->sessions);
+		local_free(local);
+	}
+	quotas_free(proxy->process.quotas);
+	the_proxy = NULL;
+	free(proxy);
+}
+
+struct process *proxy_process(struct proxy *proxy)
+{
+	return &proxy->process;
+}

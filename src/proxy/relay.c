@@ -1,0 +1,607 @@
+/*
+ * Passing a client's messages on to its server, and rewriting those that
+ * name a prepared statement.
+ *
+ * A client's names are its own; on servers a statement has one name for all
+ * who use the same text and types, and is prepared there when somebody needs
+ * it, in the same packet.  What that costs in extra messages is entered into
+ * the server's queue as ours, what it saves as local, so that the client sees
+ * exactly the replies that it would have seen.
+ *
+ * Two rules keep the errors PostgreSQL's own: a name that the client never
+ * prepared is passed on as it is, and a name that is taken is really taken
+ * on the server for the length of that batch.
+ */
+#include "base/buf.h"
+#include "base/util.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/pgwire.h"
+#include "net/stream.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVER_PREFIX "pgweir_"
+
+/* State that stays with the server when the unit is over. */
+enum {
+	PINNING = EFFECT_TEMP | EFFECT_SET | EFFECT_LISTEN | EFFECT_ADVISORY |
+		  EFFECT_PREPARE | EFFECT_HOLD | EFFECT_LOAD
+};
+
+static void note_effects(struct session *session, struct sqlclass class)
+{
+	struct sqlclass *unit = &session->unit.judged;
+
+	if (class.access > unit->access)
+		unit->access = class.access;
+	if (class.command != COMMAND_OTHER)
+		unit->command = class.command;
+	unit->effects |= class.effects;
+	if (class.effects & PINNING) {
+		session->pins |= class.effects & PINNING;
+		server_mark_dirty(session->server);
+	}
+}
+
+/* --- units --- */
+
+static void grow_units(struct session *session)
+{
+	unsigned room = session->units_room ? session->units_room * 2 : 4;
+	struct session_unit *units = xmalloc(room * sizeof(*units));
+
+	for (unsigned i = 0; i < session->units_count; i++)
+		units[i] = session->units[(session->units_first + i) %
+					  session->units_room];
+	free(session->units);
+	session->units = units;
+	session->units_room = room;
+	session->units_first = 0;
+}
+
+/* From here on a ReadyForQuery is owed for the unit. */
+static void push_unit(struct session *session)
+{
+	if (session->units_count == session->units_room)
+		grow_units(session);
+	session->unit.since_us = local_now(session->local);
+	session->units[(session->units_first + session->units_count) %
+		       session->units_room] = session->unit;
+	session->units_count++;
+	session->unit = (struct session_unit){ 0 };
+}
+
+static void end_unit(struct session *session)
+{
+	session->is_mid_unit = false;
+	session->ends_unit = false;
+	session->relayed_parses = 0;
+	session->scan = (struct session_scan){ 0 };
+}
+
+/* --- bytes --- */
+
+/* Sends len bytes that are here; the rest of the message follows by itself. */
+static void pass(struct session *session, size_t here, size_t total)
+{
+	size_t len;
+	const uint8_t *data = stream_data(session->client, &len);
+
+	assert(here <= len && here <= total);
+	(void)server_forward(session->server, data, here);
+	stream_consume(session->client, here);
+	session->left = total - here;
+	server_set_mid_message(session->server, session->left > 0);
+}
+
+static void pass_message(struct session *session,
+			 const struct pgwire_message *message)
+{
+	pass(session, PGWIRE_HEADER + message->body_here, message->total);
+}
+
+/* The body of a message whose beginning was rewritten. */
+static void pass_rest(struct session *session,
+		      const struct pgwire_message *message, size_t from)
+{
+	stream_consume(session->client, PGWIRE_HEADER + from);
+	pass(session, message->body_here - from, message->body_len - from);
+}
+
+/* --- names --- */
+
+/* A client's own names must not reach a statement of ours. */
+static bool looks_like_ours(const char *name)
+{
+	return strncmp(name, SERVER_PREFIX, strlen(SERVER_PREFIX)) == 0;
+}
+
+static uint64_t next_serial(struct session *session)
+{
+	return (session->id << 24) + ++session->serial;
+}
+
+static struct sqlclass class_of_parse(struct session *session,
+				      const struct pgwire_parse *parse)
+{
+	unsigned index = session->relayed_parses++;
+
+	if (index < session->scan.parses && index < SESSION_JUDGED)
+		return session->scan.parsed[index];
+	return intake_judge(session, parse->query, parse->query_len);
+}
+
+static struct stmtmap_entry *put_name(struct session *session, const char *name,
+				      struct stmt *stmt, struct sqlclass judged)
+{
+	struct stmtmap_entry *entry = stmtmap_put(session->names, name, stmt);
+
+	entry->judged = judged;
+	entry->serial = next_serial(session);
+	entry->is_settled = false;
+	return entry;
+}
+
+static struct stmt *intern(const struct pgwire_message *message,
+			   const struct pgwire_parse *parse)
+{
+	size_t skip = strlen(parse->name) + 1;
+
+	return stmt_intern(message->body + skip, message->body_len - skip);
+}
+
+static void count_total(const struct session *session,
+			enum metrics_counter counter)
+{
+	metrics_count(pool_totals(session->pool), counter, 0, 0, 1);
+}
+
+static void parse_unnamed(struct session *session,
+			  const struct pgwire_message *message,
+			  const struct pgwire_parse *parse)
+{
+	struct stmt *stmt = intern(message, parse);
+	struct stmtmap_entry *entry =
+		put_name(session, "", stmt, class_of_parse(session, parse));
+
+	stmt_release(stmt);
+	server_set_unnamed(session->server, entry->serial);
+	session->unnamed_parses++;
+	count_total(session, COUNTER_SERVER_PARSES);
+	server_owe(session->server, TRACK_PARSE, 0, NULL);
+	pass_message(session, message);
+}
+
+/*
+ * The name is taken, and PostgreSQL shall say so: an empty statement of that
+ * very name goes in front, and goes again behind the batch's Sync.
+ */
+static void parse_taken(struct session *session,
+			const struct pgwire_message *message,
+			const struct pgwire_parse *parse)
+{
+	struct buf *out = server_out(session->server);
+
+	pgbuild_parse(out, parse->name, "\0\0\0", 3);
+	server_owe(session->server, TRACK_PARSE, TRACK_OURS,
+		   server_note_new(NULL, 0, false, parse->name));
+	if (!session->cleanup_name)
+		session->cleanup_name = xstrdup(parse->name);
+	server_owe(session->server, TRACK_PARSE, 0,
+		   server_note_new(NULL, 0, false, parse->name));
+	pass_message(session, message);
+}
+
+/* The statement's Parse would succeed now: answered without the server. */
+static bool is_known_good(struct session *session, struct stmt *stmt)
+{
+	return server_status(session->server) != 'E' &&
+	       !session_has_pending(session) &&
+	       server_has_statement(session->server, stmt);
+}
+
+static void parse_named(struct session *session,
+			const struct pgwire_message *message,
+			const struct pgwire_parse *parse)
+{
+	struct server *server = session->server;
+	struct stmt *stmt = intern(message, parse);
+	struct stmtmap_entry *entry = put_name(session, parse->name, stmt,
+					       class_of_parse(session, parse));
+	bool is_known = is_known_good(session, stmt);
+	struct server_note *note =
+		server_note_new(stmt, entry->serial, !is_known, parse->name);
+
+	count_total(session,
+		    is_known ? COUNTER_PREPARED_HITS : COUNTER_PREPARED_MISSES);
+	if (is_known) {
+		server_owe(server, TRACK_PARSE, TRACK_LOCAL, note);
+	} else {
+		size_t len;
+		const void *tail = stmt_tail(stmt, &len);
+
+		server_forget_statement(server, stmt);
+		server_note_statement(server, stmt);
+		pgbuild_parse(server_out(server), stmt_server_name(stmt), tail,
+			      len);
+		count_total(session, COUNTER_SERVER_PARSES);
+		server_owe(server, TRACK_PARSE, 0, note);
+	}
+	stmt_release(stmt);
+	stream_consume(session->client, message->total);
+}
+
+/* A text too long to keep stays with this server under its own name. */
+static void parse_huge(struct session *session,
+		       const struct pgwire_message *message)
+{
+	session->pins |= EFFECT_PREPARE;
+	server_mark_dirty(session->server);
+	stmtmap_remove(session->names, "");
+	server_set_unnamed(session->server, 0);
+	session->unnamed_parses++;
+	server_owe(session->server, TRACK_PARSE, 0, NULL);
+	pass_message(session, message);
+}
+
+static enum relay_result relay_parse(struct session *session,
+				     const struct pgwire_message *message,
+				     const char **why)
+{
+	const struct stmtmap_entry *taken;
+	struct pgwire_parse parse;
+
+	if (!pgwire_is_complete(message)) {
+		if (message->total > SESSION_HOLD_BYTES) {
+			parse_huge(session, message);
+			return RELAY_MORE;
+		}
+		stream_set_unread_limit(session->client,
+					message->total + PGWIRE_HEADER);
+		return RELAY_HOLD;
+	}
+	if (!pgwire_read_parse(message, &parse)) {
+		*why = "invalid message format (Parse)";
+		return RELAY_BAD;
+	}
+	count_total(session, COUNTER_CLIENT_PARSES);
+	if (!*parse.name) {
+		parse_unnamed(session, message, &parse);
+		return RELAY_MORE;
+	}
+	taken = stmtmap_find(session->names, parse.name);
+	if (!taken) {
+		parse_named(session, message, &parse);
+	} else if (!taken->is_settled && session_has_pending(session)) {
+		return RELAY_HOLD;
+	} else {
+		parse_taken(session, message, &parse);
+	}
+	return RELAY_MORE;
+}
+
+/*
+ * Makes sure that what the name stands for is on the server; NULL when the
+ * client has no such name.  The result is the name to use there.
+ */
+static const char *name_on_server(struct session *session, const char *name,
+				  const struct stmtmap_entry **found)
+{
+	struct server *server = session->server;
+	const struct stmtmap_entry *entry = stmtmap_find(session->names, name);
+	const void *tail;
+	size_t len;
+
+	*found = entry;
+	if (!entry)
+		return NULL;
+	if (*name) {
+		if (!server_has_statement(server, entry->stmt))
+			server_prepare(server, entry->stmt);
+		return stmt_server_name(entry->stmt);
+	}
+	if (server_unnamed(server) != entry->serial) {
+		tail = stmt_tail(entry->stmt, &len);
+		server_set_unnamed(server, entry->serial);
+		pgbuild_parse(server_out(server), "", tail, len);
+		server_owe(server, TRACK_PARSE, TRACK_OURS, NULL);
+	}
+	return "";
+}
+
+/* Bind with other names in front; the rest of the body as it is. */
+static void rewrite_bind(struct session *session,
+			 const struct pgwire_message *message,
+			 const struct pgwire_bind *bind, const char *name)
+{
+	struct buf *out = server_out(session->server);
+	size_t names = strlen(bind->portal) + strlen(name) + 2;
+
+	pgbuild_header(out, 'B', names + message->body_len - bind->rest);
+	buf_append_cstring(out, bind->portal);
+	buf_append_cstring(out, name);
+	pass_rest(session, message, bind->rest);
+}
+
+static enum relay_result relay_bind(struct session *session,
+				    const struct pgwire_message *message,
+				    const char **why)
+{
+	const struct stmtmap_entry *entry;
+	struct pgwire_bind bind;
+	const char *name;
+
+	switch (pgwire_read_bind(message, &bind)) {
+	case PGWIRE_OK: break;
+	case PGWIRE_MORE: return RELAY_HOLD;
+	case PGWIRE_BAD:
+	default: *why = "invalid message format (Bind)"; return RELAY_BAD;
+	}
+	count_total(session, COUNTER_BINDS);
+	name = name_on_server(session, bind.statement, &entry);
+	note_effects(session,
+		     entry ? entry->judged
+			   : (struct sqlclass){ .access = ACCESS_UNKNOWN });
+	server_owe(session->server, TRACK_BIND, 0, NULL);
+	if (name && *name)
+		rewrite_bind(session, message, &bind, name);
+	else if (!name && looks_like_ours(bind.statement))
+		rewrite_bind(session, message, &bind, "?");
+	else
+		pass_message(session, message);
+	return RELAY_MORE;
+}
+
+/* --- Describe and Close --- */
+
+static void describe_statement(struct session *session,
+			       const struct pgwire_message *message,
+			       const char *name)
+{
+	const struct stmtmap_entry *entry;
+	const char *there = name_on_server(session, name, &entry);
+
+	server_owe(session->server, TRACK_DESCRIBE_STATEMENT, 0, NULL);
+	if (!there && looks_like_ours(name))
+		there = "?";
+	pgbuild_target(server_out(session->server), 'D', 'S',
+		       there ? there : name);
+	stream_consume(session->client, message->total);
+}
+
+/* The server keeps the statement for others; the name is the client's. */
+static void close_statement(struct session *session,
+			    const struct pgwire_message *message,
+			    const char *name)
+{
+	const struct stmtmap_entry *entry = stmtmap_find(session->names, name);
+	struct server_note *note;
+
+	if (!*name) {
+		server_owe(session->server, TRACK_CLOSE, 0, NULL);
+		pass_message(session, message);
+		return;
+	}
+	note = server_note_new(entry ? entry->stmt : NULL,
+			       entry ? entry->serial : 0, false, name);
+	stmtmap_remove(session->names, name);
+	server_owe(session->server, TRACK_CLOSE, TRACK_LOCAL, note);
+	stream_consume(session->client, message->total);
+}
+
+static enum relay_result relay_target(struct session *session,
+				      const struct pgwire_message *message,
+				      const char **why)
+{
+	const char *name;
+	uint8_t kind;
+
+	if (!pgwire_is_complete(message))
+		return RELAY_HOLD;
+	if (!pgwire_read_target(message, &kind, &name)) {
+		*why = "invalid message format (Describe or Close)";
+		return RELAY_BAD;
+	}
+	if (kind == 'S' && message->type == 'D') {
+		describe_statement(session, message, name);
+	} else if (kind == 'S') {
+		close_statement(session, message, name);
+	} else if (message->type == 'D') {
+		server_owe(session->server, TRACK_DESCRIBE_PORTAL, 0, NULL);
+		pass_message(session, message);
+	} else {
+		server_owe(session->server, TRACK_CLOSE, 0,
+			   server_note_new(NULL, 0, false, name));
+		pass_message(session, message);
+	}
+	return RELAY_MORE;
+}
+
+void relay_settled(struct session *session, unsigned op, bool ok,
+		   const char *name, uint64_t serial, struct stmt *stmt,
+		   bool has_note)
+{
+	struct stmtmap_entry *entry;
+
+	if (op == TRACK_PARSE && !has_note) {
+		session->unnamed_parses--;
+		if (!ok && session->unnamed_parses == 0)
+			stmtmap_remove(session->names, "");
+		return;
+	}
+	if (op == TRACK_CLOSE && !has_note && ok)
+		stmtmap_remove(session->names, "");
+	if (!has_note || serial == 0)
+		return;
+	entry = stmtmap_find(session->names, name);
+	if (op == TRACK_PARSE && entry && entry->serial == serial) {
+		entry->is_settled = true;
+		if (!ok)
+			stmtmap_remove(session->names, name);
+	}
+	/* A Close that was skipped did not happen. */
+	if (op == TRACK_CLOSE && !ok) {
+		const char *query;
+		size_t len;
+
+		entry = stmtmap_put(session->names, name, stmt);
+		query = stmt_query(stmt, &len);
+		entry->judged = intake_judge(session, query, len);
+		entry->serial = serial;
+		entry->is_settled = true;
+	}
+}
+
+/* --- whole units --- */
+
+/* A simple query ends the life of the unnamed statement. */
+static void relay_query(struct session *session,
+			const struct pgwire_message *message)
+{
+	if (session->scan.is_judged)
+		note_effects(session, session->scan.judged);
+	session->unit.judged = session->scan.judged;
+	stmtmap_remove(session->names, "");
+	server_set_unnamed(session->server, 0);
+	server_owe(session->server,
+		   message->type == 'Q' ? TRACK_QUERY : TRACK_FUNCTION, 0,
+		   NULL);
+	push_unit(session);
+	session->ends_unit = true;
+	pass_message(session, message);
+}
+
+static void relay_sync(struct session *session,
+		       const struct pgwire_message *message)
+{
+	struct server *server = session->server;
+
+	server_owe(server, TRACK_SYNC, 0, NULL);
+	push_unit(session);
+	session->ends_unit = true;
+	pass_message(session, message);
+	if (!session->cleanup_name)
+		return;
+	pgbuild_target(server_out(server), 'C', 'S', session->cleanup_name);
+	server_owe(server, TRACK_CLOSE, TRACK_OURS, NULL);
+	pgbuild_empty(server_out(server), 'S');
+	server_owe(server, TRACK_SYNC, TRACK_OURS, NULL);
+	free(session->cleanup_name);
+	session->cleanup_name = NULL;
+}
+
+/* In COPY mode the server reads over a Sync: no reply, no unit. */
+static void relay_copy_sync(struct session *session,
+			    const struct pgwire_message *message)
+{
+	session->ends_unit = false;
+	pass_message(session, message);
+}
+
+static void relay_copy(struct session *session,
+		       const struct pgwire_message *message)
+{
+	if (message->type != 'd')
+		server_owe(session->server, TRACK_COPY_END, 0, NULL);
+	/* Data is no unit: a new one may begin behind it. */
+	session->ends_unit =
+		!track_is_batch_open(server_track(session->server));
+	pass_message(session, message);
+}
+
+static void relay_execute(struct session *session,
+			  const struct pgwire_message *message)
+{
+	if (session->unit.judged.statements == 0)
+		session->unit.judged.statements = 1;
+	server_owe(session->server, TRACK_EXECUTE, 0, NULL);
+	pass_message(session, message);
+}
+
+static enum relay_result relay_message(struct session *session,
+				       const struct pgwire_message *message,
+				       const char **why)
+{
+	bool is_copying = track_is_copy_in(server_track(session->server));
+
+	switch (message->type) {
+	case 'P': return relay_parse(session, message, why);
+	case 'B': return relay_bind(session, message, why);
+	case 'D':
+	case 'C': return relay_target(session, message, why);
+	case 'E': relay_execute(session, message); return RELAY_MORE;
+	case 'S':
+		if (is_copying)
+			relay_copy_sync(session, message);
+		else
+			relay_sync(session, message);
+		return RELAY_MORE;
+	case 'H': pass_message(session, message); return RELAY_MORE;
+	case 'Q':
+	case 'F': relay_query(session, message); return RELAY_MORE;
+	case 'd':
+	case 'c':
+	case 'f': relay_copy(session, message); return RELAY_MORE;
+	case 'X': return RELAY_END;
+	default: *why = "invalid frontend message type"; return RELAY_BAD;
+	}
+}
+
+static enum relay_result relay_one(struct session *session, const char **why)
+{
+	struct pgwire_message message;
+	size_t len;
+	const uint8_t *data = stream_data(session->client, &len);
+
+	switch (pgwire_read(data, len, &message)) {
+	case PGWIRE_OK: break;
+	case PGWIRE_MORE: return RELAY_HOLD;
+	case PGWIRE_BAD:
+	default: *why = "invalid message length"; return RELAY_BAD;
+	}
+	*why = "invalid message length";
+	if (!pgwire_is_client_length(message.type, message.body_len) &&
+	    pgwire_is_client_type(message.type))
+		return RELAY_BAD;
+	return relay_message(session, &message, why);
+}
+
+static void continue_message(struct session *session, size_t here)
+{
+	size_t part = here < session->left ? here : session->left;
+
+	pass(session, part, session->left);
+}
+
+enum relay_result relay_run(struct session *session, const char **why)
+{
+	enum relay_result result;
+	size_t len;
+
+	for (;;) {
+		(void)stream_data(session->client, &len);
+		if (session->left > 0 && len > 0)
+			continue_message(session, len);
+		if (server_is_full(session->server))
+			return RELAY_FULL;
+		if (session->left > 0)
+			return RELAY_MORE;
+		if (session->ends_unit) {
+			end_unit(session);
+			return RELAY_UNIT;
+		}
+		(void)stream_data(session->client, &len);
+		if (len == 0)
+			return RELAY_MORE;
+		result = relay_one(session, why);
+		if (result != RELAY_MORE)
+			return result;
+	}
+}

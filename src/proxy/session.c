@@ -1,0 +1,758 @@
+/*
+ * Sessions: taking units, waiting for servers, giving them back, time limits
+ * and endings.
+ *
+ * The pump is the one place where a session moves on.  It is called when the
+ * client sends something, when a server is granted, and when a reply has
+ * ended a unit; it goes round until it has to wait for one of these.
+ *
+ * Invariant: a session holds a server exactly in the state ACTIVE, and in
+ * LOGIN while it learns how to greet; it stands in a queue exactly while
+ * waiting_node >= 0.
+ */
+#include "proxy/session.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/route.h"
+#include "core/track.h"
+#include "net/stream.h"
+#include "net/tls.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+#include "proxy/session_table.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct server_user_hooks server_hooks;
+
+static void pump(struct session *session);
+
+static uint64_t now_of(const struct session *session)
+{
+	return local_now(session->local);
+}
+
+static unsigned role_of(const struct session *session)
+{
+	return server_site(session->server)->is_replica ? METRICS_ROLE_REPLICA
+							: METRICS_ROLE_PRIMARY;
+}
+
+static bool is_in_transaction(const struct session *session)
+{
+	return session->server && server_status(session->server) != 'I';
+}
+
+/* --- giving back --- */
+
+static bool is_keeping(const struct session *session)
+{
+	return session->pins != 0 || session->mode == POOL_MODE_SESSION;
+}
+
+/* The protocol state is proved idle, the session state known: give it back. */
+static void release(struct session *session)
+{
+	struct server *server = session->server;
+
+	session->server = NULL;
+	session->is_read_only = false;
+	session_set_state(session, SESSION_IDLE);
+	server_detach(server);
+	if (session->local->is_ending_sessions)
+		session_fail(session, "57P01",
+			     "terminating connection: pgweir is shutting down",
+			     NULL);
+}
+
+static void count_unit(struct session *session, const struct session_unit *unit)
+{
+	static const enum metrics_class classes[] = {
+		[ACCESS_NONE] = METRICS_CLASS_UNKNOWN,
+		[ACCESS_READ] = METRICS_CLASS_READ,
+		[ACCESS_WRITE] = METRICS_CLASS_WRITE,
+		[ACCESS_UNKNOWN] = METRICS_CLASS_UNKNOWN,
+	};
+	struct metrics_cell *totals = pool_totals(session->pool);
+	unsigned role = role_of(session);
+
+	metrics_count(totals, COUNTER_QUERIES, role,
+		      classes[unit->judged.access], 1);
+	metrics_observe(totals, HISTOGRAM_QUERY, role,
+			now_of(session) - unit->since_us);
+}
+
+static struct session_unit pop_unit(struct session *session)
+{
+	struct session_unit unit = { 0 };
+
+	if (session->units_count == 0)
+		return unit;
+	unit = session->units[session->units_first];
+	session->units_first = (session->units_first + 1) % session->units_room;
+	session->units_count--;
+	return unit;
+}
+
+static bool may_have_written(const struct session_unit *unit)
+{
+	return unit->judged.access == ACCESS_WRITE ||
+	       unit->judged.access == ACCESS_UNKNOWN;
+}
+
+static void end_transaction(struct session *session)
+{
+	uint64_t now_us = now_of(session);
+
+	if (session->is_writing)
+		session->last_write_us = now_us;
+	metrics_count(pool_totals(session->pool), COUNTER_TRANSACTIONS,
+		      role_of(session), 0, 1);
+	metrics_observe(pool_totals(session->pool), HISTOGRAM_TRANSACTION,
+			role_of(session), now_us - session->transaction_us);
+	session->is_writing = false;
+	session->transaction_us = 0;
+}
+
+static void note_unit(struct session *session, char status)
+{
+	struct session_unit unit = pop_unit(session);
+
+	count_unit(session, &unit);
+	if (may_have_written(&unit) &&
+	    !server_site(session->server)->is_replica)
+		session->is_writing = true;
+	if (unit.judged.effects & EFFECT_READ_ONLY)
+		session->is_read_only = status == 'T';
+	if (session->transaction_us == 0)
+		session->transaction_us = unit.since_us;
+	if (status == 'I')
+		end_transaction(session);
+	/* A Sync that COPY swallowed was counted and will not be answered. */
+	if (server_is_idle(session->server))
+		session->units_count = 0;
+}
+
+static bool breaks_statement_mode(struct session *session, char status)
+{
+	if (session->mode != POOL_MODE_STATEMENT || status == 'I')
+		return false;
+	session_fail(
+		session, "0A000",
+		"transaction blocks are not allowed in statement pooling mode",
+		"Use pool_mode = transaction.");
+	return true;
+}
+
+static void on_ready(void *user, char status)
+{
+	struct session *session = user;
+
+	note_unit(session, status);
+	if (breaks_statement_mode(session, status))
+		return;
+	if (!session_has_pending(session) && !session->is_mid_unit &&
+	    !is_keeping(session) && server_is_idle(session->server))
+		release(session);
+	session_renew_limit(session);
+	pump(session);
+}
+
+/* --- what the server tells --- */
+
+static bool on_bytes(void *user, const void *data, size_t len)
+{
+	struct session *session = user;
+
+	stream_forward(session->client, data, len);
+	session->is_slow = stream_len_is_high(stream_out_len(session->client));
+	return session->is_slow;
+}
+
+static void on_settled(void *user, const struct track_entry *entry, bool ok)
+{
+	const struct server_note *note = entry->note;
+
+	relay_settled(user, entry->op, ok, note ? note->name : "",
+		      note ? note->serial : 0, note ? note->stmt : NULL,
+		      note != NULL);
+}
+
+static void on_deallocated(void *user, bool is_discard_all)
+{
+	struct session *session = user;
+
+	stmtmap_clear(session->names);
+	if (is_discard_all)
+		session->pins = 0;
+}
+
+static void on_erred(void *user, const char *sqlstate)
+{
+	struct session *session = user;
+
+	log_debug("client %s db=%s: error %s from %s", session->address,
+		  pool_database(session->pool), sqlstate,
+		  server_site(session->server)->label);
+}
+
+static void on_lost(void *user, const char *sqlstate, const char *why,
+		    bool told)
+{
+	struct session *session = user;
+	char text[256];
+
+	session->server = NULL;
+	if (told) {
+		session_end(session, true, why);
+		return;
+	}
+	(void)snprintf(text, sizeof(text),
+		       "the server connection was lost: %.200s", why);
+	session_fail(session, *sqlstate ? sqlstate : "08006", text, NULL);
+}
+
+static void on_server_drained(void *user)
+{
+	struct session *session = user;
+
+	stream_pause(session->client, false);
+	pump(session);
+}
+
+/* --- welcome --- */
+
+static void send_welcome(struct session *session, const struct buf *welcome)
+{
+	struct buf *out = stream_out(session->client);
+	const char *name = settings_get(session->settings, "application_name");
+	uint8_t key[4];
+
+	memcpy(key, &session->secret, sizeof(key));
+	buf_append(out, buf_head(welcome), buf_len(welcome));
+	if (name)
+		pgbuild_parameter_status(out, "application_name", name);
+	pgbuild_key(out, session->pid, key, sizeof(key));
+	pgbuild_ready(out, 'I');
+	session_set_state(session, SESSION_IDLE);
+	if (local_settings(session->local)->log_connections)
+		log_info("client %s db=%s user=%s: logged in%s",
+			 session->address, pool_database(session->pool),
+			 pool_user(session->pool),
+			 stream_tls(session->client) ? ", TLS" : "");
+}
+
+/* The name of an application differs often and changes nothing else. */
+static const struct settings *welcome_key(const struct session *session)
+{
+	return settings_with(session->settings, "application_name", NULL);
+}
+
+static void on_applied(void *user)
+{
+	struct session *session = user;
+	const struct settings *key;
+
+	if (session->state != SESSION_LOGIN)
+		return;
+	key = welcome_key(session);
+	send_welcome(session,
+		     pool_make_welcome(session->pool, key, session->server));
+	settings_release(key);
+	if (session->mode == POOL_MODE_SESSION)
+		session_set_state(session, SESSION_ACTIVE);
+	else
+		release(session);
+	session_renew_limit(session);
+	pump(session);
+}
+
+static const struct server_user_hooks server_hooks = {
+	.bytes = on_bytes,
+	.ready = on_ready,
+	.applied = on_applied,
+	.settled = on_settled,
+	.deallocated = on_deallocated,
+	.erred = on_erred,
+	.drained = on_server_drained,
+	.lost = on_lost,
+};
+
+/* --- finding a server --- */
+
+static void note_decision(const struct session *session)
+{
+	bool to_replica = session->target == ROUTE_REPLICA;
+
+	if (session->state == SESSION_LOGIN)
+		return;
+	metrics_count(pool_totals(session->pool), COUNTER_ROUTING,
+		      to_replica ? METRICS_ROLE_REPLICA : METRICS_ROLE_PRIMARY,
+		      session->reason, 1);
+	log_noise("client %s db=%s: unit to %s (%s)", session->address,
+		  pool_database(session->pool),
+		  to_replica ? "replica" : "primary",
+		  route_reason_name(session->reason));
+}
+
+/* The server is the session's from here; its settings go in front. */
+static void attach(struct session *session, struct server *server)
+{
+	bool is_login = session->state == SESSION_LOGIN;
+
+	session->server = server;
+	session->pins = 0;
+	note_decision(session);
+	server_attach(server, &server_hooks, session);
+	if (session->mode == POOL_MODE_SESSION)
+		server_mark_dirty(server);
+	if (!is_login)
+		session_set_state(session, SESSION_ACTIVE);
+	metrics_count(pool_totals(session->pool), COUNTER_SERVER_ASSIGNMENTS, 0,
+		      0, 1);
+	if (server_apply(server, session->settings) && is_login)
+		on_applied(session);
+}
+
+static bool can_split(const struct session *session)
+{
+	return local_settings(session->local)->split_reads &&
+	       session->mode != POOL_MODE_SESSION &&
+	       pool_node_count(session->pool) > 1;
+}
+
+static struct route_decision decide(const struct session *session, int *replica)
+{
+	struct route_input input = {
+		.judged = session->scan.judged,
+		.is_split = can_split(session),
+		.window_us = local_settings(session->local)
+				     ->read_after_write_window_us,
+		.is_in_transaction = is_in_transaction(session),
+		.is_pinned = session->server && is_keeping(session),
+		.is_state_unsafe = session->is_state_unsafe,
+		.avoids_replicas = session->avoids_replicas,
+		.last_write_us = session->last_write_us,
+		.now_us = now_of(session),
+	};
+
+	*replica = -1;
+	if (input.is_split)
+		*replica =
+			pool_replica(session->pool, &input.is_replica_lagging);
+	input.has_replica = *replica >= 0;
+	return route_decide(&input);
+}
+
+/*
+ * May the unit follow others on the server that still answers them?  On the
+ * primary always; on a replica when it is one more read and none before it
+ * can end up elsewhere.
+ */
+static bool may_follow(const struct session *session,
+		       struct route_decision decision)
+{
+	bool on_replica = server_site(session->server)->is_replica;
+
+	if (decision.target == ROUTE_STAY)
+		return true;
+	if (!on_replica)
+		return true;
+	if (decision.target != ROUTE_REPLICA)
+		return false;
+	for (unsigned i = 0; i < session->units_count; i++) {
+		unsigned at = (session->units_first + i) % session->units_room;
+
+		if (session->units[at].judged.command != COMMAND_OTHER)
+			return false;
+	}
+	return session->scan.judged.command == COMMAND_OTHER;
+}
+
+/*
+ * A transaction on a replica whose COMMIT is not answered yet: what comes
+ * behind it cannot be placed.
+ */
+static bool is_unsettled(const struct session *session)
+{
+	return session_has_pending(session) &&
+	       server_site(session->server)->is_replica &&
+	       is_in_transaction(session);
+}
+
+static void note_wait(struct session *session)
+{
+	metrics_observe(pool_totals(session->pool), HISTOGRAM_CLIENT_WAIT,
+			role_of(session),
+			session->wait_since_us
+				? now_of(session) - session->wait_since_us
+				: 0);
+	session->wait_since_us = 0;
+}
+
+static void begin_to_wait(struct session *session)
+{
+	if (session->wait_since_us == 0)
+		session->wait_since_us = now_of(session);
+	if (session->state != SESSION_LOGIN)
+		session_set_state(session, SESSION_WAITING);
+	session_renew_limit(session);
+}
+
+/* Takes a server of that node, or queues; true when it is here. */
+static bool take(struct session *session, int node)
+{
+	struct server *server = NULL;
+
+	if (node >= 0 && !session->local->is_granting_stopped) {
+		session->node = (unsigned)node;
+		server = pool_take(session->pool, (unsigned)node,
+				   &session->waiter);
+		session->waiting_node = server ? -1 : node;
+	}
+	if (!server) {
+		begin_to_wait(session);
+		return false;
+	}
+	attach(session, server);
+	note_wait(session);
+	return true;
+}
+
+/* A server for the unit that stands in the scan; false: wait. */
+static bool find_server(struct session *session)
+{
+	int replica;
+	struct route_decision decision = decide(session, &replica);
+
+	session->target = decision.target;
+	session->reason = decision.reason;
+	if (session->server) {
+		if (is_unsettled(session) || !may_follow(session, decision))
+			return false;
+		note_decision(session);
+		return true;
+	}
+	return take(session, decision.target == ROUTE_REPLICA
+				     ? replica
+				     : pool_primary(session->pool));
+}
+
+/* --- the pump --- */
+
+static void drop_stray(struct session *session)
+{
+	size_t len;
+
+	(void)stream_data(session->client, &len);
+	if (len > session->discard)
+		len = session->discard;
+	if (len > 0)
+		stream_consume(session->client, len);
+	session->discard -= len;
+}
+
+/* Begins the next unit; false when the pump has to stop. */
+static bool begin_unit(struct session *session)
+{
+	const char *why = "";
+
+	switch (intake_look(session, &why)) {
+	case INTAKE_UNIT: break;
+	case INTAKE_MORE: return false;
+	case INTAKE_LOCAL:
+		if (session->server)
+			break;
+		unserved_answer(session);
+		return true;
+	case INTAKE_STRAY: drop_stray(session); return session->discard == 0;
+	case INTAKE_END:
+		session_end(session, false, "client closed");
+		return false;
+	case INTAKE_BAD:
+	default: session_protocol_error(session, why); return false;
+	}
+	session->request_us = now_of(session);
+	if (!find_server(session))
+		return false;
+	session->is_mid_unit = true;
+	session->avoids_replicas = false;
+	return true;
+}
+
+/* Passes on what is here; false when the pump has to stop. */
+static bool continue_unit(struct session *session)
+{
+	const char *why = "";
+
+	switch (relay_run(session, &why)) {
+	case RELAY_UNIT: return true;
+	case RELAY_FULL: stream_pause(session->client, true); return false;
+	case RELAY_END:
+		session_end(session, false, "client closed");
+		return false;
+	case RELAY_BAD: session_protocol_error(session, why); return false;
+	case RELAY_MORE:
+	case RELAY_HOLD:
+	default: return false;
+	}
+}
+
+static bool is_ready_for_more(const struct session *session)
+{
+	size_t len;
+
+	if (session->state != SESSION_IDLE && session->state != SESSION_ACTIVE)
+		return false;
+	(void)stream_data(session->client, &len);
+	return len > 0 || (session->is_mid_unit && session->ends_unit);
+}
+
+static void pump(struct session *session)
+{
+	bool goes_on = true;
+
+	while (goes_on && is_ready_for_more(session)) {
+		if (session->is_skipping) {
+			goes_on = unserved_skip_more(session);
+		} else if (session->discard > 0) {
+			drop_stray(session);
+			goes_on = session->discard == 0;
+		} else if (session->is_mid_unit) {
+			goes_on = continue_unit(session);
+		} else {
+			goes_on = begin_unit(session);
+		}
+	}
+}
+
+/* --- what pools tell --- */
+
+static bool is_waiting(const struct session *session)
+{
+	return session && session->waiting_node >= 0;
+}
+
+/* Nothing to choose yet for a login: the primary, else whoever is there. */
+static void ask_for_login(struct session *session)
+{
+	bool is_lagging;
+	int node = pool_primary(session->pool);
+
+	if (node < 0)
+		node = pool_replica(session->pool, &is_lagging);
+	(void)take(session, node);
+}
+
+/* Once more from the start: the waiting unit is judged and placed anew. */
+void session_try_again(struct session *session)
+{
+	session_leave_queue(session);
+	if (session->state == SESSION_LOGIN) {
+		ask_for_login(session);
+		return;
+	}
+	session_set_state(session, SESSION_IDLE);
+	pump(session);
+}
+
+static bool on_granted(struct local *local, uint64_t id, struct server *server)
+{
+	struct session *session = session_table_find(local->sessions, id);
+	struct pool_node *node;
+
+	if (!is_waiting(session))
+		return false;
+	if (!server) {
+		session_try_again(session);
+		return false;
+	}
+	node = pool_node_at(session->pool, (unsigned)session->waiting_node);
+	if (server_site(server)->owner != node)
+		return false;
+	session->waiting_node = -1;
+	attach(session, server);
+	if (!session->server)
+		return true;
+	note_wait(session);
+	if (session->state != SESSION_ACTIVE)
+		return true;
+	session->is_mid_unit = true;
+	session->avoids_replicas = false;
+	session_renew_limit(session);
+	pump(session);
+	return true;
+}
+
+static void on_refused(struct local *local, uint64_t id, const char *sqlstate,
+		       const char *why)
+{
+	struct session *session = session_table_find(local->sessions, id);
+	char text[256];
+
+	if (!is_waiting(session))
+		return;
+	session->waiting_node = -1;
+	if (session->state == SESSION_WAITING &&
+	    pool_node_is_replica(pool_node_at(session->pool, session->node))) {
+		session->avoids_replicas = true;
+		session_try_again(session);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "server login failed: %.200s", why);
+	session_fail(session, *sqlstate ? sqlstate : "08006", text, NULL);
+}
+
+/* --- what the client's stream tells --- */
+
+static void on_client_drained(struct session *session)
+{
+	session->is_slow = false;
+	if (session->server)
+		server_slow(session->server, false);
+}
+
+static void on_event(void *owner, enum stream_event event)
+{
+	struct session *session = owner;
+
+	switch (event) {
+	case STREAM_DATA: pump(session); break;
+	case STREAM_DRAINED: on_client_drained(session); break;
+	case STREAM_CLOSED:
+		session_end(session, false, stream_error(session->client));
+		break;
+	case STREAM_CONNECTED:
+	case STREAM_SECURED:
+	default: break;
+	}
+}
+
+static void on_timer(struct wheel_timer *timer)
+{
+	struct session *session = LIST_ENTRY(timer, struct session, timer);
+
+	switch (session->state) {
+	case SESSION_LOGIN:
+	case SESSION_WAITING:
+		session_fail(
+			session, "53300",
+			"query_wait_timeout: no server connection became free "
+			"in time",
+			"Raise the pool's size, or look for sessions that hold "
+			"their servers long.");
+		break;
+	case SESSION_IDLE:
+		session_fail(session, "57P05", "client_idle_timeout", NULL);
+		break;
+	case SESSION_ACTIVE:
+		if (session_has_pending(session) || session->is_mid_unit)
+			session_fail(session, "57014", "query_timeout", NULL);
+		else
+			session_fail(session, "25P03",
+				     "idle_transaction_timeout", NULL);
+		break;
+	case SESSION_CLOSED:
+	default: break;
+	}
+}
+
+/* --- beginning --- */
+
+static bool is_setting(const struct settings *settings, const char *name,
+		       const char *value)
+{
+	const char *set = settings_get(settings, name);
+
+	return set && strcmp(set, value) == 0;
+}
+
+/* Settings that make statements mean something else than they seem. */
+static void judge_settings(struct session *session)
+{
+	const struct settings *settings = session->settings;
+	const char *encoding = settings_get(settings, "client_encoding");
+
+	session->is_plain_backslash =
+		!is_setting(settings, "standard_conforming_strings", "off");
+	session->is_safe_encoding =
+		!encoding || route_is_safe_encoding(encoding);
+	session->is_state_unsafe =
+		!session->is_plain_backslash || !session->is_safe_encoding ||
+		is_setting(settings, "default_transaction_isolation",
+			   "serializable");
+}
+
+static struct session *session_new(struct local *local,
+				   const struct client_login *login)
+{
+	struct session *session = xcalloc(1, sizeof(*session));
+
+	session->local = local;
+	session->client = login->stream;
+	session->pool = login->pool;
+	session->settings = login->settings;
+	session->connected_us = local_now(local);
+	session->waiting_node = -1;
+	session->names = stmtmap_new();
+	(void)util_copy(session->address, sizeof(session->address),
+			login->address);
+	util_random(&session->secret, sizeof(session->secret));
+	session->mode =
+		config_mode_of(local_config(local), pool_config(login->pool),
+			       pool_config_user(login->pool));
+	judge_settings(session);
+	worker_task_init(&session->burial, session_bury);
+	wheel_timer_init(&session->timer, on_timer);
+	return session;
+}
+
+static void greet(struct session *session)
+{
+	const struct settings *key = welcome_key(session);
+	const struct buf *welcome = pool_welcome(session->pool, key);
+
+	settings_release(key);
+	if (welcome && session->mode != POOL_MODE_SESSION) {
+		send_welcome(session, welcome);
+		session_renew_limit(session);
+		pump(session);
+		return;
+	}
+	ask_for_login(session);
+}
+
+void session_start(struct local *local, const struct client_login *login)
+{
+	struct session *session = session_new(local, login);
+
+	free(login->user);
+	session_table_add(local->sessions, session,
+			  local->process->worker_count, local->index);
+	quota_waiter_init(&session->waiter, local->index, session->id);
+	list_append(&local->session_list, &session->link);
+	atomic_fetch_add(&local->process->clients, 1);
+	metrics_gauge(pool_cell(session->pool), GAUGE_CLIENT_CONNECTIONS,
+		      METRICS_CLIENT_LOGIN, 0, 1);
+	stream_set_owner(session->client, on_event, session);
+	greet(session);
+}
+
+static const struct pool_hooks pool_hooks_of_sessions = {
+	.granted = on_granted,
+	.refused = on_refused,
+};
+
+const struct pool_hooks *sessions_pool_hooks(void)
+{
+	return &pool_hooks_of_sessions;
+}

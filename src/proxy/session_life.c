@@ -1,0 +1,223 @@
+/*
+ * The life of a session: its states, its time limits, and how it ends.
+ *
+ * A session ends in two ways only: told why (session_fail) or because its
+ * client has left (session_end).  Both give back whatever it held: its place
+ * in a queue, its server, its pool, its number.
+ */
+#include "base/buf.h"
+#include "base/log.h"
+#include "core/metrics.h"
+#include "net/stream.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+#include "proxy/session_table.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	unsigned moves; /* bits of the states that may follow */
+	enum metrics_client_state shown;
+} states[] = {
+#define TO(state) (1U << SESSION_##state)
+	[SESSION_LOGIN] = { "waiting_login", TO(IDLE) | TO(CLOSED),
+			    METRICS_CLIENT_LOGIN },
+	[SESSION_IDLE] = { "idle", TO(WAITING) | TO(ACTIVE) | TO(CLOSED),
+			   METRICS_CLIENT_IDLE },
+	[SESSION_WAITING] = { "waiting", TO(ACTIVE) | TO(IDLE) | TO(CLOSED),
+			      METRICS_CLIENT_WAITING },
+	[SESSION_ACTIVE] = { "active", TO(IDLE) | TO(CLOSED),
+			     METRICS_CLIENT_ACTIVE },
+	[SESSION_CLOSED] = { "closed", 0, METRICS_CLIENT_IDLE },
+#undef TO
+};
+
+void session_set_state(struct session *session, enum session_state state)
+{
+	struct metrics_cell *cell = pool_cell(session->pool);
+
+	if (session->state == state)
+		return;
+	assert(states[session->state].moves & (1U << state));
+	metrics_gauge(cell, GAUGE_CLIENT_CONNECTIONS,
+		      states[session->state].shown, 0, -1);
+	session->state = state;
+	if (state != SESSION_CLOSED)
+		metrics_gauge(cell, GAUGE_CLIENT_CONNECTIONS,
+			      states[state].shown, 0, 1);
+}
+
+static uint64_t now_of(const struct session *session)
+{
+	return local_now(session->local);
+}
+
+/* --- time limits --- */
+
+static void set_limit(struct session *session, uint64_t limit_us)
+{
+	if (limit_us == 0 || limit_us == CONFIG_UNSET_US) {
+		wheel_unset(&session->timer);
+		return;
+	}
+	wheel_set(worker_wheel(session->local->worker), &session->timer,
+		  now_of(session) + limit_us);
+}
+
+static uint64_t user_limit(const struct session *session, size_t offset,
+			   uint64_t otherwise_us)
+{
+	const struct config_user *user = pool_config_user(session->pool);
+	uint64_t limit_us = CONFIG_UNSET_US;
+
+	if (user)
+		memcpy(&limit_us, (const char *)user + offset,
+		       sizeof(limit_us));
+	return limit_us == CONFIG_UNSET_US ? otherwise_us : limit_us;
+}
+
+#define USER_LIMIT(session, key)                                    \
+	user_limit(session, offsetof(struct config_user, key##_us), \
+		   local_settings((session)->local)->key##_us)
+
+static uint64_t wait_limit(const struct session *session)
+{
+	if (!pool_config(session->pool))
+		return 0;
+	return config_query_wait_us_of(local_config(session->local),
+				       pool_config(session->pool),
+				       pool_config_user(session->pool));
+}
+
+static bool is_in_transaction(const struct session *session)
+{
+	return session->server && server_status(session->server) != 'I';
+}
+
+/* The limit that fits what the session is doing now. */
+void session_renew_limit(struct session *session)
+{
+	uint64_t limit_us = 0;
+
+	switch (session->state) {
+	case SESSION_LOGIN:
+	case SESSION_WAITING: limit_us = wait_limit(session); break;
+	case SESSION_IDLE:
+		limit_us = USER_LIMIT(session, client_idle_timeout);
+		break;
+	case SESSION_ACTIVE:
+		if (session_has_pending(session) || session->is_mid_unit)
+			limit_us = USER_LIMIT(session, query_timeout);
+		else if (is_in_transaction(session))
+			limit_us =
+				USER_LIMIT(session, idle_transaction_timeout);
+		break;
+	case SESSION_CLOSED:
+	default: break;
+	}
+	set_limit(session, limit_us);
+}
+
+/* --- ending --- */
+
+void session_bury(struct worker_task *task)
+{
+	struct session *session = LIST_ENTRY(task, struct session, burial);
+
+	stmtmap_free(session->names);
+	settings_release(session->settings);
+	free(session->units);
+	free(session->cleanup_name);
+	free(session);
+}
+
+void session_leave_queue(struct session *session)
+{
+	if (session->waiting_node < 0)
+		return;
+	/* False: a grant is on its way; it will find nobody. */
+	(void)pool_stop_waiting(session->pool, (unsigned)session->waiting_node,
+				&session->waiter);
+	session->waiting_node = -1;
+}
+
+static void count_bytes(const struct session *session)
+{
+	metrics_count(pool_totals(session->pool), COUNTER_BYTES,
+		      METRICS_SIDE_CLIENT, METRICS_DIRECTION_RECEIVED,
+		      stream_bytes_in(session->client));
+	metrics_count(pool_totals(session->pool), COUNTER_BYTES,
+		      METRICS_SIDE_CLIENT, METRICS_DIRECTION_SENT,
+		      stream_bytes_out(session->client));
+}
+
+/* Everything that the session held goes back; its stream is closed already. */
+static void dissolve(struct session *session)
+{
+	struct server *server = session->server;
+
+	session_set_state(session, SESSION_CLOSED);
+	wheel_unset(&session->timer);
+	list_remove(&session->link);
+	session_leave_queue(session);
+	session->server = NULL;
+	if (server)
+		server_detach(server);
+	session_table_remove(session->local->sessions, session);
+	atomic_fetch_sub(&session->local->process->clients, 1);
+	pool_leave(session->pool);
+	worker_free_later(session->local->worker, &session->burial);
+}
+
+static void log_end(const struct session *session, const char *why)
+{
+	if (local_settings(session->local)->log_disconnections)
+		log_info("client %s db=%s user=%s: closed (%s, age %us)",
+			 session->address, pool_database(session->pool),
+			 pool_user(session->pool), why,
+			 (unsigned)((now_of(session) - session->connected_us) /
+				    1000000));
+}
+
+/* With a last word; closes the stream. */
+void session_fail(struct session *session, const char *sqlstate,
+		  const char *message, const char *hint)
+{
+	if (session->state == SESSION_CLOSED)
+		return;
+	log_end(session, message);
+	count_bytes(session);
+	client_fail(session->client, sqlstate, message, hint);
+	dissolve(session);
+}
+
+void session_end(struct session *session, bool flush, const char *why)
+{
+	if (session->state == SESSION_CLOSED)
+		return;
+	log_end(session, why);
+	count_bytes(session);
+	stream_close(session->client, flush);
+	dissolve(session);
+}
+
+void session_protocol_error(struct session *session, const char *why)
+{
+	log_warning("client %s db=%s user=%s: protocol violation (%s)",
+		    session->address, pool_database(session->pool),
+		    pool_user(session->pool), why);
+	metrics_count(session->local->cell, COUNTER_CLIENT_REJECTED,
+		      METRICS_REJECT_PROTO, 0, 1);
+	session_fail(session, "08P01", why, NULL);
+}
+
+const char *session_state_name(const struct session *session)
+{
+	return states[session->state].name;
+}

@@ -1,0 +1,75 @@
+/*
+ * Units that end without a server: a batch of nothing but Close and Sync is
+ * answered here, and a unit that was cancelled while it waited in a queue is
+ * dropped up to its end.
+ */
+#include "base/buf.h"
+#include "core/pgbuild.h"
+#include "core/pgwire.h"
+#include "net/stream.h"
+#include "proxy/session_parts.h"
+
+/* Close of statements, then Sync: intake has looked at each of them. */
+void unserved_answer(struct session *session)
+{
+	struct buf *out = stream_out(session->client);
+	struct pgwire_message message;
+	const char *name;
+	uint8_t kind;
+	size_t len;
+
+	do {
+		const uint8_t *data = stream_data(session->client, &len);
+
+		if (pgwire_read(data, len, &message) != PGWIRE_OK)
+			break;
+		if (message.type == 'C' &&
+		    pgwire_read_target(&message, &kind, &name)) {
+			stmtmap_remove(session->names, name);
+			pgbuild_empty(out, '3');
+		}
+		if (message.type == 'S')
+			pgbuild_ready(out, 'I');
+		stream_consume(session->client, message.total);
+	} while (message.type != 'S');
+	session->scan = (struct session_scan){ 0 };
+}
+
+/* --- cancelled units --- */
+
+static bool ends_skipped_unit(uint8_t type)
+{
+	return type == 'Q' || type == 'F' || type == 'S';
+}
+
+bool unserved_skip_more(struct session *session)
+{
+	struct pgwire_message message;
+	size_t len;
+	const uint8_t *data = stream_data(session->client, &len);
+
+	if (pgwire_read(data, len, &message) == PGWIRE_BAD) {
+		session_protocol_error(session, "invalid message length");
+		return false;
+	}
+	if (len < PGWIRE_HEADER)
+		return false;
+	if (!pgwire_is_complete(&message)) {
+		stream_set_unread_limit(session->client,
+					message.total + PGWIRE_HEADER);
+		return false;
+	}
+	session->is_skipping = !ends_skipped_unit(message.type);
+	stream_consume(session->client, message.total);
+	if (!session->is_skipping)
+		pgbuild_ready(stream_out(session->client), 'I');
+	return true;
+}
+
+void unserved_skip(struct session *session)
+{
+	session->scan = (struct session_scan){ 0 };
+	session->is_skipping = true;
+	while (session->is_skipping && unserved_skip_more(session))
+		continue;
+}
