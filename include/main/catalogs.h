@@ -1,0 +1,67 @@
+#ifndef PGWEIR_MAIN_CATALOGS_H
+#define PGWEIR_MAIN_CATALOGS_H
+
+/*
+ * Which catalogs are wanted, when each is loaded, and from where.  Loads are
+ * few at a time, repeated every catalog_refresh, and tried again less and
+ * less often while they fail.  Main thread.
+ */
+#include "core/topology.h"
+
+#include <stdbool.h>
+
+struct buf;
+struct catalog;
+struct catalogs;
+struct config;
+struct config_database;
+struct event_base;
+struct node_address;
+
+/* Called from the event loop. */
+struct catalogs_hooks {
+	/* What is known of the nodes; borrowed for the call. */
+	const struct topology *(*topology)(void *arg);
+	/* Where the nodes are; as many as the config has nodes. */
+	const struct node_address *(*addresses)(void *arg);
+	/* A fresh catalog; the reference is the callee's. */
+	void (*loaded)(void *arg, const char *database, const char *dbname,
+		       struct catalog *catalog);
+	void *arg;
+};
+
+/* Keeps a reference of the config. */
+struct catalogs *catalogs_new(struct event_base *base,
+			      const struct catalogs_hooks *hooks,
+			      const struct config *config);
+
+/*
+ * A pool of this line of [databases] came into being; dbname is its name on
+ * the server.  Nothing new when it is known already.
+ */
+void catalogs_want(struct catalogs *catalogs, const char *database,
+		   const char *dbname);
+
+/* Forgets what the config has no more; looks at the rest anew. */
+void catalogs_reload(struct catalogs *catalogs, const struct config *config);
+
+void catalogs_free(struct catalogs *catalogs); /* NULL is fine */
+
+/* True when statements of this line are split at all. */
+bool catalogs_is_split(const struct config *config,
+		       const struct config_database *line);
+
+/*
+ * The words with which libpq reaches a node for a line's database; they
+ * hold a password, so wipe them.  False when it has no address yet.
+ */
+struct catalogs_target {
+	const struct config *config;
+	const struct config_database *line;
+	unsigned node;
+	const struct node_address *address;
+	const char *dbname;
+};
+bool catalogs_conninfo(const struct catalogs_target *target, struct buf *out);
+
+#endif

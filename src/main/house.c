@@ -1,0 +1,697 @@
+/*
+ * The house: builds every room in order, connects them, runs the main
+ * thread's loop, and takes everything down in the opposite order.
+ *
+ * The main thread decides nothing about queries.  It accepts clients and
+ * hands them to the workers, passes on what the monitor, the resolver and
+ * the catalog loaders learn, and does what workers ask for by mail: their
+ * hooks run on their threads, so they only post.
+ *
+ * Ports are bound while we may still be root, threads start after the fork
+ * into the background, and the process that was called hears of success
+ * only when clients can come.
+ */
+#include "main/house.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "control/admin.h"
+#include "control/daemon.h"
+#include "control/http.h"
+#include "control/monitor.h"
+#include "control/resolve.h"
+#include "core/catalog.h"
+#include "core/config.h"
+#include "core/topology.h"
+#include "main/catalogs.h"
+#include "main/house_parts.h"
+#include "main/load.h"
+#include "main/page.h"
+#include "main/reload.h"
+#include "net/listener.h"
+#include "net/mailbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { WORKERS_MAX = 64, QUIET_POLL_US = 20000 };
+
+/* When everything was told to end now, it must within this time. */
+static const uint64_t HURRY_US = 2000000;
+
+/* ---- mail from the workers ---------------------------------------------- */
+
+enum house_mail_kind {
+	HOUSE_WANT_CATALOG,
+	HOUSE_TROUBLE,
+	HOUSE_RELOAD,
+	HOUSE_SHUTDOWN
+};
+
+struct house_mail {
+	struct mail mail;
+	char *name;   /* of a database, of a node */
+	char *dbname; /* on the server */
+	struct admin_ticket *ticket;
+	int mode; /* enum session_shutdown */
+};
+
+static void stop(struct house *house, enum session_shutdown mode,
+		 const char *why);
+
+static void post(struct house *house, enum house_mail_kind kind,
+		 const struct house_mail *content)
+{
+	struct house_mail *mail = xmalloc(sizeof(*mail));
+
+	*mail = *content;
+	mail->mail.kind = (int)kind;
+	mailbox_post(house->mailbox, &mail->mail);
+}
+
+static void post_want_catalog(void *arg, const char *database,
+			      const char *dbname)
+{
+	struct house_mail content = { .name = xstrdup(database),
+				      .dbname = xstrdup(dbname) };
+
+	post(arg, HOUSE_WANT_CATALOG, &content);
+}
+
+static void post_trouble(void *arg, const char *label)
+{
+	struct house_mail content = { .name = xstrdup(label) };
+
+	post(arg, HOUSE_TROUBLE, &content);
+}
+
+static void post_reload(void *arg, struct admin_ticket *ticket)
+{
+	struct house_mail content = { .ticket = ticket };
+
+	post(arg, HOUSE_RELOAD, &content);
+}
+
+static void post_shutdown(void *arg, int mode)
+{
+	struct house_mail content = { .mode = mode };
+
+	post(arg, HOUSE_SHUTDOWN, &content);
+}
+
+static void on_console(void *arg, struct local *local,
+		       const struct client_login *login)
+{
+	const struct house *house = arg;
+
+	admin_take(house->admin, local, login);
+}
+
+/* The node may have left the configuration while the mail was under way. */
+static void take_trouble(const struct house *house, const char *label)
+{
+	const struct config *config = house_config(house);
+
+	for (unsigned i = 0; i < config->node_count; i++)
+		if (strcmp(config->nodes[i].label, label) == 0)
+			monitor_poke(house->monitor, i);
+}
+
+static void take_reload(struct house *house, struct admin_ticket *ticket)
+{
+	struct buf error = BUF_INIT;
+	bool is_good = reload_house(house, &error);
+
+	buf_append_u8(&error, 0);
+	admin_reloaded(ticket, is_good ? NULL : (const char *)buf_head(&error));
+	buf_free(&error);
+}
+
+/* At the end rooms are gone already: then only tickets are answered. */
+static void on_mail(void *arg, struct mail *mail)
+{
+	struct house *house = arg;
+	struct house_mail *content = (struct house_mail *)mail;
+
+	switch ((enum house_mail_kind)mail->kind) {
+	case HOUSE_WANT_CATALOG:
+		if (house->catalogs)
+			catalogs_want(house->catalogs, content->name,
+				      content->dbname);
+		break;
+	case HOUSE_TROUBLE:
+		if (house->monitor)
+			take_trouble(house, content->name);
+		break;
+	case HOUSE_RELOAD: take_reload(house, content->ticket); break;
+	case HOUSE_SHUTDOWN:
+		if (house->proxy)
+			stop(house, (enum session_shutdown)content->mode,
+			     "SHUTDOWN");
+		break;
+	}
+	free(content->name);
+	free(content->dbname);
+	free(content);
+}
+
+/* ---- what the rooms of control learn ------------------------------------ */
+
+static void on_address(void *arg, unsigned node,
+		       const struct sockaddr_storage *address, socklen_t len)
+{
+	struct house *house = arg;
+	struct node_address *entry = &house->addresses[node];
+
+	*entry = (struct node_address){ .is_known = true,
+					.len = len,
+					.address = *address };
+	if (house->proxy && !house->is_reloading)
+		proxy_post_address(house->proxy,
+				   house_config(house)->generation, node,
+				   entry);
+}
+
+static void on_topology(void *arg, struct topology *taken)
+{
+	const struct house *house = arg;
+
+	if (house->proxy)
+		proxy_post_topology(house->proxy, taken);
+	else
+		topology_release(taken);
+}
+
+static const struct topology *get_topology(void *arg)
+{
+	const struct house *house = arg;
+
+	return monitor_topology(house->monitor);
+}
+
+static const struct node_address *get_addresses(void *arg)
+{
+	const struct house *house = arg;
+
+	return house->addresses;
+}
+
+static void on_catalog(void *arg, const char *database, const char *dbname,
+		       struct catalog *catalog)
+{
+	const struct house *house = arg;
+
+	proxy_post_catalog(house->proxy, database, dbname, catalog);
+}
+
+static void on_client(void *arg, int fd, bool is_unix,
+		      const struct sockaddr_storage *peer)
+{
+	const struct house *house = arg;
+
+	proxy_accept(house->proxy, fd, is_unix, peer);
+}
+
+static bool on_ready(void *arg, struct buf *why)
+{
+	return page_ready(arg, why);
+}
+
+static void on_metrics(void *arg, struct buf *out)
+{
+	page_metrics(arg, out);
+}
+
+/* ---- statistics --------------------------------------------------------- */
+
+static void on_stats(evutil_socket_t fd, short what, void *arg)
+{
+	struct house *house = arg;
+	struct stats_sample now;
+	struct buf line = BUF_INIT;
+
+	(void)fd;
+	(void)what;
+	stats_take(&now, house->metrics, util_now_us());
+	stats_format(&line, &house->stats, &now);
+	buf_append_u8(&line, 0);
+	if (house_config(house)->settings.log_stats)
+		log_info("stats: %s", (const char *)buf_head(&line));
+	daemon_notify(DAEMON_STATUS, (const char *)buf_head(&line));
+	house->stats = now;
+	buf_free(&line);
+}
+
+void house_set_stats_period(struct house *house)
+{
+	uint64_t us = house_config(house)->settings.stats_period_us;
+	struct timeval period = { .tv_sec = (time_t)(us / 1000000),
+				  .tv_usec = (suseconds_t)(us % 1000000) };
+
+	(void)event_add(house->stats_timer, &period);
+}
+
+/* ---- stopping ----------------------------------------------------------- */
+
+static void on_quiet(evutil_socket_t fd, short what, void *arg)
+{
+	const struct house *house = arg;
+	bool is_over = house->hurried_us != 0 &&
+		       util_now_us() - house->hurried_us > HURRY_US;
+
+	(void)fd;
+	(void)what;
+	if (proxy_is_quiet(house->proxy) || is_over)
+		(void)event_base_loopbreak(house->base);
+}
+
+static void begin_to_stop(struct house *house)
+{
+	struct timeval poll = { .tv_usec = QUIET_POLL_US };
+
+	daemon_notify(DAEMON_STOPPING, NULL);
+	listeners_close(house->listeners);
+	(void)event_add(house->quiet_timer, &poll);
+}
+
+static void stop(struct house *house, enum session_shutdown mode,
+		 const char *why)
+{
+	static const char *const plans[] = {
+		[SHUTDOWN_CLIENTS] = "no new clients, ending when those there "
+				     "have finished their transactions",
+		[SHUTDOWN_SERVERS] = "no new clients, ending when all servers "
+				     "have been given back",
+		[SHUTDOWN_NOW] = "ending at once",
+	};
+
+	/* Asked again, and for nothing hastier: somebody is in a hurry. */
+	if (mode <= house->mode)
+		mode = SHUTDOWN_NOW;
+	log_info("%s: %s", why, plans[mode]);
+	if (house->mode == SHUTDOWN_NONE)
+		begin_to_stop(house);
+	house->mode = mode;
+	if (mode == SHUTDOWN_NOW && house->hurried_us == 0)
+		house->hurried_us = util_now_us();
+	proxy_shutdown(house->proxy, mode);
+}
+
+static void on_hangup(struct house *house)
+{
+	struct buf error = BUF_INIT;
+
+	/* All there is to say is in the log. */
+	(void)reload_house(house, &error);
+	buf_free(&error);
+}
+
+static void on_signal(void *arg, int number)
+{
+	struct house *house = arg;
+
+	switch (number) {
+	case SIGHUP: on_hangup(house); break;
+	case SIGTERM: stop(house, SHUTDOWN_CLIENTS, "SIGTERM"); break;
+	case SIGINT: stop(house, SHUTDOWN_SERVERS, "SIGINT"); break;
+	case SIGQUIT: stop(house, SHUTDOWN_NOW, "SIGQUIT"); break;
+	default:
+		log_warning("SIGUSR%d: ignored, PAUSE and RESUME come with a "
+			    "later version",
+			    number == SIGUSR1 ? 1 : 2);
+	}
+}
+
+/* ---- opening: the process ----------------------------------------------- */
+
+bool house_open_log(struct house *house, const struct config *config)
+{
+	const struct config_settings *settings = &config->settings;
+	unsigned level = (unsigned)LEVEL_INFO + house->line->verbose;
+	struct log_target target = {
+		.file = settings->logfile,
+		.quiet = house->line->is_quiet,
+		.syslog = settings->syslog ? settings->syslog_ident : NULL,
+		.facility = settings->syslog_facility,
+	};
+
+	if (house->line->verbose < (unsigned)settings->verbose)
+		level = (unsigned)LEVEL_INFO + (unsigned)settings->verbose;
+	log_set_level(level < LEVEL_NOISE ? (enum log_level)level
+					  : LEVEL_NOISE);
+	return log_open(&target);
+}
+
+static const char *user_of(const struct house *house)
+{
+	return house->line->user ? house->line->user
+				 : house_config(house)->settings.user;
+}
+
+/* Once, as soon as the file would belong to the right user. */
+static bool open_log(struct house *house, struct buf *error)
+{
+	if (house->is_log_open)
+		return true;
+	house->is_log_open = house_open_log(house, house_config(house));
+	if (!house->is_log_open)
+		buf_printf(error, "logfile %s: %s\n",
+			   house_config(house)->settings.logfile,
+			   strerrordesc_np(errno));
+	return house->is_log_open;
+}
+
+static bool open_background(struct house *house, struct buf *error)
+{
+	if (!house->line->is_daemon)
+		return true;
+	if (house_config(house)->settings.pidfile[0] == '\0') {
+		buf_printf(error,
+			   "-d: set pidfile in %s, so that the daemon "
+			   "can be found again\n",
+			   house->line->file);
+		return false;
+	}
+	if (daemon_detach(&house->verdict))
+		return true;
+	buf_printf(error, "-d: cannot go into the background: %s\n",
+		   strerrordesc_np(errno));
+	return false;
+}
+
+/* No other thread touches the base: they post to the mailbox. */
+static struct event_base *new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (!config)
+		return NULL;
+	if (event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV) == 0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+static bool open_loop(struct house *house, struct buf *error)
+{
+	house->base = new_base();
+	if (house->base)
+		house->signals =
+			daemon_signals_new(house->base, on_signal, house);
+	if (house->signals)
+		house->mailbox = mailbox_new(house->base, on_mail, house);
+	if (house->mailbox) {
+		house->stats_timer =
+			event_new(house->base, -1, EV_PERSIST, on_stats, house);
+		house->quiet_timer =
+			event_new(house->base, -1, EV_PERSIST, on_quiet, house);
+	}
+	if (house->stats_timer && house->quiet_timer)
+		return true;
+	buf_printf(error, "no event loop: %s\n", strerrordesc_np(errno));
+	return false;
+}
+
+static bool open_ports(struct house *house, struct buf *error)
+{
+	const struct config_settings *settings = &house_config(house)->settings;
+	struct listener_options options = {
+		.addresses = settings->listen_addr,
+		.port = (uint16_t)settings->listen_port,
+		.backlog = settings->listen_backlog,
+		.unix_dir = settings->unix_socket_dir,
+		.unix_mode = settings->unix_socket_mode,
+		.unix_group = settings->unix_socket_group,
+		.defer_accept = settings->tcp_defer_accept,
+	};
+
+	house->listeners =
+		listeners_new(house->base, &options, on_client, house, error);
+	return house->listeners != NULL;
+}
+
+/* The socket's file must be ours to be removed at the end. */
+static bool drop_root(const struct house *house, struct buf *error)
+{
+	const struct config_settings *settings = &house_config(house)->settings;
+	const char *user = user_of(house);
+	char *path;
+
+	if (*user == '\0')
+		return true;
+	path = xasprintf("%s/.s.PGSQL.%d", settings->unix_socket_dir,
+			 settings->listen_port);
+	if (path[0] == '/' && path[1] != '.')
+		daemon_give_file(path, user);
+	free(path);
+	return daemon_become(user, error);
+}
+
+static bool open_pidfile(struct house *house, struct buf *error)
+{
+	const char *path = house_config(house)->settings.pidfile;
+
+	if (*path == '\0')
+		return true;
+	house->pidfile = pidfile_take(path, error);
+	return house->pidfile != NULL;
+}
+
+static bool open_process(struct house *house, struct buf *error)
+{
+	bool is_dropping = *user_of(house) != '\0';
+
+	return (is_dropping || open_log(house, error)) &&
+	       open_background(house, error) && open_loop(house, error) &&
+	       open_ports(house, error) && drop_root(house, error) &&
+	       open_log(house, error) && open_pidfile(house, error);
+}
+
+/* ---- opening: the rooms ------------------------------------------------- */
+
+static unsigned count_cores(void)
+{
+	cpu_set_t cores;
+	long count = 0;
+
+	/* What we may use; a machine may have more than cpu_set_t holds. */
+	if (sched_getaffinity(0, sizeof(cores), &cores) == 0)
+		count = CPU_COUNT(&cores);
+	else
+		count = sysconf(_SC_NPROCESSORS_ONLN);
+	return count > 0 ? (unsigned)count : 1;
+}
+
+static unsigned count_workers(const struct house *house)
+{
+	int wanted = house_config(house)->settings.workers;
+	unsigned count = wanted > 0 ? (unsigned)wanted : count_cores();
+
+	return count < WORKERS_MAX ? count : WORKERS_MAX;
+}
+
+static bool open_nodes(struct house *house, struct buf *error)
+{
+	const struct config *config = house_config(house);
+
+	house->addresses =
+		xcalloc(config->node_count + 1, sizeof(*house->addresses));
+	house->resolve = resolve_new(house->base, config, on_address, house);
+	if (house->resolve)
+		house->monitor =
+			monitor_new(house->base, config, house->resolve,
+				    house->metrics, on_topology, house);
+	if (!house->monitor)
+		buf_printf(error, "cannot watch the nodes: %s\n",
+			   strerrordesc_np(errno));
+	return house->monitor != NULL;
+}
+
+static void open_catalogs(struct house *house)
+{
+	struct catalogs_hooks hooks = {
+		.topology = get_topology,
+		.addresses = get_addresses,
+		.loaded = on_catalog,
+		.arg = house,
+	};
+
+	house->catalogs =
+		catalogs_new(house->base, &hooks, house_config(house));
+}
+
+static bool open_http(struct house *house, struct buf *error)
+{
+	struct http_hooks hooks = {
+		.ready = on_ready,
+		.metrics = on_metrics,
+		.arg = house,
+	};
+
+	house->http = http_new(house->base, &hooks, house_config(house), error);
+	return house->http != NULL;
+}
+
+static void open_admin(struct house *house)
+{
+	struct admin_hooks hooks = {
+		.reload = post_reload,
+		.shutdown = post_shutdown,
+		.arg = house,
+	};
+
+	house->admin = admin_new(&hooks, house->version);
+}
+
+/* The threads start here: everything that they call is there. */
+static bool open_proxy(struct house *house, struct buf *error)
+{
+	struct proxy_hooks hooks = {
+		.want_catalog = post_want_catalog,
+		.node_trouble = post_trouble,
+		.console = on_console,
+		.arg = house,
+	};
+	const struct topology *topology = monitor_topology(house->monitor);
+
+	house->proxy = proxy_new(house->metrics, count_workers(house), &hooks,
+				 snapshot_hold(house->snapshot),
+				 topology_hold(topology), house->addresses);
+	if (house->proxy && proxy_start(house->proxy))
+		return true;
+	buf_printf(error, "cannot start the workers: %s\n",
+		   strerrordesc_np(errno));
+	return false;
+}
+
+static bool open_rooms(struct house *house, struct buf *error)
+{
+	house->metrics = metrics_new();
+	open_admin(house);
+	if (!open_nodes(house, error) || !open_http(house, error))
+		return false;
+	open_catalogs(house);
+	if (!open_proxy(house, error))
+		return false;
+	stats_take(&house->stats, house->metrics, util_now_us());
+	house_set_stats_period(house);
+	return true;
+}
+
+static void tell_limits(const struct house *house)
+{
+	uint64_t files = daemon_raise_files();
+	int clients = house_config(house)->settings.max_client_conn;
+
+	/* Some for servers and for ourselves. */
+	if (files < (uint64_t)clients + 100)
+		log_warning("the limit of open files is %llu, too few for "
+			    "max_client_conn = %d and servers: raise ulimit "
+			    "-n or LimitNOFILE",
+			    (unsigned long long)files, clients);
+	if (geteuid() == 0)
+		log_warning("running as root: set user, or start with -u");
+}
+
+static void tell_start(const struct house *house, const struct buf *warnings)
+{
+	static const char *const modes[] = {
+		[POOL_MODE_UNSET] = "",
+		[POOL_MODE_SESSION] = "session",
+		[POOL_MODE_TRANSACTION] = "transaction",
+		[POOL_MODE_STATEMENT] = "statement",
+	};
+	const struct config *config = house_config(house);
+
+	load_log_lines(LEVEL_WARNING, "", warnings);
+	tell_limits(house);
+	log_info("pgweir %s: listens on %s, %u workers, %s pooling, "
+		 "%u databases on %u nodes",
+		 house->version, listeners_describe(house->listeners),
+		 count_workers(house), modes[config->settings.pool_mode],
+		 config->database_count, config->node_count);
+}
+
+struct house *house_open(const struct command_line *line, const char *version,
+			 struct snapshot *snapshot, const struct buf *warnings,
+			 struct buf *error)
+{
+	struct house *house = xcalloc(1, sizeof(*house));
+
+	house->line = line;
+	house->version = version;
+	house->snapshot = snapshot;
+	house->verdict = -1;
+	house->started_wall_us = util_wall_us();
+	house->reload_ok_wall_us = house->started_wall_us;
+	house->reload_ok = true;
+	if (!open_process(house, error) || !open_rooms(house, error)) {
+		house_close(house);
+		return NULL;
+	}
+	tell_start(house, warnings);
+	daemon_notify(DAEMON_READY, NULL);
+	if (house->verdict >= 0)
+		daemon_ready(house->verdict);
+	return house;
+}
+
+/* ---- running and closing ------------------------------------------------ */
+
+void house_run(struct house *house)
+{
+	(void)event_base_dispatch(house->base);
+	log_info("pgweir %s: ended", house->version);
+}
+
+/* Workers first: they may still ask for what is freed after them. */
+static void close_rooms(struct house *house)
+{
+	if (house->proxy) {
+		admin_stop(house->admin, proxy_process(house->proxy));
+		proxy_free(house->proxy);
+	}
+	house->proxy = NULL;
+	http_free(house->http);
+	catalogs_free(house->catalogs);
+	house->catalogs = NULL;
+	monitor_free(house->monitor);
+	house->monitor = NULL;
+	resolve_free(house->resolve);
+}
+
+static void close_loop(struct house *house)
+{
+	if (house->mailbox)
+		mailbox_free(house->mailbox);
+	if (house->stats_timer)
+		event_free(house->stats_timer);
+	if (house->quiet_timer)
+		event_free(house->quiet_timer);
+	daemon_signals_free(house->signals);
+	if (house->base)
+		event_base_free(house->base);
+}
+
+void house_close(struct house *house)
+{
+	/* What is still in the mailbox must find nobody to start anew. */
+	house->mode = SHUTDOWN_NOW;
+	listeners_free(house->listeners);
+	close_rooms(house);
+	close_loop(house);
+	admin_free(house->admin);
+	metrics_free(house->metrics);
+	snapshot_release(house->snapshot);
+	free(house->addresses);
+	pidfile_drop(house->pidfile);
+	free(house);
+}
