@@ -6,8 +6,9 @@
  * Exit status: 0 all is well, 1 it could not run, 2 wrong usage.
  */
 #include "base/buf.h"
+#include "control/monitor_check.h"
+#include "core/config.h"
 #include "core/config_text.h"
-#include "main/check.h"
 #include "main/command_line.h"
 #include "main/house.h"
 #include "main/load.h"
@@ -41,12 +42,15 @@ static int tell(enum command command)
 	return EXIT_SUCCESS;
 }
 
-static int check(struct snapshot *snapshot, struct buf *warnings)
+/* The file is good; what of the nodes? */
+static int check(struct snapshot *snapshot, struct buf *found)
 {
-	bool is_good;
+	bool is_good =
+		monitor_check_once(snapshot->config, snapshot->users, found);
 
-	print(stdout, warnings);
-	is_good = check_run(snapshot->config);
+	buf_printf(found, "%s: %s\n", snapshot->config->path,
+		   is_good ? "all is well" : "not all is well, see above");
+	print(stdout, found);
 	snapshot_release(snapshot);
 	return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
