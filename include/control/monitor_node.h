@@ -19,6 +19,7 @@ struct monitor_node {
 	unsigned failures;        /* in a row */
 	unsigned answers;         /* in a row */
 	bool was_up;              /* at some time */
+	bool is_doubtful;         /* failed since its role was last seen */
 	bool is_limited;
 	bool is_receiving;
 	enum topology_role old_role; /* before the last change of role */

@@ -34,6 +34,7 @@ static unsigned take_failure(struct monitor_node *node,
 		changes |= NODE_WENT_DOWN;
 	node->failures++;
 	node->answers = 0;
+	node->is_doubtful = true;
 	node->now.is_up = false;
 	node->now.is_streaming = false;
 	node->is_receiving = false;
@@ -41,9 +42,20 @@ static unsigned take_failure(struct monitor_node *node,
 }
 
 /*
- * The server lives but shows us nothing.  One that is merely full (53300) is
- * taken for what it was: a change of role would have ended its connections.
+ * The server lives but shows us nothing.  It is taken for what it was, as a
+ * change of role takes a restart or is a promotion, which does no harm to
+ * its readers.  After a failure it may have been restarted as anything: then
+ * it is unknown, unless it is merely full.
  */
+static void refuse_role(struct monitor_node *node, const char *sqlstate)
+{
+	if (!node->is_doubtful || strcmp(sqlstate, "53300") == 0)
+		return;
+	node->now.role = ROLE_UNKNOWN;
+	node->now.is_streaming = false;
+	node->is_receiving = false;
+}
+
 static unsigned take_refusal(struct monitor_node *node,
 			     const struct probe_report *report)
 {
@@ -53,11 +65,7 @@ static unsigned take_refusal(struct monitor_node *node,
 		changes |= NODE_NEW_REFUSAL;
 	if (!node->now.is_up)
 		changes |= NODE_CAME_UP;
-	if (strcmp(report->sqlstate, "53300") != 0) {
-		node->now.role = ROLE_UNKNOWN;
-		node->now.is_streaming = false;
-		node->is_receiving = false;
-	}
+	refuse_role(node, report->sqlstate);
 	node->failures = 0;
 	node->answers = 0;
 	node->now.is_up = true;
@@ -120,6 +128,7 @@ static unsigned take_answer(struct monitor_node *node,
 		changes |= NODE_NEW_LIMIT;
 	node->is_limited = report->facts.is_limited;
 	node->answers++;
+	node->is_doubtful = false;
 	node->reason[0] = '\0';
 	node->now.server_version = report->facts.version;
 	node->now.probed_us = report->done_us;
