@@ -171,7 +171,9 @@ static void hand_over(struct client *client, struct pool *pool)
 	(void)util_copy(login.address, sizeof(login.address), client->address);
 	pgbuild_auth(stream_out(client->stream), 0, NULL, 0);
 	client->settings = NULL;
-	client->is_counted = false;
+	/* A session takes its place over; the console needs none. */
+	if (pool)
+		client->is_counted = false;
 	finish(client);
 	hooks_now->logged_in(client->local, &login);
 }

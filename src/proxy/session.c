@@ -740,7 +740,6 @@ void session_start(struct local *local, const struct client_login *login)
 			  local->process->worker_count, local->index);
 	quota_waiter_init(&session->waiter, local->index, session->id);
 	list_append(&local->session_list, &session->link);
-	atomic_fetch_add(&local->process->clients, 1);
 	metrics_gauge(pool_cell(session->pool), GAUGE_CLIENT_CONNECTIONS,
 		      METRICS_CLIENT_LOGIN, 0, 1);
 	stream_set_owner(session->client, on_event, session);
