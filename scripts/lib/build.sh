@@ -91,11 +91,13 @@ build_names()
 unit_run()
 {
 	local name=$1 program log status run passed skipped failed all=0
+	local known=suppressions=$PWD_TOP/tests/lsan.supp:print_suppressions=0
 	shift
 
 	for program in "$@"; do
 		log=$LOGS/$name-${program##*/}.log
 		(cd "$BUILD/$name" && PGWEIR_SRCDIR=$PWD_TOP \
+		    LSAN_OPTIONS=$known \
 		    timeout -k 5 "${UNIT_TIMEOUT:-120}" $STILL "./$program") \
 		    >"$log" 2>&1 </dev/null
 		status=$?
