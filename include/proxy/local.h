@@ -138,7 +138,7 @@ const struct catalog *local_catalog(const struct local *local,
 				    const char *database, const char *dbname);
 /* Takes the reference. */
 void local_set_catalog(struct local *local, const char *database,
-		       const char *dbname, const struct catalog *catalog);
+		       const char *dbname, struct catalog *catalog);
 
 struct local *local_new(struct process *process, unsigned index);
 /* Pools and sessions are gone already. */

@@ -62,7 +62,7 @@ struct mail_catalog {
 	struct mail mail;
 	char *database;
 	char *dbname;
-	const struct catalog *catalog;
+	struct catalog *catalog;
 };
 
 struct mail_grant {

@@ -8,6 +8,7 @@
  */
 #include "core/login.h"
 #include "core/settings.h"
+#include "proxy/pool_view.h"
 #include "proxy/quota.h"
 
 #include <stdbool.h>
@@ -51,7 +52,7 @@ const char *pool_server_user(const struct pool *pool);
 const struct config_database *pool_config(const struct pool *pool);
 const struct config_user *pool_config_user(const struct pool *pool);
 struct metrics_cell *pool_totals(const struct pool *pool);
-struct metrics_cell *pool_cell(const struct pool *pool);
+struct metrics_cell *pool_gauges(const struct pool *pool);
 
 /* Borrowed until the next mail; NULL: not loaded. */
 const struct catalog *pool_catalog(const struct pool *pool);
@@ -67,8 +68,6 @@ int pool_primary(const struct pool *pool);
  * -1; *is_lagging says that one was passed over for its lag.
  */
 int pool_replica(const struct pool *pool, bool *is_lagging);
-bool pool_node_is_replica(const struct pool_node *node);
-const char *pool_node_label(const struct pool_node *node);
 
 /* --- taking and giving --- */
 
@@ -116,8 +115,5 @@ void pools_free(struct local *local);
 /* Walks the pools, for the console. */
 void pools_visit(struct local *local,
 		 void (*visit)(void *arg, const struct pool *pool), void *arg);
-void pool_node_visit(const struct pool_node *node,
-		     void (*visit)(void *arg, struct server *server),
-		     void *arg);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/wheel.h"
 #include "net/worker.h"
+#include "proxy/pool_view.h"
 #include "proxy/server_types.h"
 
 struct config_database;
@@ -68,13 +69,6 @@ struct pool {
 };
 
 /* --- pool_node --- */
-
-/* True for a replica, as the topology says; its label "host:port". */
-bool pool_node_is_replica(const struct pool_node *node);
-const char *pool_node_label(const struct pool_node *node);
-void pool_node_visit(const struct pool_node *node,
-		     void (*visit)(void *arg, struct server *server),
-		     void *arg);
 
 struct pool_node *pool_node_new(struct pool *pool, const char *label,
 				const char *host);

@@ -53,7 +53,7 @@ void proxy_post_topology(struct proxy *proxy, const struct topology *topology);
 void proxy_post_address(struct proxy *proxy, uint64_t generation, unsigned node,
 			const struct node_address *address);
 void proxy_post_catalog(struct proxy *proxy, const char *database,
-			const char *dbname, const struct catalog *catalog);
+			const char *dbname, struct catalog *catalog);
 
 /* Hands an accepted socket to the worker with the fewest clients. */
 void proxy_accept(struct proxy *proxy, int fd, bool is_unix,

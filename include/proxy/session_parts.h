@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 struct server;
+struct track_entry;
 
 enum session_state {
 	SESSION_LOGIN,   /* no welcome sent yet */
@@ -59,61 +60,63 @@ struct session {
 	struct stream *client;
 	struct worker_task burial;
 	struct wheel_timer timer;
-	enum session_state state;
 	uint64_t id;
-	uint32_t slot;
-	uint32_t pid;
-	uint32_t secret;
 	char address[CLIENT_ADDRESS_ROOM];
 	uint64_t connected_us;
 
 	struct pool *pool;
 	const struct settings *settings;
-	enum config_pool_mode mode;
-	bool is_state_unsafe; /* settings under which texts mislead */
-	bool is_plain_backslash;
-	bool is_safe_encoding;
 
 	/* the server it is on */
 	struct server *server;
-	unsigned node;    /* index in the pool, of the server or the queue */
-	int waiting_node; /* in whose queue it stands; -1 none */
 	struct quota_waiter waiter;
 	uint64_t wait_since_us;
-	bool avoids_replicas;
-	enum route_target target; /* of the unit, and why */
-	enum metrics_route_reason reason;
-	uint32_t pins; /* bits of enum sqlclass_effect */
-	bool is_slow;  /* the client does not keep up */
 
 	/* the unit that is being passed on */
-	bool is_mid_unit;
-	size_t left;      /* bytes of the current message still to come */
-	size_t discard;   /* bytes of a stray message still to drop */
-	bool is_skipping; /* a cancelled unit, up to its end */
-	bool ends_unit;   /* ... with this message */
+	size_t left;    /* bytes of the current message still to come */
+	size_t discard; /* bytes of a stray message still to drop */
 	struct session_scan scan;
 	struct session_unit unit;
-	unsigned relayed_parses;
 	char *cleanup_name; /* a statement of the client's own name to close */
 
 	/* units whose ReadyForQuery is to come, oldest first */
 	struct session_unit *units;
-	unsigned units_first;
-	unsigned units_count;
-	unsigned units_room;
 
 	/* prepared statements */
 	struct stmtmap *names;
 	uint64_t serial;
-	unsigned unnamed_parses; /* in flight */
 
 	/* the transaction */
-	bool is_writing;         /* has a unit that may have written */
-	bool is_read_only;       /* was begun so */
 	uint64_t transaction_us; /* begin; 0 none */
 	uint64_t last_write_us;
 	uint64_t request_us;
+
+	/* small ones, of the parts above */
+	enum session_state state;
+	enum config_pool_mode mode;
+	unsigned relayed_parses;
+	uint32_t slot;
+	uint32_t pid;
+	uint32_t secret;
+	unsigned units_first;
+	unsigned units_count;
+	unsigned units_room;
+	unsigned unnamed_parses; /* in flight */
+	unsigned node;    /* index in the pool, of the server or the queue */
+	int waiting_node; /* in whose queue it stands; -1 none */
+	enum route_target target; /* of the unit, and why */
+	enum metrics_route_reason reason;
+	uint32_t pins;        /* bits of enum sqlclass_effect */
+	bool is_state_unsafe; /* settings under which texts mislead */
+	bool is_plain_backslash;
+	bool is_safe_encoding;
+	bool avoids_replicas;
+	bool is_slow; /* the client does not keep up */
+	bool is_mid_unit;
+	bool is_skipping;  /* a cancelled unit, up to its end */
+	bool ends_unit;    /* ... with this message */
+	bool is_writing;   /* has a unit that may have written */
+	bool is_read_only; /* was begun so */
 };
 
 static inline bool session_has_pending(const struct session *session)
@@ -175,9 +178,8 @@ enum relay_result {
 enum relay_result relay_run(struct session *session, const char **why);
 
 /* What became of a message that concerns a name. */
-void relay_settled(struct session *session, unsigned op, bool ok,
-		   const char *name, uint64_t serial, struct stmt *stmt,
-		   bool has_note);
+void relay_settled(struct session *session, const struct track_entry *entry,
+		   bool ok);
 
 /* --- unserved --- */
 

@@ -48,10 +48,10 @@ DIMENSION(role, "role", role_names);
 DIMENSION(target, "target", role_names);
 DIMENSION(class, "class", class_names);
 DIMENSION(client_state, "state", client_names);
-DIMENSION(server_state, "state", server_names);
+DIMENSION(state_of_server, "state", server_names);
 DIMENSION(side, "side", side_names);
 DIMENSION(direction, "direction", direction_names);
-DIMENSION(tls_version, "version", tls_names);
+DIMENSION(version_of_tls, "version", tls_names);
 DIMENSION(reject, "reason", reject_names);
 DIMENSION(connect_error, "reason", connect_names);
 DIMENSION(close_reason, "reason", close_names);
@@ -83,7 +83,7 @@ static const struct metrics_row counters[] = {
 		.help = "TLS handshakes completed.",
 		.scope = METRICS_WORKER,
 		.first = &side,
-		.second = &tls_version,
+		.second = &version_of_tls,
 	},
 	[COUNTER_CLASSIFY_HITS] = {
 		.name = "pgweir_classify_cache_hits_total",
@@ -236,7 +236,7 @@ static const struct metrics_row gauges[] = {
 		.help = "Server connections of a pool by state.",
 		.scope = METRICS_POOL,
 		.labels = METRICS_LABEL_DATABASE | METRICS_LABEL_USER,
-		.first = &server_state,
+		.first = &state_of_server,
 	},
 	[GAUGE_POOL_SIZE_MAX] = {
 		.name = "pgweir_pool_size_max",
@@ -274,7 +274,7 @@ static const struct metrics_row gauges[] = {
 		.scope = METRICS_BACKEND,
 		.labels = METRICS_LABEL_DATABASE | METRICS_LABEL_BACKEND,
 		.first = &role,
-		.second = &server_state,
+		.second = &state_of_server,
 	},
 };
 

@@ -123,11 +123,10 @@ const struct catalog *local_catalog(const struct local *local,
 }
 
 void local_set_catalog(struct local *local, const char *database,
-		       const char *dbname, const struct catalog *catalog)
+		       const char *dbname, struct catalog *catalog)
 {
 	char *key = catalog_key(database, dbname);
-	const struct catalog *old =
-		strmap_put(local->catalogs, key, (void *)(uintptr_t)catalog);
+	const struct catalog *old = strmap_put(local->catalogs, key, catalog);
 
 	free(key);
 	if (old)

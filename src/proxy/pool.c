@@ -127,7 +127,7 @@ static void refresh_nodes(struct pool *pool)
 	unsigned old_count = pool->node_count;
 
 	pool->node_count = line->node_count;
-	pool->nodes = xcalloc(line->node_count, sizeof(*pool->nodes));
+	pool->nodes = xcalloc(line->node_count, sizeof(struct pool_node *));
 	for (unsigned i = 0; i < line->node_count; i++) {
 		const struct config_node *entry =
 			&config->nodes[line->nodes[i]];
@@ -416,7 +416,7 @@ struct metrics_cell *pool_totals(const struct pool *pool)
 	return pool->totals;
 }
 
-struct metrics_cell *pool_cell(const struct pool *pool)
+struct metrics_cell *pool_gauges(const struct pool *pool)
 {
 	return pool->cell;
 }

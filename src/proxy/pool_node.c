@@ -19,7 +19,6 @@
 #include "proxy/server.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,7 +119,6 @@ static bool open_server(struct pool_node *node)
 		&node->site.local->addresses[node->site.node];
 	struct server *server = NULL;
 
-	errno = 0;
 	if (address->is_known)
 		server = server_open(&node->site, &address->address,
 				     address->len);
@@ -131,7 +129,7 @@ static bool open_server(struct pool_node *node)
 						    : METRICS_CONNECT_DNS);
 		log_warning("server %s db=%s: no connection (%s), clients wait",
 			    node->label, node->pool->database,
-			    address->is_known ? strerror(errno)
+			    address->is_known ? "out of sockets"
 					      : "name not resolved yet");
 		return false;
 	}

@@ -319,7 +319,7 @@ void proxy_post_address(struct proxy *proxy, uint64_t generation, unsigned node,
 }
 
 void proxy_post_catalog(struct proxy *proxy, const char *database,
-			const char *dbname, const struct catalog *catalog)
+			const char *dbname, struct catalog *catalog)
 {
 	for (unsigned i = 0; i < proxy->process.worker_count; i++) {
 		struct mail_catalog *mail = xcalloc(1, sizeof(*mail));

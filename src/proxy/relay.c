@@ -57,7 +57,8 @@ static void grow_units(struct session *session)
 	unsigned room = session->units_room ? session->units_room * 2 : 4;
 	struct session_unit *units = xmalloc(room * sizeof(*units));
 
-	for (unsigned i = 0; i < session->units_count; i++)
+	assert(session->units_count <= session->units_room);
+	for (unsigned i = 0; i < session->units_room; i++)
 		units[i] = session->units[(session->units_first + i) %
 					  session->units_room];
 	free(session->units);
@@ -424,39 +425,55 @@ static enum relay_result relay_target(struct session *session,
 	return RELAY_MORE;
 }
 
-void relay_settled(struct session *session, unsigned op, bool ok,
-		   const char *name, uint64_t serial, struct stmt *stmt,
-		   bool has_note)
+/* A Close that was skipped did not happen. */
+static void restore_name(struct session *session,
+			 const struct server_note *note)
 {
-	struct stmtmap_entry *entry;
+	struct stmtmap_entry *entry =
+		stmtmap_put(session->names, note->name, note->stmt);
+	const char *query;
+	size_t len;
 
-	if (op == TRACK_PARSE && !has_note) {
-		session->unnamed_parses--;
-		if (!ok && session->unnamed_parses == 0)
-			stmtmap_remove(session->names, "");
-		return;
-	}
-	if (op == TRACK_CLOSE && !has_note && ok)
+	query = stmt_query(note->stmt, &len);
+	entry->judged = intake_judge(session, query, len);
+	entry->serial = note->serial;
+	entry->is_settled = true;
+}
+
+static void settle_unnamed(struct session *session, unsigned op, bool ok)
+{
+	if (op == TRACK_CLOSE && ok)
 		stmtmap_remove(session->names, "");
-	if (!has_note || serial == 0)
+	if (op != TRACK_PARSE)
 		return;
-	entry = stmtmap_find(session->names, name);
-	if (op == TRACK_PARSE && entry && entry->serial == serial) {
-		entry->is_settled = true;
-		if (!ok)
-			stmtmap_remove(session->names, name);
-	}
-	/* A Close that was skipped did not happen. */
-	if (op == TRACK_CLOSE && !ok) {
-		const char *query;
-		size_t len;
+	assert(session->unnamed_parses > 0);
+	session->unnamed_parses--;
+	if (!ok && session->unnamed_parses == 0)
+		stmtmap_remove(session->names, "");
+}
 
-		entry = stmtmap_put(session->names, name, stmt);
-		query = stmt_query(stmt, &len);
-		entry->judged = intake_judge(session, query, len);
-		entry->serial = serial;
-		entry->is_settled = true;
+void relay_settled(struct session *session, const struct track_entry *entry,
+		   bool ok)
+{
+	const struct server_note *note = entry->note;
+	struct stmtmap_entry *named;
+
+	if (!note) {
+		settle_unnamed(session, entry->op, ok);
+		return;
 	}
+	if (note->serial == 0)
+		return;
+	if (entry->op == TRACK_CLOSE && !ok)
+		restore_name(session, note);
+	if (entry->op != TRACK_PARSE)
+		return;
+	named = stmtmap_find(session->names, note->name);
+	if (!named || named->serial != note->serial)
+		return;
+	named->is_settled = true;
+	if (!ok)
+		stmtmap_remove(session->names, note->name);
 }
 
 /* --- whole units --- */

@@ -32,16 +32,10 @@ static enum server_step fail(struct server *server, const char *sqlstate,
 
 static void send_startup(struct server *server)
 {
-	const char *const pairs[] = {
-		"user",
-		server->site->user,
-		"database",
-		server->site->dbname,
-		"application_name",
-		"pgweir",
-	};
+	const char *const pairs[] = { "user", server->site->user, "database",
+				      server->site->dbname };
 
-	pgbuild_startup(stream_out(server->stream), pairs, 3);
+	pgbuild_startup(stream_out(server->stream), pairs, 2);
 	server->login = login_new(&server->site->credentials);
 }
 

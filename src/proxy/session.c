@@ -180,11 +180,7 @@ static bool on_bytes(void *user, const void *data, size_t len)
 
 static void on_settled(void *user, const struct track_entry *entry, bool ok)
 {
-	const struct server_note *note = entry->note;
-
-	relay_settled(user, entry->op, ok, note ? note->name : "",
-		      note ? note->serial : 0, note ? note->stmt : NULL,
-		      note != NULL);
+	relay_settled(user, entry, ok);
 }
 
 static void on_deallocated(void *user, bool is_discard_all)
@@ -216,8 +212,11 @@ static void on_lost(void *user, const char *sqlstate, const char *why,
 		session_end(session, true, why);
 		return;
 	}
-	(void)snprintf(text, sizeof(text),
-		       "the server connection was lost: %.200s", why);
+	(void)snprintf(text, sizeof(text), "%s%.200s",
+		       session->state == SESSION_LOGIN && *sqlstate
+			       ? ""
+			       : "the server connection was lost: ",
+		       why);
 	session_fail(session, *sqlstate ? sqlstate : "08006", text, NULL);
 }
 
@@ -740,7 +739,7 @@ void session_start(struct local *local, const struct client_login *login)
 			  local->process->worker_count, local->index);
 	quota_waiter_init(&session->waiter, local->index, session->id);
 	list_append(&local->session_list, &session->link);
-	metrics_gauge(pool_cell(session->pool), GAUGE_CLIENT_CONNECTIONS,
+	metrics_gauge(pool_gauges(session->pool), GAUGE_CLIENT_CONNECTIONS,
 		      METRICS_CLIENT_LOGIN, 0, 1);
 	stream_set_owner(session->client, on_event, session);
 	greet(session);

@@ -40,7 +40,7 @@ static const struct {
 
 void session_set_state(struct session *session, enum session_state state)
 {
-	struct metrics_cell *cell = pool_cell(session->pool);
+	struct metrics_cell *cell = pool_gauges(session->pool);
 
 	if (session->state == state)
 		return;
