@@ -18,8 +18,9 @@ enum level_kind {
 	LEVEL_TYPE,     /* type modifiers, column aliases */
 	LEVEL_COLUMNS,  /* of a WITH name */
 	LEVEL_BODY,     /* of a WITH name */
-	LEVEL_SETS,     /* GROUPING SETS, CUBE, ROLLUP */
+	LEVEL_SETS,     /* GROUPING SETS */
 	LEVEL_OPERATOR, /* OPERATOR(schema.+) */
+	LEVEL_DISTINCT, /* DISTINCT ON (...) */
 	LEVEL_INDEX     /* [ ] */
 };
 
@@ -48,6 +49,7 @@ struct level {
 	bool is_start;    /* nothing seen yet */
 	bool is_query;    /* SELECT, VALUES or TABLE seen: FROM is a clause */
 	bool is_grouping; /* in GROUP BY */
+	bool is_write;    /* INSERT, UPDATE, DELETE, MERGE */
 	bool is_recursive;
 	bool has_operator;             /* LEVEL_OPERATOR */
 	unsigned names;                /* WITH names seen from outside */
@@ -69,9 +71,12 @@ struct walk {
 	struct sqllevels levels;
 	int open_as;            /* enum level_kind of the next parenthesis */
 	enum sqlword before[3]; /* keywords passed, the latest first */
+	char before_punct;      /* punctuation passed, or NUL */
 	bool is_operand;        /* the token before ends an operand */
+	bool was_operand;       /* the one before that does */
 	bool is_dotted;         /* the name just taken has a dot */
 	bool has_closed_call;   /* it is the parenthesis of a call */
+	bool has_closed_prefix; /* ... of what an operand follows */
 };
 
 void sqllevels_init(struct sqllevels *levels);

@@ -85,6 +85,14 @@ static void open_aliases(struct walk *walk, struct level *level)
 	push(walk, LEVEL_TYPE);
 }
 
+/* Of a parenthesis that no word announced. */
+static enum level_kind kind_of_group(const struct walk *walk)
+{
+	if (walk->before[0] == WORD_ON && walk->before[1] == WORD_DISTINCT)
+		return LEVEL_DISTINCT;
+	return LEVEL_GROUP;
+}
+
 void walk_open(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
@@ -102,7 +110,7 @@ void walk_open(struct walk *walk)
 	}
 	if (is_item)
 		level->from = FROM_ITEM;
-	push(walk, level->kind == LEVEL_SETS ? LEVEL_SETS : LEVEL_GROUP);
+	push(walk, kind_of_group(walk));
 	if (is_item)
 		walk_top(walk)->from = FROM_WANT;
 }
@@ -129,6 +137,8 @@ void walk_close(struct walk *walk, bool is_bracket)
 	if (closed.kind == LEVEL_BODY && !walk_top(walk)->is_recursive)
 		walk_define(walk, &walk_top(walk)->with_name);
 	walk->has_closed_call = closed.kind == LEVEL_CALL;
+	walk->has_closed_prefix =
+		closed.kind == LEVEL_OPERATOR || closed.kind == LEVEL_DISTINCT;
 }
 
 void walk_open_bracket(struct walk *walk)
@@ -143,7 +153,10 @@ void walk_init(struct walk *walk, struct sqlcursor *cursor)
 	walk->open_as = NOT_OPENING;
 	for (size_t i = 0; i < 3; i++)
 		walk->before[i] = NO_WORD;
+	walk->before_punct = '\0';
 	walk->is_operand = false;
+	walk->was_operand = false;
 	walk->is_dotted = false;
 	walk->has_closed_call = false;
+	walk->has_closed_prefix = false;
 }

@@ -60,6 +60,9 @@ static void walk_type(struct walk *walk)
 	name = take_name(walk);
 	sqlcursor_judge_type(walk->cursor, &name);
 	walk_open_as(walk, LEVEL_TYPE);
+	/* A type may be called IS; "character varying" goes on as a keyword. */
+	if (sqlword_freedom(walk->cursor->word) != NAME_COLUMN)
+		walk->cursor->word = NO_WORD;
 }
 
 /* What stands after AS: a label, an alias, or the type of a CAST. */
@@ -177,8 +180,7 @@ static void walk_into(struct walk *walk)
 	uint32_t effects = EFFECT_DDL;
 
 	end_from(walk);
-	if (!cursor->is_read || walk->before[0] == WORD_INSERT ||
-	    walk->before[0] == WORD_MERGE)
+	if (!cursor->is_read || walk_top(walk)->is_write)
 		return;
 	switch (cursor->ahead_word) {
 	case WORD_TEMP:
@@ -299,16 +301,36 @@ static void walk_column_word(struct walk *walk)
 }
 
 /* "a ILIKE (b)" is no call, "ilike(a, b)" is: what stands before tells. */
+static bool is_infix(const struct walk *walk)
+{
+	return walk->cursor->word == WORD_ILIKE &&
+	       (walk->is_operand ||
+		(walk->before[0] == WORD_NOT && walk->was_operand));
+}
+
 static void walk_type_call(struct walk *walk)
 {
+	bool is_operator = is_infix(walk);
 	struct sqlname name = take_name(walk);
 
 	if (walk_top(walk)->from == FROM_WANT)
 		walk_top(walk)->from = FROM_ITEM;
-	if ((walk->is_operand || walk->before[0] == WORD_NOT) &&
-	    sqlcursor_is_unknown_function(walk->cursor, &name))
-		return;
-	walk_call(walk, &name);
+	if (!is_operator || !sqlcursor_is_unknown_function(walk->cursor, &name))
+		walk_call(walk, &name);
+}
+
+/* A join, unless an operand must come: then it is the name of a function. */
+static bool is_join(const struct walk *walk)
+{
+	return !walk_opens_next(walk) || walk->is_operand ||
+	       sqlword_freedom(walk->before[0]) == NAME_TYPE;
+}
+
+static void walk_join(struct walk *walk, struct level *level)
+{
+	if (level->from == FROM_NONE || level->from == FROM_WANT)
+		walk_lose(walk);
+	level->from = FROM_WANT;
 }
 
 /* Words that may name a function or a type, but never a table. */
@@ -318,9 +340,9 @@ static void walk_type_word(struct walk *walk)
 
 	switch (walk->cursor->word) {
 	case WORD_JOIN:
-		if (level->from == FROM_NONE || level->from == FROM_WANT)
-			walk_lose(walk);
-		level->from = FROM_WANT;
+		if (!is_join(walk))
+			break;
+		walk_join(walk, level);
 		return;
 	case WORD_TABLESAMPLE:
 		if (level->from != FROM_ITEM && level->from != FROM_ALIASED)
@@ -333,6 +355,19 @@ static void walk_type_word(struct walk *walk)
 		walk_type_call(walk);
 	else if (level->from == FROM_WANT)
 		level->from = FROM_ITEM; /* FROM current_schema */
+}
+
+/* Where an item of GROUP BY or GROUPING SETS begins. */
+static bool begins_grouping(struct walk *walk)
+{
+	const struct level *level = walk_top(walk);
+
+	if (!level->is_grouping && level->kind != LEVEL_SETS)
+		return false;
+	return walk->before_punct == ',' || walk->before[0] == WORD_BY ||
+	       walk->before[0] == WORD_ALL ||
+	       walk->before[0] == WORD_DISTINCT ||
+	       (level->kind == LEVEL_SETS && level->is_start);
 }
 
 /* Free words that are something else than a name before a parenthesis. */
@@ -359,9 +394,8 @@ static bool is_clause_word(struct walk *walk)
 		return before == WORD_GROUPING;
 	case WORD_CUBE:
 	case WORD_ROLLUP:
-		walk_open_as(walk, LEVEL_SETS);
-		return walk_top(walk)->is_grouping ||
-		       walk_top(walk)->kind == LEVEL_SETS;
+		walk_open_as(walk, LEVEL_GROUP);
+		return begins_grouping(walk);
 	case WORD_OPERATOR: walk_open_as(walk, LEVEL_OPERATOR); return true;
 	default: return false;
 	}
@@ -400,6 +434,7 @@ static void check_inner_verb(struct walk *walk)
 	case WORD_DELETE:
 	case WORD_MERGE:
 		sqlcursor_blame(walk->cursor, ACCESS_WRITE, REASON_DML_CTE);
+		walk_top(walk)->is_write = true;
 		break;
 	default: break;
 	}
@@ -509,6 +544,19 @@ static void walk_cast(struct walk *walk)
 	walk_type(walk);
 }
 
+/* Whether an infix word may follow this token, and so no call. */
+static bool ends_operand(const struct walk *walk, enum sqlword word)
+{
+	const struct sqllex_token *token = &walk->cursor->now;
+	enum sqlword_freedom freedom = sqlword_freedom(word);
+
+	if (token->punct == ')')
+		return !walk->has_closed_prefix;
+	if (sqlcursor_is_name(token))
+		return word == NO_WORD || freedom == NAME_COLUMN;
+	return token->punct == ']' || token->kind == SQLLEX_LITERAL;
+}
+
 /* What the next token may want to know about this one. */
 static void remember(struct walk *walk)
 {
@@ -518,11 +566,9 @@ static void remember(struct walk *walk)
 	walk->before[2] = walk->before[1];
 	walk->before[1] = walk->before[0];
 	walk->before[0] = word;
-	walk->is_operand = cursor->now.punct == ')' ||
-			   cursor->now.punct == ']' ||
-			   cursor->now.kind == SQLLEX_LITERAL ||
-			   (sqlcursor_is_name(&cursor->now) &&
-			    sqlword_freedom(word) != NAME_RESERVED);
+	walk->before_punct = cursor->now.punct;
+	walk->was_operand = walk->is_operand;
+	walk->is_operand = ends_operand(walk, word);
 }
 
 static void walk_token(struct walk *walk)

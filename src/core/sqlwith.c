@@ -72,6 +72,7 @@ static bool walk_main_verb(struct walk *walk, struct level *level)
 	case WORD_UPDATE:
 	case WORD_DELETE:
 	case WORD_MERGE:
+		level->is_write = true;
 		sqlcursor_blame(cursor, ACCESS_WRITE,
 				walk->levels.depth == 0 ? REASON_VERB
 							: REASON_DML_CTE);

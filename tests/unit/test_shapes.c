@@ -1,0 +1,232 @@
+#include "core/shapes.h"
+
+#include "sqlfixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka wants the four above it */
+#include <cmocka.h>
+
+static struct sqlclass_context make_context(void)
+{
+	return (struct sqlclass_context){
+		.catalog = fixture_new(),
+		.plain_backslash = true,
+		.is_safe_encoding = true,
+	};
+}
+
+static unsigned access_of(struct shapes *shapes, const char *sql,
+			  const struct sqlclass_context *context)
+{
+	return shapes_classify(shapes, sql, strlen(sql), context).access;
+}
+
+static void test_hits_and_misses(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(10);
+
+	(void)state;
+	assert_int_equal(access_of(shapes, "SELECT 1", &context), ACCESS_READ);
+	assert_int_equal(shapes_misses(shapes), 1);
+	assert_int_equal(access_of(shapes, "select 'x' -- y", &context),
+			 ACCESS_READ);
+	assert_int_equal(access_of(shapes, "SELECT $1, 2", &context),
+			 ACCESS_READ);
+	assert_int_equal(shapes_hits(shapes), 2);
+	assert_int_equal(
+		access_of(shapes, "DELETE FROM t WHERE id = 1", &context),
+		ACCESS_WRITE);
+	assert_int_equal(
+		access_of(shapes, "DELETE FROM t WHERE id = 2", &context),
+		ACCESS_WRITE);
+	assert_int_equal(shapes_misses(shapes), 2);
+	assert_int_equal(shapes_hits(shapes), 3);
+	assert_int_equal(shapes_evictions(shapes), 0);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+static void test_settings_part_shapes(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct sqlclass_context escaping = context;
+	struct shapes *shapes = shapes_new(10);
+	const char *sql = "SELECT '\\'; DELETE FROM t; --'";
+
+	(void)state;
+	escaping.plain_backslash = false;
+	assert_int_equal(access_of(shapes, sql, &context), ACCESS_WRITE);
+	assert_int_equal(access_of(shapes, sql, &escaping), ACCESS_READ);
+	assert_int_equal(access_of(shapes, sql, &context), ACCESS_WRITE);
+	assert_int_equal(shapes_hits(shapes), 1);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+static void test_other_catalog_is_asked_anew(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct sqlclass_context bare = context;
+	struct shapes *shapes = shapes_new(10);
+
+	(void)state;
+	bare.catalog = NULL;
+	assert_int_equal(access_of(shapes, "SELECT * FROM t", &bare),
+			 ACCESS_UNKNOWN);
+	assert_int_equal(access_of(shapes, "SELECT * FROM t", &context),
+			 ACCESS_READ);
+	assert_int_equal(access_of(shapes, "SELECT * FROM t", &context),
+			 ACCESS_READ);
+	assert_int_equal(shapes_hits(shapes), 1);
+	assert_int_equal(shapes_misses(shapes), 2);
+	assert_int_equal(shapes_evictions(shapes), 0);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+static void test_learning(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(10);
+	struct sqlclass class;
+
+	(void)state;
+	assert_int_equal(access_of(shapes, "SELECT st(1)", &context),
+			 ACCESS_READ);
+	shapes_learn_write(shapes, "SELECT st(22)", 13, &context);
+	class = shapes_classify(shapes, "SELECT st(333)", 14, &context);
+	assert_int_equal(class.access, ACCESS_WRITE);
+	assert_false(class.is_certain);
+	assert_int_equal(class.statements, 1);
+	/* Never seen before. */
+	shapes_learn_write(shapes, "SELECT st(1), 2", 15, &context);
+	assert_int_equal(access_of(shapes, "SELECT st(1), 2", &context),
+			 ACCESS_WRITE);
+	/* What has no shape cannot be learned. */
+	shapes_learn_write(shapes, "SELECT 'x", 9, &context);
+	assert_int_equal(access_of(shapes, "SELECT 'x", &context),
+			 ACCESS_UNKNOWN);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+static void ask(struct shapes *shapes, unsigned number,
+		const struct sqlclass_context *context)
+{
+	char sql[64];
+	int len = snprintf(sql, sizeof(sql), "SELECT 1 AS x%u", number);
+
+	assert_int_equal(
+		shapes_classify(shapes, sql, (size_t)len, context).access,
+		ACCESS_READ);
+}
+
+static void test_eviction(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(8);
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		ask(shapes, i, &context);
+	assert_int_equal(shapes_evictions(shapes), 0);
+	/* What is asked for stays, what is not makes room. */
+	for (unsigned i = 8; i < 108; i++) {
+		ask(shapes, 0, &context);
+		ask(shapes, i, &context);
+	}
+	assert_int_equal(shapes_evictions(shapes), 100);
+	assert_int_equal(shapes_hits(shapes), 100);
+	assert_int_equal(shapes_misses(shapes), 108);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+static void test_one_and_no_entry(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(0);
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		ask(shapes, i, &context);
+	assert_int_equal(shapes_evictions(shapes), 9);
+	ask(shapes, 9, &context);
+	assert_int_equal(shapes_hits(shapes), 1);
+	shapes_free(shapes);
+	shapes_free(NULL);
+	catalog_release(context.catalog);
+}
+
+static void test_unkept_texts(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(4);
+	size_t len = 9000;
+	char *sql = malloc(len + 1);
+
+	(void)state;
+	/* Too many tokens to keep, still judged. */
+	memset(sql, ' ', len);
+	memcpy(sql, "SELECT 1", 8);
+	for (size_t i = 8; i + 2 < len; i += 2)
+		memcpy(sql + i, "+1", 2);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(
+			shapes_classify(shapes, sql, len, &context).access,
+			ACCESS_READ);
+	assert_int_equal(shapes_hits(shapes), 0);
+	assert_int_equal(shapes_misses(shapes), 2);
+	free(sql);
+	/* Nothing to keep. */
+	assert_int_equal(access_of(shapes, "", &context), ACCESS_NONE);
+	assert_int_equal(access_of(shapes, " -- x", &context), ACCESS_NONE);
+	assert_int_equal(access_of(shapes, "SELECT 'x", &context),
+			 ACCESS_UNKNOWN);
+	assert_int_equal(shapes_hits(shapes), 0);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+/* A long list, a long string: the shape is short, so it is kept. */
+static void test_long_literals(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(4);
+	size_t len = 2 << 20;
+	char *sql = malloc(len);
+
+	(void)state;
+	memset(sql, 'x', len);
+	memcpy(sql, "SELECT '", 8);
+	sql[len - 1] = '\'';
+	assert_int_equal(shapes_classify(shapes, sql, len, &context).access,
+			 ACCESS_READ);
+	assert_int_equal(access_of(shapes, "SELECT 1", &context), ACCESS_READ);
+	assert_int_equal(shapes_hits(shapes), 1);
+	free(sql);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hits_and_misses),
+		cmocka_unit_test(test_settings_part_shapes),
+		cmocka_unit_test(test_other_catalog_is_asked_anew),
+		cmocka_unit_test(test_learning),
+		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_one_and_no_entry),
+		cmocka_unit_test(test_unkept_texts),
+		cmocka_unit_test(test_long_literals),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
