@@ -51,7 +51,6 @@ struct session_scan {
 	struct sqlclass parsed[SESSION_JUDGED]; /* and their classes */
 	bool is_judged;
 	bool is_local;  /* nothing in it needs a server */
-	bool has_local; /* at least one message was seen */
 };
 
 struct session {

@@ -72,6 +72,7 @@ static enum intake_result judged(struct session *session, struct sqlclass class)
 {
 	session->scan.judged = class;
 	session->scan.is_judged = true;
+	session->scan.is_local = false;
 	return INTAKE_UNIT;
 }
 
@@ -189,9 +190,10 @@ static bool scan_message(struct session *session,
 
 static enum intake_result end_of_batch(struct session *session, uint8_t type)
 {
-	if (type == 'S' && session->scan.is_local)
-		return INTAKE_LOCAL;
-	return judged(session, session->scan.judged);
+	if (type != 'S' || !session->scan.is_local)
+		return judged(session, session->scan.judged);
+	session->scan.is_judged = true;
+	return INTAKE_LOCAL;
 }
 
 /* A batch too long to hold goes to the primary as it comes. */
@@ -269,7 +271,9 @@ static enum intake_result look_at_extended(struct session *session,
 static enum intake_result stray(struct session *session,
 				const struct pgwire_message *message)
 {
-	if (session->server && track_is_copy_in(server_track(session->server)))
+	/* COPY may be about to begin: the server knows what to ignore. */
+	if (session->server &&
+	    (session_has_pending(session) || is_bound(session)))
 		return judged(session, (struct sqlclass){ 0 });
 	session->discard = message->total;
 	return INTAKE_STRAY;
@@ -281,6 +285,9 @@ enum intake_result intake_look(struct session *session, const char **why)
 	size_t len;
 	const uint8_t *data = stream_data(session->client, &len);
 
+	/* Looked at before, but it had to wait. */
+	if (session->scan.is_judged)
+		return session->scan.is_local ? INTAKE_LOCAL : INTAKE_UNIT;
 	switch (pgwire_read(data, len, &message)) {
 	case PGWIRE_OK: break;
 	case PGWIRE_MORE: return INTAKE_MORE;

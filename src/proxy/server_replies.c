@@ -113,7 +113,9 @@ static void keep_statements(struct server *server,
 		server->unnamed = 0;
 	if (!note || !note->is_sent)
 		return;
-	if (entry->op == TRACK_PARSE)
+	/* "already exists" says that the server has it after all. */
+	if (entry->op == TRACK_PARSE &&
+	    strcmp(server->failure_state, "42P05") != 0)
 		stmtset_remove(server->statements, note->stmt);
 	else if (entry->op == TRACK_CLOSE)
 		stmtset_add(server->statements, note->stmt);

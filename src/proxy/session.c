@@ -388,6 +388,19 @@ static bool is_unsettled(const struct session *session)
 	       is_in_transaction(session);
 }
 
+/* Names that a statement under way may drop cannot be used before it ends. */
+static bool is_dropping_names(const struct session *session)
+{
+	for (unsigned i = 0; i < session->units_count; i++) {
+		unsigned at = (session->units_first + i) % session->units_room;
+
+		if (session->units[at].judged.effects &
+		    (EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL))
+			return true;
+	}
+	return false;
+}
+
 static void note_wait(struct session *session)
 {
 	metrics_observe(pool_totals(session->pool), HISTOGRAM_CLIENT_WAIT,
@@ -436,7 +449,8 @@ static bool find_server(struct session *session)
 	session->target = decision.target;
 	session->reason = decision.reason;
 	if (session->server) {
-		if (is_unsettled(session) || !may_follow(session, decision))
+		if (is_unsettled(session) || is_dropping_names(session) ||
+		    !may_follow(session, decision))
 			return false;
 		note_decision(session);
 		return true;
