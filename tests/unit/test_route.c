@@ -1,0 +1,192 @@
+/*
+ * Routing decisions: each question that route_decide asks, alone and in
+ * front of the ones behind it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/route.h"
+
+#include <string.h>
+
+/* A plain read in a session that may split, with a healthy replica. */
+static struct route_input plain_read(void)
+{
+	return (struct route_input){
+		.judged = { .access = ACCESS_READ, .statements = 1 },
+		.is_split = true,
+		.window_us = 1000000,
+		.now_us = 5000000,
+		.has_replica = true,
+	};
+}
+
+static void expect(struct route_input input, enum route_target target,
+		   const char *reason)
+{
+	struct route_decision decision = route_decide(&input);
+
+	assert_int_equal(decision.target, target);
+	assert_string_equal(route_reason_name(decision.reason), reason);
+}
+
+static void reads_leave(void **state)
+{
+	(void)state;
+	expect(plain_read(), ROUTE_REPLICA, "autocommit_read");
+}
+
+static void what_binds_the_session_comes_first(void **state)
+{
+	struct route_input input = plain_read();
+
+	(void)state;
+	input.is_in_transaction = true;
+	expect(input, ROUTE_STAY, "in_txn");
+	input.is_pinned = true;
+	expect(input, ROUTE_STAY, "pinned");
+	input.is_split = false;
+	input.judged.access = ACCESS_WRITE;
+	expect(input, ROUTE_STAY, "pinned");
+}
+
+static void policy_and_state(void **state)
+{
+	struct route_input input = plain_read();
+
+	(void)state;
+	input.is_state_unsafe = true;
+	expect(input, ROUTE_PRIMARY, "session_state");
+	input.is_split = false;
+	expect(input, ROUTE_PRIMARY, "split_off");
+}
+
+static void classes(void **state)
+{
+	static const struct {
+		uint8_t access;
+		uint8_t reason;
+		const char *expected;
+	} rows[] = {
+		{ ACCESS_WRITE, REASON_VERB, "write" },
+		{ ACCESS_WRITE, REASON_LOCKING, "write" },
+		{ ACCESS_WRITE, REASON_DML_CTE, "write" },
+		{ ACCESS_UNKNOWN, REASON_UTILITY, "unknown" },
+		{ ACCESS_UNKNOWN, REASON_LEX, "unknown" },
+		{ ACCESS_UNKNOWN, REASON_FUNCTION, "unsafe_fn" },
+		{ ACCESS_WRITE, REASON_FUNCTION_UNKNOWN, "unsafe_fn" },
+		{ ACCESS_UNKNOWN, REASON_TOO_LONG, "too_long" },
+		{ ACCESS_UNKNOWN, REASON_NO_CATALOG, "catalog" },
+		{ ACCESS_UNKNOWN, REASON_RELATION, "catalog" },
+		{ ACCESS_UNKNOWN, REASON_RELATION_UNKNOWN, "catalog" },
+		{ ACCESS_UNKNOWN, REASON_NODE_LOCAL, "catalog" },
+		{ ACCESS_NONE, REASON_NONE, "unknown" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct route_input input = plain_read();
+
+		input.judged.access = rows[i].access;
+		input.judged.reason = rows[i].reason;
+		expect(input, ROUTE_PRIMARY, rows[i].expected);
+	}
+}
+
+static void transactions(void **state)
+{
+	struct route_input input = plain_read();
+
+	(void)state;
+	input.judged.access = ACCESS_NONE;
+	input.judged.command = COMMAND_BEGIN;
+	expect(input, ROUTE_PRIMARY, "unknown");
+	input.judged.effects = EFFECT_READ_ONLY;
+	expect(input, ROUTE_REPLICA, "read_only_txn");
+	input.judged.effects = EFFECT_READ_ONLY | EFFECT_SERIALIZABLE;
+	expect(input, ROUTE_PRIMARY, "unknown");
+	input.judged.effects = EFFECT_READ_ONLY | EFFECT_READ_WRITE;
+	expect(input, ROUTE_PRIMARY, "unknown");
+	/* BEGIN READ ONLY; INSERT ...: two statements in one string. */
+	input.judged.effects = EFFECT_READ_ONLY;
+	input.judged.statements = 2;
+	expect(input, ROUTE_PRIMARY, "unknown");
+	/* A read beside transaction control stays as well. */
+	input = plain_read();
+	input.judged.command = COMMAND_MIXED;
+	expect(input, ROUTE_PRIMARY, "unknown");
+}
+
+static void own_writes(void **state)
+{
+	struct route_input input = plain_read();
+
+	(void)state;
+	input.last_write_us = input.now_us - 999999;
+	expect(input, ROUTE_PRIMARY, "recent_write");
+	input.last_write_us = input.now_us - 1000000;
+	expect(input, ROUTE_REPLICA, "autocommit_read");
+	input.last_write_us = input.now_us - 1;
+	input.window_us = 0;
+	expect(input, ROUTE_REPLICA, "autocommit_read");
+}
+
+static void nodes(void **state)
+{
+	struct route_input input = plain_read();
+
+	(void)state;
+	input.avoids_replicas = true;
+	expect(input, ROUTE_PRIMARY, "no_replica");
+	input.avoids_replicas = false;
+	input.has_replica = false;
+	expect(input, ROUTE_PRIMARY, "no_replica");
+	input.is_replica_lagging = true;
+	expect(input, ROUTE_PRIMARY, "replica_lag");
+}
+
+static void names(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < ROUTE_REASON_COUNT; i++)
+		assert_true(*route_reason_name(i) != '\0');
+	assert_string_equal(route_reason_name(ROUTE_REASON_COUNT), "?");
+}
+
+static void encodings(void **state)
+{
+	static const char *const unsafe[] = {
+		"SJIS",  "shift_jis", "Shift-JIS", "GBK",   "big5",
+		"BIG-5", "gb18030",   "UHC",       "johab", "WIN936"
+	};
+	static const char *const safe[] = { "UTF8",   "utf-8",     "LATIN1",
+					    "EUC_JP", "SQL_ASCII", "sji",
+					    "sjisx",  "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(unsafe) / sizeof(*unsafe); i++)
+		assert_false(route_is_safe_encoding(unsafe[i]));
+	for (size_t i = 0; i < sizeof(safe) / sizeof(*safe); i++)
+		assert_true(route_is_safe_encoding(safe[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reads_leave),
+		cmocka_unit_test(what_binds_the_session_comes_first),
+		cmocka_unit_test(policy_and_state),
+		cmocka_unit_test(classes),
+		cmocka_unit_test(transactions),
+		cmocka_unit_test(own_writes),
+		cmocka_unit_test(nodes),
+		cmocka_unit_test(names),
+		cmocka_unit_test(encodings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
