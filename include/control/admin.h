@@ -8,28 +8,19 @@
  *
  *	admin = admin_new(&hooks, PACKAGE_VERSION);
  *	... proxy_hooks.console calls admin_take(admin, local, login) ...
+ *	... each stats_period: admin_sample(admin, metrics, now) ...
  *	admin_stop(admin, process);  before proxy_free
  *	admin_free(admin);           after it
  */
-#include <stdbool.h>
+#include "control/admin_job.h"
+
+#include <stdint.h>
 
 struct admin;
-struct admin_ticket;
 struct client_login;
 struct local;
+struct metrics;
 struct process;
-
-/* What the main thread does for a console; any worker's thread calls. */
-struct admin_hooks {
-	/*
-	 * RELOAD: read the configuration again on the main thread, then call
-	 * admin_reloaded with the ticket, exactly once.
-	 */
-	void (*reload)(void *arg, struct admin_ticket *ticket);
-	/* SHUTDOWN; mode is an enum session_shutdown. */
-	void (*shutdown)(void *arg, int mode);
-	void *arg;
-};
 
 /* version: "1.0.0", shown by SHOW VERSION; copied, as are the hooks. */
 struct admin *admin_new(const struct admin_hooks *hooks, const char *version);
@@ -43,9 +34,17 @@ void admin_take(struct admin *admin, struct local *local,
 
 /*
  * The configuration was read, or error says in one or more lines why the old
- * one stays (NULL: all is well).  Takes the ticket.  Any thread.
+ * one stays (NULL: all is well).  Takes the ticket.  Main thread, until
+ * admin_free.
  */
 void admin_reloaded(struct admin_ticket *ticket, const char *error);
+
+/*
+ * Every stats_period: what the averages of SHOW STATS start from.  Main
+ * thread; without it they are 0.
+ */
+void admin_sample(struct admin *admin, struct metrics *metrics,
+		  uint64_t now_us);
 
 /* Main thread: asks each worker to end its consoles. */
 void admin_stop(struct admin *admin, struct process *process);

@@ -6,6 +6,7 @@
  * inside doubled, the rest of a line and lines from ';' on ignored, as in
  * PgBouncer's userlist.txt.  A name that comes twice: its last line counts.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 struct buf;
@@ -32,5 +33,8 @@ void users_release(const struct users *users);
  */
 const char *users_find(const struct users *users, const char *name);
 size_t users_count(const struct users *users);
+
+/* Walks the names in no order: start with *at = 0; false at the end. */
+bool users_next(const struct users *users, size_t *at, const char **name);
 
 #endif

@@ -253,3 +253,8 @@ size_t users_count(const struct users *users)
 {
 	return users ? strmap_count(users->secrets) : 0;
 }
+
+bool users_next(const struct users *users, size_t *at, const char **name)
+{
+	return users && strmap_next(users->secrets, at, name, NULL);
+}
