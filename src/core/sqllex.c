@@ -81,7 +81,9 @@ static inline bool is_class(char byte, int mask)
 
 static inline char fold(char byte)
 {
-	return byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
+	if (byte >= 'A' && byte <= 'Z')
+		byte |= 0x20;
+	return byte;
 }
 
 static inline bool sees(const struct sqllex *lex, size_t ahead, char byte)
@@ -248,36 +250,54 @@ static void skip_class(struct sqllex *lex, int mask)
 		lex->at++;
 }
 
-/* Digits of any base with underscores; what follows must not be a word. */
+/* A number or parameter must not run into a word: versions differ there. */
+static bool ends_cleanly(const struct sqllex *lex)
+{
+	return lex->at == lex->end || !is_class(*lex->at, IS_WORD);
+}
+
+/* Digits with underscores (PostgreSQL 16); hexadecimal ones if wanted. */
+static void skip_digits(struct sqllex *lex, bool is_hexadecimal)
+{
+	while (lex->at < lex->end) {
+		char byte = fold(*lex->at);
+
+		if (!is_class(byte, IS_DIGIT) && byte != '_' &&
+		    !(is_hexadecimal && byte >= 'a' && byte <= 'f'))
+			break;
+		lex->at++;
+	}
+}
+
+/* e+10, standing on the e; false without digits. */
+static bool skip_exponent(struct sqllex *lex)
+{
+	lex->at++;
+	if (sees(lex, 0, '+') || sees(lex, 0, '-'))
+		lex->at++;
+	if (lex->at == lex->end || !is_class(*lex->at, IS_DIGIT))
+		return false;
+	skip_digits(lex, false);
+	return true;
+}
+
 static bool skip_number(struct sqllex *lex)
 {
 	if (*lex->at == '0' && lex->end - lex->at > 1 &&
 	    strchr("xXoObB", lex->at[1])) {
 		lex->at += 2;
-		while (lex->at < lex->end &&
-		       (is_class(*lex->at, IS_DIGIT) || *lex->at == '_' ||
-			(fold(*lex->at) >= 'a' && fold(*lex->at) <= 'f')))
-			lex->at++;
-		return lex->at == lex->end || !is_class(*lex->at, IS_WORD);
+		skip_digits(lex, true);
+		return ends_cleanly(lex);
 	}
-	while (lex->at < lex->end &&
-	       (is_class(*lex->at, IS_DIGIT) || *lex->at == '_'))
-		lex->at++;
+	skip_digits(lex, false);
+	/* 1..2 is an integer and a range of PL/pgSQL. */
 	if (sees(lex, 0, '.') && !sees(lex, 1, '.')) {
 		lex->at++;
-		while (lex->at < lex->end &&
-		       (is_class(*lex->at, IS_DIGIT) || *lex->at == '_'))
-			lex->at++;
+		skip_digits(lex, false);
 	}
-	if (lex->at < lex->end && fold(*lex->at) == 'e') {
-		lex->at++;
-		if (sees(lex, 0, '+') || sees(lex, 0, '-'))
-			lex->at++;
-		if (lex->at == lex->end || !is_class(*lex->at, IS_DIGIT))
-			return false;
-		skip_class(lex, IS_DIGIT);
-	}
-	return lex->at == lex->end || !is_class(*lex->at, IS_WORD);
+	if (lex->at < lex->end && fold(*lex->at) == 'e' && !skip_exponent(lex))
+		return false;
+	return ends_cleanly(lex);
 }
 
 /* $1, or a dollar quote. */
@@ -287,7 +307,7 @@ static bool skip_dollar(struct sqllex *lex)
 		return skip_dollar_quoted(lex);
 	lex->at++;
 	skip_class(lex, IS_DIGIT);
-	return lex->at == lex->end || !is_class(*lex->at, IS_WORD);
+	return ends_cleanly(lex);
 }
 
 /* "...", the cursor on the quote; sets the token's text. */
@@ -462,11 +482,14 @@ size_t sqllex_name(const struct sqllex_token *token,
 	if (token->kind != SQLLEX_WORD && token->kind != SQLLEX_NAME)
 		return 0;
 	for (size_t i = 0; i < token->len; i++) {
+		char byte = token->text[i];
+
 		if (len == SQLLEX_NAME_MAX)
 			return 0;
-		out[len++] = token->kind == SQLLEX_WORD ? fold(token->text[i])
-							: token->text[i];
-		if (token->has_doubled && token->text[i] == '"')
+		if (token->kind == SQLLEX_WORD)
+			byte = fold(byte);
+		out[len++] = byte;
+		if (token->has_doubled && byte == '"')
 			i++;
 	}
 	out[len] = '\0';

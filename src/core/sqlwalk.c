@@ -13,6 +13,7 @@
 #include "core/sqlwalk.h"
 
 #include "core/sqllevel.h"
+#include "core/sqlplace.h"
 #include "core/sqlwith.h"
 
 /* ---- names ------------------------------------------------------------- */
@@ -300,30 +301,15 @@ static void walk_column_word(struct walk *walk)
 		walk_lose(walk);
 }
 
-/* "a ILIKE (b)" is no call, "ilike(a, b)" is: what stands before tells. */
-static bool is_infix(const struct walk *walk)
-{
-	return walk->cursor->word == WORD_ILIKE &&
-	       (walk->is_operand ||
-		(walk->before[0] == WORD_NOT && walk->was_operand));
-}
-
 static void walk_type_call(struct walk *walk)
 {
-	bool is_operator = is_infix(walk);
+	bool is_operator = sqlplace_is_infix(walk);
 	struct sqlname name = take_name(walk);
 
 	if (walk_top(walk)->from == FROM_WANT)
 		walk_top(walk)->from = FROM_ITEM;
 	if (!is_operator || !sqlcursor_is_unknown_function(walk->cursor, &name))
 		walk_call(walk, &name);
-}
-
-/* A join, unless an operand must come: then it is the name of a function. */
-static bool is_join(const struct walk *walk)
-{
-	return !walk_opens_next(walk) || walk->is_operand ||
-	       sqlword_freedom(walk->before[0]) == NAME_TYPE;
 }
 
 static void walk_join(struct walk *walk, struct level *level)
@@ -340,7 +326,7 @@ static void walk_type_word(struct walk *walk)
 
 	switch (walk->cursor->word) {
 	case WORD_JOIN:
-		if (!is_join(walk))
+		if (!sqlplace_is_join(walk))
 			break;
 		walk_join(walk, level);
 		return;
@@ -357,57 +343,13 @@ static void walk_type_word(struct walk *walk)
 		level->from = FROM_ITEM; /* FROM current_schema */
 }
 
-/* Where an item of GROUP BY or GROUPING SETS begins. */
-static bool begins_grouping(struct walk *walk)
-{
-	const struct level *level = walk_top(walk);
-
-	if (!level->is_grouping && level->kind != LEVEL_SETS)
-		return false;
-	return walk->before_punct == ',' || walk->before[0] == WORD_BY ||
-	       walk->before[0] == WORD_ALL ||
-	       walk->before[0] == WORD_DISTINCT ||
-	       (level->kind == LEVEL_SETS && level->is_start);
-}
-
-/* Free words that are something else than a name before a parenthesis. */
-static bool is_clause_word(struct walk *walk)
-{
-	enum sqlword before = walk->before[0];
-
-	switch (walk->cursor->word) {
-	case WORD_OVER:
-	case WORD_FILTER:
-	case WORD_REPEATABLE:
-		walk_open_as(walk, LEVEL_CALL);
-		return walk->has_closed_call;
-	case WORD_BY:
-		return before == WORD_GROUP || before == WORD_ORDER ||
-		       before == WORD_PARTITION;
-	case WORD_ZONE: return before == WORD_TIME;
-	case WORD_VARYING:
-		walk_open_as(walk, LEVEL_TYPE);
-		return before == WORD_CHARACTER || before == WORD_CHAR ||
-		       before == WORD_NCHAR || before == WORD_BIT;
-	case WORD_SETS:
-		walk_open_as(walk, LEVEL_SETS);
-		return before == WORD_GROUPING;
-	case WORD_CUBE:
-	case WORD_ROLLUP:
-		walk_open_as(walk, LEVEL_GROUP);
-		return begins_grouping(walk);
-	case WORD_OPERATOR: walk_open_as(walk, LEVEL_OPERATOR); return true;
-	default: return false;
-	}
-}
-
 static void walk_free_word(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
 	bool is_value =
 		level->from == FROM_NONE || level->from == FROM_EXPRESSION;
 
-	if (is_value && walk_opens_next(walk) && is_clause_word(walk))
+	if (is_value && walk_opens_next(walk) && sqlplace_is_clause(walk))
 		return;
 	walk->open_as = NOT_OPENING;
 	walk_name(walk);

@@ -22,7 +22,9 @@ enum { WORDS = sizeof(words) / sizeof(words[0]) };
 
 static char raise(char byte)
 {
-	return byte >= 'a' && byte <= 'z' ? (char)(byte - ('a' - 'A')) : byte;
+	if (byte >= 'a' && byte <= 'z')
+		byte &= 0x5f;
+	return byte;
 }
 
 /* The token, in capitals, against a listed word. */
