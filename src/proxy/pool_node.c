@@ -270,10 +270,11 @@ static void feed(struct worker_task *task)
 
 	while (serve_one(node))
 		continue;
-	if (quota_waiting(node->quota) > 0) {
-		ask_others(node);
+	if (quota_waiting(node->quota) > 0)
 		open_for_waiters(node);
-	}
+	/* Moving comes last: a server settles where its clients are. */
+	if (quota_waiting(node->quota) > quota_opening(node->quota))
+		ask_others(node);
 	note_waiting(node);
 }
 
