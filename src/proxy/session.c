@@ -436,6 +436,9 @@ static bool take(struct session *session, int node)
 		return false;
 	}
 	attach(session, server);
+	/* A login that needed nothing of it has given it back already. */
+	if (!session->server)
+		return false;
 	note_wait(session);
 	return true;
 }
