@@ -240,6 +240,7 @@ static void on_stats(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	stats_take(&now, house->metrics, util_now_us());
+	admin_sample(house->admin, house->metrics, now.at_us);
 	stats_format(&line, &house->stats, &now);
 	buf_append_u8(&line, 0);
 	if (house_config(house)->settings.log_stats)
