@@ -1,6 +1,9 @@
 #ifndef PGWEIR_CONTROL_PROCESS_H
 #define PGWEIR_CONTROL_PROCESS_H
 
+/*
+ * What the kernel counts of this process, for the page of metrics.
+ */
 #include "core/metrics_page.h"
 
 /*

@@ -16,7 +16,8 @@ enum topology_role { ROLE_UNKNOWN, ROLE_PRIMARY, ROLE_REPLICA };
 struct topology_node {
 	enum topology_role role;
 	bool is_up;        /* answered its last probe */
-	bool is_streaming; /* a replica: its WAL receiver runs */
+	bool is_streaming; /* a replica: its WAL receiver runs, or no primary
+			      is up that it could receive from */
 	uint64_t lag_us;   /* replay delay; 0 when caught up */
 	uint64_t lag_bytes;
 	struct watermark position; /* flushed (primary), replayed (replica) */
