@@ -98,7 +98,7 @@ unit_run()
 		log=$LOGS/$name-${program##*/}.log
 		(cd "$BUILD/$name" && PGWEIR_SRCDIR=$PWD_TOP \
 		    LSAN_OPTIONS=$known \
-		    timeout -k 5 "${UNIT_TIMEOUT:-120}" $STILL "./$program") \
+		    timeout -k 5 "${UNIT_TIMEOUT:-60}" $STILL "./$program") \
 		    >"$log" 2>&1 </dev/null
 		status=$?
 		run=$(grep -o '\[ RUN      \]' "$log" | wc -l)
