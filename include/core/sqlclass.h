@@ -12,13 +12,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Judges a text (no NUL needed); time linear in len, no allocation. */
+/*
+ * Judges a text (no NUL needed); time linear in len, no allocation, no
+ * recursion; any thread.  The verdict depends on the tokens alone, literals
+ * and the length of their lists left out (sqllex_shape()), on the lexer's
+ * settings and on the catalog.
+ */
 struct sqlclass sqlclass_judge(const char *sql, size_t len,
 			       const struct sqlclass_context *context);
 
 /*
  * The verdict on the first words alone, for a text too long to hold: a write
- * verb is certain after one word, everything else stays unknown.
+ * verb is certain after one word, everything else stays unknown.  Always with
+ * EFFECT_HIDDEN, since what follows is not seen.
  */
 struct sqlclass sqlclass_judge_prefix(const char *sql, size_t len);
 

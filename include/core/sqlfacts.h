@@ -12,6 +12,14 @@
 
 struct catalog;
 
+/*
+ * Of several statements the worst counts: NONE, READ, UNKNOWN, WRITE.  WRITE
+ * is what changes data, or calls or reads what only the primary may serve;
+ * UNKNOWN the rest that must not leave it (SHOW, LISTEN, EXECUTE, node-local
+ * statistics, names that the catalog does not know, texts not understood).
+ * SET, BEGIN, CLOSE and the like are NONE: their effects and command say all.
+ * READ with REASON_CATALOG looks at the system catalog.
+ */
 enum sqlclass_access {
 	ACCESS_NONE,   /* empty text, or nothing that touches data (BEGIN) */
 	ACCESS_READ,   /* a replica may serve it */
@@ -72,16 +80,17 @@ enum sqlclass_effect {
 	EFFECT_SEQUENCE_READ = 1 << 13, /* currval, lastval */
 	EFFECT_LOAD = 1 << 14,          /* LOAD */
 	EFFECT_DDL = 1 << 15,           /* the catalog changes */
-	EFFECT_HIDDEN = 1 << 16,        /* DO, CALL, volatile user function */
-	EFFECT_COPY_IN = 1 << 17,       /* COPY ... FROM STDIN */
-	EFFECT_COPY_OUT = 1 << 18,      /* COPY ... TO STDOUT */
-	EFFECT_SERIALIZABLE = 1 << 19,  /* asks for SERIALIZABLE */
-	EFFECT_READ_ONLY = 1 << 20,     /* BEGIN/SET TRANSACTION READ ONLY */
-	EFFECT_READ_WRITE = 1 << 21,    /* ... READ WRITE */
-	EFFECT_TWO_PHASE = 1 << 22,     /* PREPARE TRANSACTION ... */
-	EFFECT_CHAIN = 1 << 23,         /* COMMIT/ROLLBACK AND CHAIN */
-	EFFECT_CURSOR = 1 << 24,        /* DECLARE, FETCH, MOVE, CLOSE */
-	EFFECT_CATALOG_READ = 1 << 25   /* looks at the system catalog */
+	/* Anything: DO, CALL, volatile user function, text not understood. */
+	EFFECT_HIDDEN = 1 << 16,
+	EFFECT_COPY_IN = 1 << 17,      /* COPY ... FROM STDIN */
+	EFFECT_COPY_OUT = 1 << 18,     /* COPY ... TO STDOUT */
+	EFFECT_SERIALIZABLE = 1 << 19, /* asks for SERIALIZABLE */
+	EFFECT_READ_ONLY = 1 << 20,    /* BEGIN/SET TRANSACTION READ ONLY */
+	EFFECT_READ_WRITE = 1 << 21,   /* ... READ WRITE */
+	EFFECT_TWO_PHASE = 1 << 22,    /* PREPARE TRANSACTION ... */
+	EFFECT_CHAIN = 1 << 23,        /* COMMIT/ROLLBACK AND CHAIN */
+	EFFECT_CURSOR = 1 << 24,       /* DECLARE, FETCH, MOVE, CLOSE */
+	EFFECT_CATALOG_READ = 1 << 25  /* looks at the system catalog */
 };
 
 struct sqlclass {

@@ -237,8 +237,11 @@ static atomic_uint *references_of(const struct catalog *catalog)
 
 struct catalog *catalog_hold(const struct catalog *catalog)
 {
-	if (catalog)
-		atomic_fetch_add(references_of(catalog), 1);
+	if (catalog) {
+		unsigned before = atomic_fetch_add(references_of(catalog), 1);
+
+		assert(before > 0);
+	}
 	return (struct catalog *)catalog;
 }
 

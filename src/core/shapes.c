@@ -16,6 +16,7 @@
 #include "core/catalog.h"
 #include "core/sqllex.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,8 +120,10 @@ static void unlink_shape(struct shapes *shapes, const struct shape *shape)
 	uint32_t index = (uint32_t)(shape - shapes->entries);
 	uint32_t *at = &shapes->chains[shape->hash & shapes->chain_mask];
 
-	while (*at != index)
+	while (*at != index) {
+		assert(*at != NOBODY);
 		at = &shapes->entries[*at].next;
+	}
 	*at = shape->next;
 }
 

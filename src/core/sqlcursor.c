@@ -11,6 +11,7 @@
 #include "core/catalog.h"
 #include "core/catalog_builtin.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* A name as the catalog has it. */
@@ -74,6 +75,7 @@ void sqlcursor_blame(struct sqlcursor *cursor, enum sqlclass_access access,
 {
 	struct sqlclass *verdict = &cursor->verdict;
 
+	assert(access != ACCESS_NONE || reason == REASON_NONE);
 	if (sqlcursor_rank(access) <= sqlcursor_rank(verdict->access))
 		return;
 	verdict->access = (uint8_t)access;
@@ -101,6 +103,7 @@ struct sqlname sqlcursor_take_name(struct sqlcursor *cursor)
 {
 	struct sqlname name = { .name = cursor->now };
 
+	assert(sqlcursor_is_name(&cursor->now));
 	while (sqlcursor_sees(cursor, '.')) {
 		sqlcursor_advance(cursor);
 		if (!sqlcursor_is_name(&cursor->ahead)) {
@@ -254,6 +257,7 @@ void sqlcursor_judge_operator(struct sqlcursor *cursor)
 {
 	const struct sqllex_token *token = &cursor->now;
 
+	assert(token->kind == SQLLEX_OPERATOR);
 	if (!catalog_builtin_has_operator(token->text, token->len))
 		doubt(cursor);
 	judge_hidden(cursor, HIDDEN_OPERATOR, token->text, token->len);

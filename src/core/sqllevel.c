@@ -24,6 +24,7 @@ bool sqllevels_push(struct sqllevels *levels, enum level_kind kind)
 {
 	if (levels->depth + 1 >= SQLLEVEL_MAX)
 		return false;
+	assert(levels->name_count <= SQLLEVEL_NAMES_MAX);
 	levels->depth++;
 	*sqllevels_top(levels) = (struct level){
 		.kind = kind,
@@ -39,6 +40,7 @@ struct level sqllevels_pop(struct sqllevels *levels)
 
 	assert(levels->depth > 0);
 	levels->depth--;
+	assert(closed.names <= levels->name_count);
 	levels->name_count = closed.names;
 	return closed;
 }

@@ -13,6 +13,7 @@
  */
 #include "core/sqllex.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
@@ -102,6 +103,7 @@ static bool has_high_byte(const char *text, size_t len)
 void sqllex_init(struct sqllex *lex, const char *sql, size_t len,
 		 bool plain_backslash, bool is_safe_encoding)
 {
+	assert(sql != NULL || len == 0);
 	lex->at = sql;
 	lex->end = sql + len;
 	lex->plain_backslash = plain_backslash;
@@ -568,8 +570,10 @@ size_t sqllex_shape(struct sqllex *lex, uint8_t *out, size_t room)
 		    token.len + 3 > room - len)
 			return 0;
 		len += write_token(&token, out + len);
+		assert(len <= room);
 		rows = follow_rows(rows, &token);
 		if (rows > ROWS_NEXT_END) {
+			assert(len > ROWS_BYTES);
 			len -= ROWS_BYTES;
 			rows = ROWS_FIRST_END;
 		}

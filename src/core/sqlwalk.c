@@ -16,6 +16,8 @@
 #include "core/sqlplace.h"
 #include "core/sqlwith.h"
 
+#include <assert.h>
+
 /* ---- names ------------------------------------------------------------- */
 
 static struct sqlname take_name(struct walk *walk)
@@ -28,6 +30,7 @@ static struct sqlname take_name(struct walk *walk)
 
 static void walk_call(struct walk *walk, const struct sqlname *name)
 {
+	assert(walk_opens_next(walk));
 	if (walk_top(walk)->kind == LEVEL_OPERATOR)
 		walk_lose(walk);
 	sqlcursor_judge_function(walk->cursor, name);
@@ -203,7 +206,10 @@ static void walk_with(struct walk *walk)
 	switch (cursor->ahead_word) {
 	case WORD_TIME: /* timestamp with time zone */
 	case WORD_ORDINALITY:
-	case WORD_TIES: sqlcursor_advance(cursor); return;
+	case WORD_TIES:
+	case WORD_UNIQUE: /* IS JSON WITH UNIQUE KEYS */
+		sqlcursor_advance(cursor);
+		return;
 	default: break;
 	}
 	if (!level->is_start)

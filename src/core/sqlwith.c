@@ -10,6 +10,8 @@
  */
 #include "core/sqlwith.h"
 
+#include <assert.h>
+
 static void walk_with_name(struct walk *walk, struct level *level)
 {
 	struct sqlcursor *cursor = walk->cursor;
@@ -88,6 +90,7 @@ bool sqlwith_take_name(struct walk *walk)
 	struct sqlcursor *cursor = walk->cursor;
 	enum sqlword last = level->with == WITH_SEARCH ? WORD_SET : WORD_USING;
 
+	assert(level->with != WITH_NONE);
 	switch (level->with) {
 	case WITH_NAME: walk_with_name(walk, level); break;
 	case WITH_NAMED: walk_with_named(walk, level); break;
