@@ -26,8 +26,8 @@ struct process;
 struct admin *admin_new(const struct admin_hooks *hooks, const char *version);
 
 /*
- * Takes a client that logged in at the console, and all that its login holds;
- * it counts no longer against max_client_conn.  Its worker's thread.
+ * Takes a client that logged in at the console, and all that its login
+ * holds.  Its worker's thread.
  */
 void admin_take(struct admin *admin, struct local *local,
 		const struct client_login *login);

@@ -6,7 +6,10 @@
  * snapshots and from the sums of the metrics.  Each appends its rows to the
  * job; the columns stand in the table of commands.
  */
+#include <stdbool.h>
+
 struct admin_job;
+struct config_node;
 
 void admin_show_config(struct admin_job *job);
 void admin_show_databases(struct admin_job *job);
@@ -23,5 +26,8 @@ void admin_show_stats_totals(struct admin_job *job);
 void admin_show_totals(struct admin_job *job);
 void admin_show_users(struct admin_job *job);
 void admin_show_version(struct admin_job *job);
+
+/* True when the host is a name that had to be looked up. */
+bool admin_is_host_name(const struct config_node *node);
 
 #endif

@@ -173,7 +173,6 @@ void admin_take(struct admin *admin, struct local *local,
 {
 	struct seat *seat = &admin->seats[local->index];
 
-	atomic_fetch_sub(&local->process->clients, 1);
 	if (!seat->is_closed) {
 		(void)console_new(local, login, &admin->hooks, &seat->consoles,
 				  ++seat->last_id);

@@ -215,25 +215,47 @@ static void put_user(const struct people *people, const char *name)
 	admin_row_end(job);
 }
 
+/* Group g is the first of a user whom no file names. */
+static bool is_stranger(const struct people *people, const struct users *users,
+			unsigned g)
+{
+	struct metrics_group *const *groups = people->clients->groups;
+	const char *name = groups[g]->labels.user;
+
+	for (unsigned i = 0; i < g; i++)
+		if (strcmp(groups[i]->labels.user, name) == 0)
+			return false;
+	return !users_find(users, name) &&
+	       !config_find_user(people->config, name);
+}
+
+static void put_users(const struct people *people, const struct users *users)
+{
+	const struct config *config = people->config;
+	size_t at = 0;
+	const char *name;
+
+	while (users_next(users, &at, &name))
+		put_user(people, name);
+	for (unsigned i = 0; i < config->user_count; i++)
+		if (!users_find(users, config->users[i].name))
+			put_user(people, config->users[i].name);
+	for (unsigned g = 0; g < people->clients->count; g++)
+		if (is_stranger(people, users, g))
+			put_user(people,
+				 people->clients->groups[g]->labels.user);
+}
+
 void admin_show_users(struct admin_job *job)
 {
-	const struct users *users = job->local->snapshot->users;
 	struct people people = {
 		.job = job,
 		.config = local_config(job->local),
 		.servers = read_gauge(job, GAUGE_POOL_SERVERS),
 		.clients = read_gauge(job, GAUGE_CLIENT_CONNECTIONS),
 	};
-	size_t at = 0;
-	const char *name;
 
-	while (users_next(users, &at, &name))
-		put_user(&people, name);
-	for (unsigned i = 0; i < people.config->user_count; i++) {
-		name = people.config->users[i].name;
-		if (!users_find(users, name))
-			put_user(&people, name);
-	}
+	put_users(&people, job->local->snapshot->users);
 	metrics_set_free(people.servers);
 	metrics_set_free(people.clients);
 }
@@ -344,12 +366,14 @@ static int64_t positive(int64_t value)
 	return value > 0 ? value : 0;
 }
 
-static unsigned count_resolved(const struct local *local)
+static unsigned count_names(const struct local *local)
 {
+	const struct config *config = local_config(local);
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < local_config(local)->node_count; i++)
-		count += local->addresses[i].is_known;
+	for (unsigned i = 0; i < config->node_count; i++)
+		count += local->addresses[i].is_known &&
+			 admin_is_host_name(&config->nodes[i]);
 	return count;
 }
 
@@ -377,7 +401,7 @@ void admin_show_lists(struct admin_job *job)
 					  METRICS_ALL));
 	put_count(job, "free_servers", idle);
 	put_count(job, "used_servers", sum_of(servers, NULL, NULL) - idle);
-	put_count(job, "dns_names", count_resolved(job->local));
+	put_count(job, "dns_names", count_names(job->local));
 	put_count(job, "dns_zones", 0);
 	put_count(job, "dns_queries", 0);
 	put_count(job, "dns_pending", 0);

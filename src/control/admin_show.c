@@ -184,7 +184,7 @@ void admin_show_nodes(struct admin_job *job)
 		put_node(job, i);
 }
 
-static bool is_name(const struct config_node *node)
+bool admin_is_host_name(const struct config_node *node)
 {
 	uint8_t address[sizeof(struct in6_addr)];
 
@@ -209,7 +209,8 @@ void admin_show_dns_hosts(struct admin_job *job)
 	char address[INET6_ADDRSTRLEN + sizeof(struct sockaddr_un)];
 
 	for (unsigned i = 0; i < config->node_count; i++) {
-		if (!is_name(&config->nodes[i]) || is_repeated(config, i))
+		if (!admin_is_host_name(&config->nodes[i]) ||
+		    is_repeated(config, i))
 			continue;
 		format_address(&job->local->addresses[i], address,
 			       sizeof(address));
