@@ -260,6 +260,7 @@ static void entry_load(struct entry *entry, struct slot *slot)
 	const struct config_database *line =
 		config_find_database(config, entry->database);
 
+	(void)event_del(entry->timer);
 	if (line && catalogs_is_split(config, line) &&
 	    !slot_start(slot, entry, line))
 		entry_schedule(entry, NO_NODE_RETRY_US);
@@ -390,6 +391,8 @@ void catalogs_want(struct catalogs *catalogs, const char *database,
 			entry_new(catalogs, key, database, dbname);
 
 		(void)strmap_put(catalogs->entries, key, entry);
+		/* First come, first served; the loop sees to it. */
+		list_append(&catalogs->due, &entry->due);
 		entry_schedule(entry, 0);
 	}
 	free(key);
