@@ -15,7 +15,7 @@
 /*
  * Judges a text (no NUL needed); time linear in len, no allocation, no
  * recursion; any thread.  The verdict depends on the tokens alone, literals
- * and the length of their lists left out (sqllex_shape()), on the lexer's
+ * and the length of their lists left out (sqlshape_write()), on the lexer's
  * settings and on the catalog.
  */
 struct sqlclass sqlclass_judge(const char *sql, size_t len,

@@ -28,6 +28,9 @@ void sqlcursor_init(struct sqlcursor *cursor, const char *sql, size_t len,
 		    const struct sqlclass_context *context);
 void sqlcursor_advance(struct sqlcursor *cursor);
 
+/* Passes the word if it is now. */
+bool sqlcursor_take_word(struct sqlcursor *cursor, enum sqlword word);
+
 /* True on a semicolon and at the end of what is understood. */
 bool sqlcursor_is_over(const struct sqlcursor *cursor);
 

@@ -60,12 +60,4 @@ enum { SQLLEX_NAME_MAX = 63 };
 size_t sqllex_name(const struct sqllex_token *token,
 		   char out[static SQLLEX_NAME_MAX + 1]);
 
-/*
- * The shape of a text: its tokens without literals, comments and white space,
- * written so that two texts have the same bytes only if they have the same
- * tokens.  Returns the length, or 0 when the text is BAD, empty, or its shape
- * longer than room.
- */
-size_t sqllex_shape(struct sqllex *lex, uint8_t *out, size_t room);
-
 #endif

@@ -97,6 +97,7 @@ static void copy_error(struct catalog_loader *loader, const char *text)
 	loader->error[len] = '\0';
 }
 
+/* The loader is idle when done is called: it may start the next load. */
 static void report_error(struct catalog_loader *loader)
 {
 	char error[ERROR_MAX];
@@ -112,6 +113,7 @@ static void fail(struct catalog_loader *loader, const char *text)
 	report_error(loader);
 }
 
+/* libpq may have another socket than before, so the event is made anew. */
 static bool wait_for(struct catalog_loader *loader, short what)
 {
 	int fd = PQsocket(loader->connection);
@@ -125,6 +127,7 @@ static bool wait_for(struct catalog_loader *loader, short what)
 	       event_add(loader->socket_event, NULL) == 0;
 }
 
+/* Connected: everything is asked in one message. */
 static void ask(struct catalog_loader *loader)
 {
 	loader->state = LOAD_ASKING;
@@ -153,6 +156,7 @@ static void go_on_connecting(struct catalog_loader *loader)
 		fail(loader, PQerrorMessage(loader->connection));
 }
 
+/* All results are here. */
 static void finish(struct catalog_loader *loader)
 {
 	struct catalog *catalog = catalog_rows_finish(loader->rows);
@@ -182,6 +186,7 @@ static bool take_result(struct catalog_loader *loader, PGresult *result)
 	return false;
 }
 
+/* Sends what is left, takes what has come, waits for more. */
 static void go_on_asking(struct catalog_loader *loader)
 {
 	PGconn *connection = loader->connection;
@@ -230,6 +235,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		fail(loader, "no answer in time");
 }
 
+/* For the whole load; 0 fires in the next turn of the loop. */
 static bool set_timer(struct catalog_loader *loader, uint64_t timeout_us)
 {
 	struct timeval limit = {
@@ -252,6 +258,7 @@ bool catalog_loader_start(struct catalog_loader *loader, const char *conninfo,
 	    PQstatus(loader->connection) != CONNECTION_BAD &&
 	    wait_for(loader, EV_WRITE))
 		return true;
+	/* Told from the loop, as every other failure is. */
 	copy_error(loader, loader->connection
 				   ? PQerrorMessage(loader->connection)
 				   : "out of memory");

@@ -117,6 +117,7 @@ static const char *const harmless_names[] = {
 	"uuid_generate_v1mc", "uuid_generate_v4",
 };
 
+/* What is known of a relation so far; it only gets worse. */
 struct relation {
 	char *schema;
 	char *name;
@@ -217,6 +218,7 @@ static enum catalog_function judge_function(const PGresult *result, int row)
 	return FUNCTION_SAFE;
 }
 
+/* Needs to come first: all others look functions up. */
 static void add_functions(struct catalog_rows *rows, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
@@ -276,6 +278,7 @@ static void add_relations(struct catalog_rows *rows, const PGresult *result)
 	}
 }
 
+/* Views of the system catalog are in no row: they are not the user's. */
 static void worsen(struct catalog_rows *rows, const char *id,
 		   enum catalog_relation kind)
 {
@@ -295,6 +298,7 @@ static bool calls_unsafe(const struct catalog_rows *rows,
 			 PQgetvalue(result, row, CALL_VOLATILITY));
 }
 
+/* A view or policy that calls something unsafe is unsafe. */
 static void add_calls(struct catalog_rows *rows, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++)
@@ -320,6 +324,7 @@ static enum catalog_relation kind_below(const struct catalog_rows *rows,
 				     strlen(name));
 }
 
+/* ... and so is what stands above it, however far. */
 static void add_below(struct catalog_rows *rows, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++)
@@ -327,6 +332,7 @@ static void add_below(struct catalog_rows *rows, const PGresult *result)
 		       kind_below(rows, result, row));
 }
 
+/* Operators of built-in functions are not asked for. */
 static void add_operators(struct catalog_rows *rows, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++)
@@ -353,6 +359,7 @@ static void add_types(struct catalog_rows *rows, const PGresult *result)
 	}
 }
 
+/* What the next result must look like, and who takes it. */
 struct step {
 	int columns;
 	void (*add)(struct catalog_rows *rows, const PGresult *result);

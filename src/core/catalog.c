@@ -21,12 +21,14 @@
 enum { TABLE_FUNCTIONS, TABLE_RELATIONS, TABLE_HIDDEN, TABLES };
 enum { FIRST_ROOM = 64 };
 
+/* Hidden names share a table: what they are stands for their schema. */
 static const char HIDDEN_SCHEMAS[][2] = {
 	[HIDDEN_OPERATOR] = "o",
 	[HIDDEN_TYPE] = "t",
 	[HIDDEN_ATTRIBUTE] = "a",
 };
 
+/* A name of one schema; both are NUL-terminated and owned. */
 struct entry {
 	char *schema;
 	char *name;
@@ -41,6 +43,7 @@ struct table {
 	size_t room;
 };
 
+/* The tables still unsorted, with doubles. */
 struct catalog_builder {
 	struct table tables[TABLES];
 	bool is_uncertain;
@@ -87,6 +90,7 @@ static void table_add(struct table *table, const char *schema, const char *name,
 	};
 }
 
+/* Byte order, as memcmp; a prefix comes first. */
 static int compare_names(const char *one, size_t one_len, const char *other,
 			 size_t other_len)
 {
@@ -125,6 +129,7 @@ static size_t table_lower_bound(const struct table *table, const char *name,
 	return low;
 }
 
+/* A name without a schema may be that of any. */
 static bool entry_matches(const struct entry *entry,
 			  const struct sought *sought)
 {
@@ -162,6 +167,7 @@ static bool is_schema(const struct sought *sought, const char *schema)
 	       memcmp(sought->schema, schema, sought->schema_len) == 0;
 }
 
+/* Only these schemas hold what every server brings along. */
 static bool may_be_builtin(const struct sought *sought)
 {
 	return sought->schema_len == 0 || is_schema(sought, "pg_catalog") ||
@@ -223,6 +229,7 @@ struct catalog *catalog_finish(struct catalog_builder *builder)
 		catalog->tables[i] = *table;
 	}
 	catalog->is_uncertain = builder->is_uncertain;
+	/* Never 0, which stands for no catalog. */
 	catalog->id = atomic_fetch_add(&last_id, 1) + 1;
 	atomic_init(&catalog->references, 1);
 	free(builder);
@@ -283,6 +290,7 @@ enum catalog_function catalog_find_function(const struct catalog *catalog,
 	if (catalog)
 		entry = table_find(&catalog->tables[TABLE_FUNCTIONS], &sought,
 				   &found);
+	/* MISSING ranks above SAFE, but what is found is not missing. */
 	if (entry && (kind == FUNCTION_MISSING || entry->kind > kind))
 		kind = (enum catalog_function)entry->kind;
 	if (effects)
@@ -290,6 +298,10 @@ enum catalog_function catalog_find_function(const struct catalog *catalog,
 	return kind;
 }
 
+/*
+ * information_schema is never in a search path by itself, so that a table of
+ * the user's called "tables" is not taken for its view.
+ */
 static enum catalog_relation find_system(const struct sought *sought)
 {
 	if (is_schema(sought, "information_schema"))

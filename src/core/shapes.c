@@ -1,9 +1,9 @@
 /*
  * The cache from shape to class: what the hot path asks for every text.
  *
- * The key is the whole shape as sqllex_shape() writes it, with the settings of
- * the lexer in front.  A hit compares it byte by byte: the texts are chosen by
- * strangers, and a hash alone, however wide, would only make forging a class
+ * The key is the whole shape as sqlshape_write() writes it, with the settings
+ * of the lexer in front.  A hit compares it byte by byte: the texts are chosen
+ * by strangers, and a hash alone, however wide, would only make forging a class
  * hard, not impossible.  Shapes over SHAPE_MAX bytes are judged each time
  * (linear in the text) and so cost no memory.
  *
@@ -14,7 +14,7 @@
 
 #include "base/util.h"
 #include "core/catalog.h"
-#include "core/sqllex.h"
+#include "core/sqlshape.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@
 
 enum { SHAPE_MAX = 4096, NOBODY = UINT32_MAX };
 
+/* One remembered shape; chained by index, so that entries may be reused. */
 struct shape {
 	uint8_t *key;
 	uint32_t key_len;
@@ -90,7 +91,7 @@ static bool make_key(struct key *key, const char *sql, size_t len,
 
 	sqllex_init(&lex, sql, len, context->plain_backslash,
 		    context->is_safe_encoding);
-	shape_len = sqllex_shape(&lex, key->bytes + 1, SHAPE_MAX - 1);
+	shape_len = sqlshape_write(&lex, key->bytes + 1, SHAPE_MAX - 1);
 	if (shape_len == 0)
 		return false;
 	key->bytes[0] = (uint8_t)((context->plain_backslash ? 1 : 0) |
@@ -115,6 +116,7 @@ static struct shape *find(const struct shapes *shapes, const struct key *key)
 	return NULL;
 }
 
+/* Out of its chain, which must hold it. */
 static void unlink_shape(struct shapes *shapes, const struct shape *shape)
 {
 	uint32_t index = (uint32_t)(shape - shapes->entries);
@@ -147,6 +149,7 @@ static struct shape *make_room(struct shapes *shapes)
 	return shape;
 }
 
+/* A new entry at the head of its chain; the class is still to come. */
 static struct shape *add(struct shapes *shapes, const struct key *key)
 {
 	struct shape *shape = make_room(shapes);
@@ -176,6 +179,7 @@ struct sqlclass shapes_classify(struct shapes *shapes, const char *sql,
 		return sqlclass_judge(sql, len, context);
 	}
 	shape = find(shapes, &key);
+	/* Of an older catalog: judged anew, in the same place. */
 	if (shape && shape->catalog_id == id) {
 		shapes->hits++;
 		shape->is_recent = true;
@@ -201,6 +205,7 @@ void shapes_learn_write(struct shapes *shapes, const char *sql, size_t len,
 	shape = find(shapes, &key);
 	if (!shape)
 		shape = add(shapes, &key);
+	/* Command and effects stay what the text says. */
 	shape->class = sqlclass_judge(sql, len, context);
 	shape->class.access = ACCESS_WRITE;
 	shape->class.reason = REASON_VERB;

@@ -13,6 +13,7 @@
 
 #include "core/catalog.h"
 #include "core/sqlcursor.h"
+#include "core/sqlutility.h"
 #include "core/sqlwalk.h"
 
 struct verb {
@@ -35,20 +36,6 @@ static void skip_statement(struct sqlcursor *cursor)
 		sqlcursor_advance(cursor);
 }
 
-/* Passes the word if it is now. */
-static bool take_word(struct sqlcursor *cursor, enum sqlword word)
-{
-	if (cursor->word != word)
-		return false;
-	sqlcursor_advance(cursor);
-	return true;
-}
-
-static void blame_utility(struct sqlcursor *cursor)
-{
-	sqlcursor_blame(cursor, ACCESS_UNKNOWN, REASON_UTILITY);
-}
-
 /* From "(" to behind its ")"; what stands between does not matter. */
 static void skip_group(struct sqlcursor *cursor)
 {
@@ -68,6 +55,7 @@ static void skip_group(struct sqlcursor *cursor)
 
 /* ---- queries ----------------------------------------------------------- */
 
+/* SELECT, TABLE, VALUES, WITH: a read until something speaks against it. */
 static void judge_query(struct sqlcursor *cursor)
 {
 	cursor->is_read = true;
@@ -82,6 +70,7 @@ static void judge_write(struct sqlcursor *cursor)
 	sqlwalk_query(cursor);
 }
 
+/* A parenthesis too: "(SELECT 1) UNION ...". */
 static bool begins_query(const struct sqlcursor *cursor)
 {
 	switch (cursor->word) {
@@ -106,14 +95,18 @@ static bool has_options(const struct sqlcursor *cursor)
 	}
 }
 
+/*
+ * EXPLAIN is what it explains, executed or not: the plan of a write is asked
+ * of the server that would execute it.
+ */
 static void judge_explain(struct sqlcursor *cursor)
 {
 	if (has_options(cursor)) {
 		skip_group(cursor);
 	} else {
-		if (!take_word(cursor, WORD_ANALYZE))
-			(void)take_word(cursor, WORD_ANALYSE);
-		(void)take_word(cursor, WORD_VERBOSE);
+		if (!sqlcursor_take_word(cursor, WORD_ANALYZE))
+			(void)sqlcursor_take_word(cursor, WORD_ANALYSE);
+		(void)sqlcursor_take_word(cursor, WORD_VERBOSE);
 	}
 	if (begins_query(cursor)) {
 		judge_query(cursor);
@@ -132,6 +125,7 @@ static void judge_explain(struct sqlcursor *cursor)
 	}
 }
 
+/* Into the table: from the client, or from a file or program there. */
 static void judge_copy_from(struct sqlcursor *cursor)
 {
 	sqlcursor_blame(cursor, ACCESS_WRITE, REASON_COPY);
@@ -139,6 +133,7 @@ static void judge_copy_from(struct sqlcursor *cursor)
 		sqlcursor_add_effects(cursor, EFFECT_COPY_IN);
 }
 
+/* Out of it: files and programs are those of the server that runs it. */
 static void judge_copy_to(struct sqlcursor *cursor)
 {
 	/* The grammar takes STDIN here too, and means the client. */
@@ -176,14 +171,15 @@ static void judge_copy(struct sqlcursor *cursor)
 {
 	cursor->is_read = true;
 	judge_copy_source(cursor);
-	if (take_word(cursor, WORD_FROM))
+	if (sqlcursor_take_word(cursor, WORD_FROM))
 		judge_copy_from(cursor);
-	else if (take_word(cursor, WORD_TO))
+	else if (sqlcursor_take_word(cursor, WORD_TO))
 		judge_copy_to(cursor);
 	else
 		sqlcursor_lose(cursor);
 }
 
+/* A cursor is what its query is; WITH HOLD outlives the transaction. */
 static void judge_declare(struct sqlcursor *cursor)
 {
 	sqlcursor_advance(cursor); /* its name */
@@ -196,122 +192,10 @@ static void judge_declare(struct sqlcursor *cursor)
 		}
 		sqlcursor_advance(cursor);
 	}
-	if (take_word(cursor, WORD_FOR) && begins_query(cursor))
+	if (sqlcursor_take_word(cursor, WORD_FOR) && begins_query(cursor))
 		judge_query(cursor);
 	else
 		sqlcursor_lose(cursor);
-}
-
-/* ---- transactions ------------------------------------------------------ */
-
-/* ISOLATION LEVEL ..., READ ONLY, READ WRITE: the last of a kind counts. */
-static void judge_modes(struct sqlcursor *cursor)
-{
-	while (!sqlcursor_is_over(cursor)) {
-		uint32_t *effects = &cursor->verdict.effects;
-
-		if (cursor->word == WORD_SERIALIZABLE) {
-			*effects |= EFFECT_SERIALIZABLE;
-		} else if (cursor->word == WORD_READ &&
-			   cursor->ahead_word == WORD_ONLY) {
-			*effects &= ~(uint32_t)EFFECT_READ_WRITE;
-			*effects |= EFFECT_READ_ONLY;
-		} else if (cursor->word == WORD_READ &&
-			   cursor->ahead_word == WORD_WRITE) {
-			*effects &= ~(uint32_t)EFFECT_READ_ONLY;
-			*effects |= EFFECT_READ_WRITE;
-		} else if (cursor->word == WORD_SNAPSHOT) {
-			/* Exported by a session of one server. */
-			blame_utility(cursor);
-		}
-		sqlcursor_advance(cursor);
-	}
-}
-
-static void judge_start(struct sqlcursor *cursor)
-{
-	if (!take_word(cursor, WORD_TRANSACTION)) {
-		cursor->verdict.command = COMMAND_OTHER;
-		sqlcursor_lose(cursor);
-		return;
-	}
-	judge_modes(cursor);
-}
-
-static void judge_two_phase(struct sqlcursor *cursor)
-{
-	cursor->verdict.command = COMMAND_OTHER;
-	sqlcursor_blame(cursor, ACCESS_WRITE, REASON_VERB);
-	sqlcursor_add_effects(cursor, EFFECT_TWO_PHASE);
-}
-
-/* COMMIT, END, ROLLBACK, ABORT and what follows them. */
-static void judge_end(struct sqlcursor *cursor)
-{
-	if (cursor->word == WORD_PREPARED) {
-		judge_two_phase(cursor);
-		return;
-	}
-	if (!take_word(cursor, WORD_WORK))
-		(void)take_word(cursor, WORD_TRANSACTION);
-	if (cursor->word == WORD_TO) {
-		cursor->verdict.command = COMMAND_OTHER; /* a savepoint */
-		return;
-	}
-	/* AND NO CHAIN is the default. */
-	if (take_word(cursor, WORD_AND) && cursor->word == WORD_CHAIN)
-		sqlcursor_add_effects(cursor, EFFECT_CHAIN);
-}
-
-static void judge_prepare(struct sqlcursor *cursor)
-{
-	if (cursor->word == WORD_TRANSACTION &&
-	    cursor->ahead.kind == SQLLEX_LITERAL) {
-		judge_two_phase(cursor);
-		return;
-	}
-	blame_utility(cursor);
-	sqlcursor_add_effects(cursor, EFFECT_PREPARE);
-}
-
-/* ---- settings ---------------------------------------------------------- */
-
-/* Names the transaction that follows, or all of the session's. */
-static void judge_set_session(struct sqlcursor *cursor)
-{
-	sqlcursor_add_effects(cursor, EFFECT_SET);
-	if (cursor->word == WORD_CHARACTERISTICS)
-		judge_modes(cursor);
-	else if (cursor->word == WORD_DEFAULT_TRANSACTION_ISOLATION ||
-		 cursor->word == WORD_TRANSACTION_ISOLATION)
-		/* Which one is in a literal: be prepared for the worst. */
-		sqlcursor_add_effects(cursor, EFFECT_SERIALIZABLE);
-}
-
-static void judge_set(struct sqlcursor *cursor)
-{
-	if (cursor->word == WORD_LOCAL) {
-		sqlcursor_advance(cursor);
-		judge_set_session(cursor);
-		cursor->verdict.effects &= ~(uint32_t)EFFECT_SET;
-		sqlcursor_add_effects(cursor, EFFECT_SET_LOCAL);
-	} else if (cursor->word == WORD_CONSTRAINTS) {
-		sqlcursor_add_effects(cursor, EFFECT_SET_LOCAL);
-	} else if (take_word(cursor, WORD_TRANSACTION)) {
-		cursor->verdict.command = COMMAND_SET_TRANSACTION;
-		sqlcursor_add_effects(cursor, EFFECT_SET_LOCAL);
-		judge_modes(cursor);
-	} else {
-		(void)take_word(cursor, WORD_SESSION);
-		judge_set_session(cursor);
-	}
-}
-
-static void judge_discard(struct sqlcursor *cursor)
-{
-	sqlcursor_add_effects(cursor, cursor->word == WORD_ALL
-					      ? EFFECT_DISCARD_ALL
-					      : EFFECT_DISCARD);
 }
 
 /* ---- definitions ------------------------------------------------------- */
@@ -352,6 +236,7 @@ static void skip_rule(struct sqlcursor *cursor)
 	}
 }
 
+/* Temporary: the session's, while the catalog of others stays the same. */
 static void mark_temp(struct sqlcursor *cursor)
 {
 	cursor->verdict.effects &= ~(uint32_t)EFFECT_DDL;
@@ -364,17 +249,18 @@ static void judge_create_relation(struct sqlcursor *cursor)
 	while (!sqlcursor_is_over(cursor)) {
 		if (cursor->word == WORD_PG_TEMP && sqlcursor_sees(cursor, '.'))
 			mark_temp(cursor);
-		if (!take_word(cursor, WORD_AS))
+		if (!sqlcursor_take_word(cursor, WORD_AS))
 			sqlcursor_advance(cursor);
 		else if (begins_query(cursor))
 			judge_write(cursor);
 	}
 }
 
+/* Which kind of CREATE decides where the statement ends. */
 static void judge_create(struct sqlcursor *cursor)
 {
-	if (take_word(cursor, WORD_OR))
-		(void)take_word(cursor, WORD_REPLACE);
+	if (sqlcursor_take_word(cursor, WORD_OR))
+		(void)sqlcursor_take_word(cursor, WORD_REPLACE);
 	switch (cursor->word) {
 	case WORD_LOCAL:
 	case WORD_GLOBAL:
@@ -401,6 +287,7 @@ static void judge_create(struct sqlcursor *cursor)
 #define VERB_OTHER ACCESS_UNKNOWN, REASON_UTILITY
 #define VERB_READ  ACCESS_READ, REASON_NONE
 
+/* One row a verb; looked up by a walk through the table, on a miss only. */
 static const struct verb verbs[] = {
 	{ WORD_INSERT, VERB_WRITE, COMMAND_OTHER, 0, judge_write },
 	{ WORD_UPDATE, VERB_WRITE, COMMAND_OTHER, 0, judge_write },
@@ -409,21 +296,21 @@ static const struct verb verbs[] = {
 	{ WORD_COPY, VERB_NONE, COMMAND_OTHER, 0, judge_copy },
 	{ WORD_EXPLAIN, VERB_NONE, COMMAND_OTHER, 0, judge_explain },
 
-	{ WORD_BEGIN, VERB_NONE, COMMAND_BEGIN, 0, judge_modes },
-	{ WORD_START, VERB_NONE, COMMAND_BEGIN, 0, judge_start },
-	{ WORD_COMMIT, VERB_NONE, COMMAND_COMMIT, 0, judge_end },
-	{ WORD_END, VERB_NONE, COMMAND_COMMIT, 0, judge_end },
-	{ WORD_ROLLBACK, VERB_NONE, COMMAND_ROLLBACK, 0, judge_end },
-	{ WORD_ABORT, VERB_NONE, COMMAND_ROLLBACK, 0, judge_end },
+	{ WORD_BEGIN, VERB_NONE, COMMAND_BEGIN, 0, sqlutility_judge_modes },
+	{ WORD_START, VERB_NONE, COMMAND_BEGIN, 0, sqlutility_judge_start },
+	{ WORD_COMMIT, VERB_NONE, COMMAND_COMMIT, 0, sqlutility_judge_end },
+	{ WORD_END, VERB_NONE, COMMAND_COMMIT, 0, sqlutility_judge_end },
+	{ WORD_ROLLBACK, VERB_NONE, COMMAND_ROLLBACK, 0, sqlutility_judge_end },
+	{ WORD_ABORT, VERB_NONE, COMMAND_ROLLBACK, 0, sqlutility_judge_end },
 	{ WORD_SAVEPOINT, VERB_NONE, COMMAND_OTHER, 0, NULL },
 	{ WORD_RELEASE, VERB_NONE, COMMAND_OTHER, 0, NULL },
 
-	{ WORD_SET, VERB_NONE, COMMAND_OTHER, 0, judge_set },
+	{ WORD_SET, VERB_NONE, COMMAND_OTHER, 0, sqlutility_judge_set },
 	{ WORD_RESET, VERB_NONE, COMMAND_OTHER, EFFECT_SET, NULL },
-	{ WORD_DISCARD, VERB_NONE, COMMAND_OTHER, 0, judge_discard },
+	{ WORD_DISCARD, VERB_NONE, COMMAND_OTHER, 0, sqlutility_judge_discard },
 	{ WORD_SHOW, VERB_OTHER, COMMAND_OTHER, 0, NULL },
 
-	{ WORD_PREPARE, VERB_NONE, COMMAND_OTHER, 0, judge_prepare },
+	{ WORD_PREPARE, VERB_NONE, COMMAND_OTHER, 0, sqlutility_judge_prepare },
 	{ WORD_EXECUTE, VERB_OTHER, COMMAND_OTHER, EFFECT_EXECUTE, NULL },
 	{ WORD_DEALLOCATE, VERB_NONE, COMMAND_OTHER, EFFECT_DEALLOCATE, NULL },
 	{ WORD_DECLARE, VERB_NONE, COMMAND_OTHER, EFFECT_CURSOR,
@@ -467,6 +354,7 @@ static const struct verb *find_verb(enum sqlword word)
 	return NULL;
 }
 
+/* From its first token; the rest is skipped by the caller. */
 static void judge_statement(struct sqlcursor *cursor)
 {
 	const struct verb *verb;
@@ -502,6 +390,7 @@ static void complete(struct sqlclass *verdict)
 		verdict->is_certain = false;
 }
 
+/* Adds a statement to the text: the worst access, with its reason. */
 static void merge(struct sqlclass *text, const struct sqlclass *statement)
 {
 	if (sqlcursor_rank(statement->access) > sqlcursor_rank(text->access) ||

@@ -23,6 +23,7 @@ struct stored {
 	bool is_known; /* could be told */
 };
 
+/* One token further; the one ahead is always known. */
 static void fetch(struct sqlcursor *cursor)
 {
 	cursor->now = cursor->ahead;
@@ -44,6 +45,14 @@ void sqlcursor_init(struct sqlcursor *cursor, const char *sql, size_t len,
 void sqlcursor_advance(struct sqlcursor *cursor)
 {
 	fetch(cursor);
+}
+
+bool sqlcursor_take_word(struct sqlcursor *cursor, enum sqlword word)
+{
+	if (cursor->word != word)
+		return false;
+	sqlcursor_advance(cursor);
+	return true;
 }
 
 bool sqlcursor_is_over(const struct sqlcursor *cursor)
@@ -94,6 +103,7 @@ void sqlcursor_add_effects(struct sqlcursor *cursor, uint32_t effects)
 	cursor->verdict.effects |= effects;
 }
 
+/* Still a read, but a server might refuse it. */
 static void doubt(struct sqlcursor *cursor)
 {
 	cursor->verdict.is_certain = false;
@@ -119,6 +129,7 @@ struct sqlname sqlcursor_take_name(struct sqlcursor *cursor)
 	return name;
 }
 
+/* The parts as the catalog would have them, unquoted and folded. */
 static struct stored store(const struct sqlname *name)
 {
 	struct stored stored = { .schema_len = 0 };
@@ -153,6 +164,10 @@ bool sqlcursor_is_unknown_function(const struct sqlcursor *cursor,
 	return find_function(cursor, &stored, &effects) == FUNCTION_MISSING;
 }
 
+/*
+ * Not in the catalog: made since it was loaded, or temporary.  In a write it
+ * does not matter, and column lists look like calls there.
+ */
 static void blame_missing(struct sqlcursor *cursor, enum sqlclass_reason reason)
 {
 	if (!cursor->is_read)
@@ -205,6 +220,7 @@ void sqlcursor_judge_relation(struct sqlcursor *cursor,
 	case RELATION_SYSTEM:
 		sqlcursor_add_effects(cursor, EFFECT_CATALOG_READ);
 		break;
+	/* A temporary table, or one made since the catalog was loaded. */
 	case RELATION_MISSING:
 		blame_missing(cursor, REASON_RELATION_UNKNOWN);
 		break;
@@ -238,6 +254,7 @@ void sqlcursor_judge_type(struct sqlcursor *cursor, const struct sqlname *name)
 	if (!stored.is_known || !is_system ||
 	    !catalog_builtin_has_type(stored.name, stored.name_len))
 		doubt(cursor);
+	/* regclass and its like look names up. */
 	else if (stored.name_len > 3 && memcmp(stored.name, "reg", 3) == 0)
 		sqlcursor_add_effects(cursor, EFFECT_CATALOG_READ);
 	judge_hidden(cursor, HIDDEN_TYPE, stored.name, stored.name_len);
@@ -248,6 +265,7 @@ void sqlcursor_judge_value(struct sqlcursor *cursor, const struct sqlname *name)
 	struct stored stored = store(name);
 
 	judge_hidden(cursor, HIDDEN_TYPE, stored.name, stored.name_len);
+	/* "row.name" is "name(row)" when there is no such column. */
 	if (name->schema.kind != SQLLEX_END)
 		judge_hidden(cursor, HIDDEN_ATTRIBUTE, stored.name,
 			     stored.name_len);

@@ -15,7 +15,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <strings.h>
 
 /* What a byte may be part of. */
 enum {
@@ -64,17 +63,6 @@ static const uint8_t class_of[256] = {
 	[':'] = IS_PUNCT,
 };
 
-/* Tags of a shape; idents are folded text, the rest below the printable. */
-enum {
-	TAG_WORD = 1,
-	TAG_NAME,
-	TAG_UNICODE,
-	TAG_LITERAL,
-	TAG_OPERATOR,
-	TAG_CAST,
-	TAG_ASSIGN
-};
-
 static inline bool is_class(char byte, int mask)
 {
 	return (class_of[(unsigned char)byte] & mask) != 0;
@@ -87,6 +75,7 @@ static inline char fold(char byte)
 	return byte;
 }
 
+/* The byte so far ahead of the cursor, within the text. */
 static inline bool sees(const struct sqllex *lex, size_t ahead, char byte)
 {
 	return (size_t)(lex->end - lex->at) > ahead && lex->at[ahead] == byte;
@@ -111,6 +100,7 @@ void sqllex_init(struct sqllex *lex, const char *sql, size_t len,
 		      (!is_safe_encoding && has_high_byte(sql, len));
 }
 
+/* To the end of the line, which stays: it may continue a string. */
 static void skip_line(struct sqllex *lex)
 {
 	while (lex->at < lex->end && *lex->at != '\n' && *lex->at != '\r')
@@ -283,6 +273,7 @@ static bool skip_exponent(struct sqllex *lex)
 	return true;
 }
 
+/* Integer or decimal of any base, with an exponent. */
 static bool skip_number(struct sqllex *lex)
 {
 	if (*lex->at == '0' && lex->end - lex->at > 1 &&
@@ -375,6 +366,7 @@ static bool take_prefixed(struct sqllex *lex, struct sqllex_token *token)
 	return skip_string(lex, true, letter == 'e' || !lex->plain_backslash);
 }
 
+/* e'' and its like: the quote must follow at once. */
 static bool is_prefixed(const struct sqllex *lex)
 {
 	switch (fold(*lex->at)) {
@@ -400,6 +392,7 @@ static bool take_word(struct sqllex *lex, struct sqllex_token *token)
 	return true;
 }
 
+/* Also .5, :: and :=, which begin like punctuation. */
 static bool take_punct(struct sqllex *lex, struct sqllex_token *token)
 {
 	if (*lex->at == '.' && lex->end - lex->at > 1 &&
@@ -436,6 +429,7 @@ static bool take_token(struct sqllex *lex, struct sqllex_token *token)
 	return *lex->at == '"' && take_name(lex, token);
 }
 
+/* As sqllex_next(), lists not yet folded.  BAD is for good. */
 static void take_next(struct sqllex *lex, struct sqllex_token *token)
 {
 	*token = (struct sqllex_token){ .kind = SQLLEX_END };
@@ -496,86 +490,4 @@ size_t sqllex_name(const struct sqllex_token *token,
 	}
 	out[len] = '\0';
 	return len;
-}
-
-/* A tag, for names their length (they may hold any byte), and the text. */
-static size_t write_name(const struct sqllex_token *token, uint8_t tag,
-			 uint8_t *out)
-{
-	out[0] = tag;
-	out[1] = (uint8_t)(token->len & 0xff);
-	out[2] = (uint8_t)(token->len >> 8);
-	memcpy(out + 3, token->text, token->len);
-	return token->len + 3;
-}
-
-static size_t write_word(const struct sqllex_token *token, uint8_t *out)
-{
-	out[0] = TAG_WORD;
-	for (size_t i = 0; i < token->len; i++)
-		out[i + 1] = (uint8_t)fold(token->text[i]);
-	return token->len + 1;
-}
-
-/* Writes at most token->len + 3 bytes; every token can be told back. */
-static size_t write_token(const struct sqllex_token *token, uint8_t *out)
-{
-	switch (token->kind) {
-	case SQLLEX_WORD: return write_word(token, out);
-	case SQLLEX_NAME: return write_name(token, TAG_NAME, out);
-	case SQLLEX_UNICODE: return write_name(token, TAG_UNICODE, out);
-	case SQLLEX_OPERATOR:
-		out[0] = TAG_OPERATOR;
-		memcpy(out + 1, token->text, token->len);
-		return token->len + 1;
-	case SQLLEX_LITERAL: out[0] = TAG_LITERAL; return 1;
-	case SQLLEX_CAST: out[0] = TAG_CAST; return 1;
-	case SQLLEX_ASSIGN: out[0] = TAG_ASSIGN; return 1;
-	default: out[0] = (uint8_t)token->punct; return 1;
-	}
-}
-
-/*
- * How far the tokens are into "values ( literal ) , ( literal )", whose second
- * row is dropped: rows of literals have one shape, however many.  Tokens are
- * counted, not bytes: a quoted name may hold any bytes.
- */
-enum { ROWS_FIRST_END = 4, ROWS_NEXT_END = 7, ROWS_BYTES = 4 };
-
-static unsigned follow_rows(unsigned step, const struct sqllex_token *token)
-{
-	static const char puncts[] = "(?),(?)";
-
-	if (token->kind == SQLLEX_WORD && token->len == 6 &&
-	    strncasecmp(token->text, "values", 6) == 0)
-		return 1;
-	if (step == 0)
-		return 0;
-	if (puncts[step - 1] == '?')
-		return token->kind == SQLLEX_LITERAL ? step + 1 : 0;
-	return token->punct == puncts[step - 1] ? step + 1 : 0;
-}
-
-size_t sqllex_shape(struct sqllex *lex, uint8_t *out, size_t room)
-{
-	struct sqllex_token token;
-	unsigned rows = 0;
-	size_t len = 0;
-
-	for (;;) {
-		sqllex_next(lex, &token);
-		if (token.kind == SQLLEX_END)
-			return len;
-		if (token.kind == SQLLEX_BAD || token.len > UINT16_MAX ||
-		    token.len + 3 > room - len)
-			return 0;
-		len += write_token(&token, out + len);
-		assert(len <= room);
-		rows = follow_rows(rows, &token);
-		if (rows > ROWS_NEXT_END) {
-			assert(len > ROWS_BYTES);
-			len -= ROWS_BYTES;
-			rows = ROWS_FIRST_END;
-		}
-	}
 }

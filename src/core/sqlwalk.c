@@ -20,6 +20,7 @@
 
 /* ---- names ------------------------------------------------------------- */
 
+/* A dotted name is a name whatever its last word is: remember that. */
 static struct sqlname take_name(struct walk *walk)
 {
 	struct sqlname name = sqlcursor_take_name(walk->cursor);
@@ -28,6 +29,7 @@ static struct sqlname take_name(struct walk *walk)
 	return name;
 }
 
+/* A function call, the parenthesis being next. */
 static void walk_call(struct walk *walk, const struct sqlname *name)
 {
 	assert(walk_opens_next(walk));
@@ -53,6 +55,7 @@ static void walk_value(struct walk *walk)
 		sqlcursor_judge_type(walk->cursor, &name);
 }
 
+/* A type's name, with its modifiers: those are no arguments of a call. */
 static void walk_type(struct walk *walk)
 {
 	struct sqlname name;
@@ -130,6 +133,7 @@ static void end_from(struct walk *walk)
 	level->is_grouping = false;
 }
 
+/* SELECT, VALUES or TABLE: from here on FROM is a clause. */
 static void begin_query(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
@@ -142,6 +146,10 @@ static void begin_query(struct walk *walk)
 	level->is_grouping = false;
 }
 
+/*
+ * FROM: of a query, of EXTRACT and its like, or of IS DISTINCT FROM.  Nothing
+ * else may be taken for the last, or relations would go unseen.
+ */
 static void walk_from(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
@@ -157,6 +165,7 @@ static void walk_from(struct walk *walk)
 	level->from = FROM_WANT;
 }
 
+/* FOR UPDATE and its like; FOR of SUBSTRING, COLLATION FOR, FOR READ ONLY. */
 static void walk_for(struct walk *walk)
 {
 	struct sqlcursor *cursor = walk->cursor;
@@ -178,6 +187,7 @@ static void walk_for(struct walk *walk)
 	end_from(walk);
 }
 
+/* INTO makes a table, except behind INSERT and MERGE. */
 static void walk_into(struct walk *walk)
 {
 	struct sqlcursor *cursor = walk->cursor;
@@ -198,6 +208,7 @@ static void walk_into(struct walk *walk)
 	sqlcursor_add_effects(cursor, effects);
 }
 
+/* WITH opens a list of names only at the beginning of a level. */
 static void walk_with(struct walk *walk)
 {
 	struct sqlcursor *cursor = walk->cursor;
@@ -248,6 +259,7 @@ static void walk_other_reserved(struct walk *walk)
 		walk_lose(walk);
 }
 
+/* A reserved word: nothing but a keyword, and most end the FROM list. */
 static void walk_reserved(struct walk *walk)
 {
 	switch (walk->cursor->word) {
@@ -349,6 +361,7 @@ static void walk_type_word(struct walk *walk)
 		level->from = FROM_ITEM; /* FROM current_schema */
 }
 
+/* A word that may be any name, a function's too. */
 static void walk_free_word(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
@@ -388,6 +401,7 @@ static void check_inner_verb(struct walk *walk)
 	}
 }
 
+/* A word or name: which of all it can be depends on where it stands. */
 static void walk_any_name(struct walk *walk)
 {
 	struct sqlcursor *cursor = walk->cursor;
@@ -426,6 +440,7 @@ static void walk_dot(struct walk *walk)
 		walk_lose(walk);
 }
 
+/* In a FROM list a comma brings the next item; elsewhere it means nothing. */
 static void walk_comma(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
@@ -436,6 +451,7 @@ static void walk_comma(struct walk *walk)
 		level->from = FROM_WANT;
 }
 
+/* A parenthesis that WITH announced is not one of its list. */
 static void walk_punct(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
@@ -477,6 +493,7 @@ static void walk_operator(struct walk *walk)
 	sqlcursor_judge_operator(walk->cursor);
 }
 
+/* "::" and the type behind it. */
 static void walk_cast(struct walk *walk)
 {
 	struct sqlcursor *cursor = walk->cursor;
@@ -519,6 +536,7 @@ static void remember(struct walk *walk)
 	walk->is_operand = ends_operand(walk, word);
 }
 
+/* One token; those that it takes along are passed here too. */
 static void walk_token(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
@@ -540,6 +558,7 @@ static void walk_token(struct walk *walk)
 	remember(walk);
 }
 
+/* All tokens up to the end of the statement, or of the first group. */
 static void walk_tokens(struct sqlcursor *cursor, bool is_group)
 {
 	struct walk walk;

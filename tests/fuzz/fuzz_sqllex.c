@@ -3,6 +3,7 @@
  * forward, and write a shape that is the same each time.
  */
 #include "core/sqllex.h"
+#include "core/sqlshape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,9 +48,9 @@ static void check_shape(const char *sql, size_t len, bool plain_backslash)
 	size_t other_len;
 
 	sqllex_init(&lex, sql, len, plain_backslash, true);
-	one_len = sqllex_shape(&lex, one, sizeof(one));
+	one_len = sqlshape_write(&lex, one, sizeof(one));
 	sqllex_init(&lex, sql, len, plain_backslash, true);
-	other_len = sqllex_shape(&lex, other, sizeof(other));
+	other_len = sqlshape_write(&lex, other, sizeof(other));
 	/* A small room refuses, it never cuts. */
 	check(one_len == 0 ||
 	      (one_len == other_len && memcmp(one, other, one_len) == 0));

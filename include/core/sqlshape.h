@@ -1,0 +1,15 @@
+#ifndef PGWEIR_CORE_SQLSHAPE_H
+#define PGWEIR_CORE_SQLSHAPE_H
+
+/* What stays of a text when literals, comments and blanks go. */
+#include "core/sqllex.h"
+
+/*
+ * The shape of a text: its tokens without literals, comments and white space,
+ * written so that two texts have the same bytes only if they have the same
+ * tokens.  Returns the length, or 0 when the text is BAD, empty, or its shape
+ * longer than room.  The lexer has just been set up on the text.
+ */
+size_t sqlshape_write(struct sqllex *lex, uint8_t *out, size_t room);
+
+#endif
