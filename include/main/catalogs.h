@@ -36,8 +36,10 @@ struct catalogs *catalogs_new(struct event_base *base,
 			      const struct config *config);
 
 /*
- * A pool of this line of [databases] came into being; dbname is its name on
- * the server.  Nothing new when it is known already.
+ * A pool of this line of [databases] came into being, or somebody has seen a
+ * sign that what is known is old (DDL, an undefined function); dbname is its
+ * name on the server.  What is known already is loaded anew soon, however
+ * often that is said.
  */
 void catalogs_want(struct catalogs *catalogs, const char *database,
 		   const char *dbname);

@@ -43,6 +43,13 @@ static const uint64_t LOAD_LIMIT_US = 30000000;
 static const uint64_t RETRY_FIRST_US = 1000000;
 /* A node that is not known yet will be in a moment. */
 static const uint64_t NO_NODE_RETRY_US = 250000;
+/*
+ * Between a load and the next one that somebody asked for: a moment, and
+ * much longer than the load took, so that a schema that changes all the time
+ * keeps no server busy.
+ */
+static const uint64_t AGAIN_US = 300000;
+enum { AGAIN_TIMES = 20 };
 
 struct entry {
 	struct catalogs *catalogs;
@@ -53,7 +60,11 @@ struct entry {
 	struct event *timer;
 	struct slot *slot; /* while it is being loaded */
 	bool is_loaded;
-	unsigned failures; /* in a row */
+	bool is_wanted_again; /* asked for while it was being loaded */
+	unsigned failures;    /* in a row */
+	uint64_t timer_us;    /* when the timer fires */
+	uint64_t started_us;  /* the last load, and when it ended */
+	uint64_t ended_us;
 };
 
 struct slot {
@@ -162,7 +173,29 @@ static void entry_schedule(struct entry *entry, uint64_t delay_us)
 	struct timeval delay = { .tv_sec = (time_t)(delay_us / 1000000),
 				 .tv_usec = (suseconds_t)(delay_us % 1000000) };
 
+	entry->timer_us = util_now_us() + delay_us;
 	(void)event_add(entry->timer, &delay);
+}
+
+/* Sooner than the timer has it, when that is not too soon. */
+static void entry_hasten(struct entry *entry)
+{
+	uint64_t took_us = entry->ended_us - entry->started_us;
+	uint64_t due_us = entry->ended_us + AGAIN_US + AGAIN_TIMES * took_us;
+	uint64_t now_us = util_now_us();
+
+	if (due_us < entry->timer_us)
+		entry_schedule(entry, due_us > now_us ? due_us - now_us : 0);
+}
+
+/* Somebody has seen a sign that the schema has changed. */
+static void entry_want_again(struct entry *entry)
+{
+	if (entry->slot)
+		entry->is_wanted_again = true;
+	else if (entry->is_loaded && entry->failures == 0 &&
+		 !list_is_linked(&entry->due))
+		entry_hasten(entry);
 }
 
 static struct entry *entry_new(struct catalogs *catalogs, const char *key,
@@ -247,6 +280,8 @@ static bool slot_start(struct slot *slot, struct entry *entry,
 	buf_free(&words);
 	if (is_started) {
 		slot->entry = entry;
+		entry->started_us = util_now_us();
+		entry->is_wanted_again = false;
 		(void)util_copy(slot->label, sizeof(slot->label),
 				catalogs->config->nodes[node].label);
 		entry->slot = slot;
@@ -307,6 +342,8 @@ static void entry_loaded(struct entry *entry, struct catalog *catalog,
 	entry->is_loaded = true;
 	entry->failures = 0;
 	entry_schedule(entry, catalogs->config->settings.catalog_refresh_us);
+	if (entry->is_wanted_again)
+		entry_hasten(entry);
 	catalogs->hooks.loaded(catalogs->hooks.arg, entry->database,
 			       entry->dbname, catalog);
 }
@@ -356,8 +393,10 @@ static void on_loaded(void *arg, struct catalog *catalog, const char *error)
 	struct entry *entry = slot->entry;
 
 	slot->entry = NULL;
-	if (entry)
+	if (entry) {
 		entry->slot = NULL;
+		entry->ended_us = util_now_us();
+	}
 	if (!entry)
 		catalog_release(catalog);
 	else if (catalog)
@@ -385,11 +424,12 @@ void catalogs_want(struct catalogs *catalogs, const char *database,
 		   const char *dbname)
 {
 	char *key = xasprintf("%s\n%s", database, dbname);
+	struct entry *entry = strmap_get(catalogs->entries, key);
 
-	if (!strmap_get(catalogs->entries, key) && !is_full(catalogs)) {
-		struct entry *entry =
-			entry_new(catalogs, key, database, dbname);
-
+	if (entry) {
+		entry_want_again(entry);
+	} else if (!is_full(catalogs)) {
+		entry = entry_new(catalogs, key, database, dbname);
 		(void)strmap_put(catalogs->entries, key, entry);
 		/* First come, first served; the loop sees to it. */
 		list_append(&catalogs->due, &entry->due);

@@ -249,14 +249,34 @@ static void test_wanted_loaded_refreshed(void **state)
 	assert_true(finish("real", NULL));
 	assert_int_equal(world.loaded, 1);
 	assert_string_equal(world.last, "app/real");
-	/* Once more asked for: it is fresh. */
-	catalogs_want(world.catalogs, "app", "real");
+	/* And again when its time has come. */
 	run_us(50000);
 	assert_int_equal(starts, 1);
-	/* And again when its time has come. */
 	assert_true(becomes(&starts, 2));
 	assert_true(finish("real", NULL));
 	assert_int_equal(world.loaded, 2);
+}
+
+/* Said often, done once, and not at once. */
+static void test_signs_of_change(void **state)
+{
+	(void)state;
+	build("[databases]\napp = " TWO_NODES " dbname=real\n");
+	catalogs_want(world.catalogs, "app", "real");
+	assert_true(becomes(&starts, 1));
+	assert_true(finish("real", NULL));
+	for (int i = 0; i < 10; i++)
+		catalogs_want(world.catalogs, "app", "real");
+	run_us(50000);
+	assert_int_equal(starts, 1);
+	assert_true(becomes(&starts, 2)); /* long before the minute is over */
+	/* What this load brings may be older than the sign. */
+	catalogs_want(world.catalogs, "app", "real");
+	assert_true(finish("real", NULL));
+	assert_true(becomes(&starts, 3));
+	assert_true(finish("real", NULL));
+	run_us(500000);
+	assert_int_equal(starts, 3);
 }
 
 static void test_failure_is_tried_again(void **state)
@@ -484,6 +504,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_wanted_loaded_refreshed,
 					  tear_down),
+		cmocka_unit_test_teardown(test_signs_of_change, tear_down),
 		cmocka_unit_test_teardown(test_failure_is_tried_again,
 					  tear_down),
 		cmocka_unit_test_teardown(test_hopeless_is_forgotten,
