@@ -1,9 +1,12 @@
 """Fixtures: one real primary and replica for all tests, pgweir as asked."""
 import os
+import signal
 
 import pytest
 
-from harness import IS_PGBOUNCER, PGWEIR_BIN, Cluster, Pgweir
+from harness import IS_PGBOUNCER, PGWEIR_BIN, SLOW, Cluster, Pgweir
+
+LIMIT = 60  # seconds that a test may take, times PGWEIR_SLOW
 
 
 def pytest_configure(config):
@@ -44,6 +47,18 @@ def own_cluster():
     nodes = Cluster()
     yield nodes
     nodes.down()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """Nothing hangs for ever: a test that takes too long fails."""
+    def too_long(*_):
+        raise TimeoutError("the test took longer than %d s" % (LIMIT * SLOW))
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(int(LIMIT * SLOW))
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.hookimpl(hookwrapper=True)

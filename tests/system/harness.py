@@ -6,6 +6,7 @@ the repository's ./pgweir by default. A run with PGWEIR_BIN=/usr/sbin/pgbouncer
 tries the harness and the tests of shared behaviour against PgBouncer.
 """
 import glob
+import itertools
 import os
 import pwd
 import re
@@ -88,6 +89,7 @@ class Cluster:
 
     def __init__(self):
         self.dir = make_dir("pgweir-nodes.")
+        self.tags = itertools.count()
         self.env = {**os.environ, "CLUSTER_AUTH": "trust",
                     "CLUSTER_MAX_CONNECTIONS": "250",
                     "TMPDIR": "/tmp"}
@@ -165,6 +167,14 @@ class Cluster:
             write_file(path, "".join(l + "\n" for l in lines) + own)
             self.value("SELECT pg_reload_conf()", node=node)
         time.sleep(0.2)
+
+    def fresh(self):
+        """A tag for one probing statement. The nodes forget what they
+        counted: statements that differ in names and constants only are one
+        entry to them, under the text that came first."""
+        for node in self.ports:
+            self.sql("SELECT pg_stat_statements_reset()", node=node)
+        return "tag%dq" % next(self.tags)
 
     def calls(self, tag):
         """How often each node ran statements with this text in them."""

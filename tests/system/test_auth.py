@@ -190,7 +190,8 @@ def test_server_login_from_the_database_line(make_weir, method):
 
 def test_wrong_server_password_is_told(make_weir):
     weir = make_weir({"auth_type": "trust", "server_login_retry": 0.2,
-                      "query_wait_timeout": 5}, start=False, nodes=ONE)
+                      "query_wait_timeout": 5, "monitor_user": "postgres"},
+                     start=False, nodes=ONE)
     weir.databases = {
         "app": weir.node_line(),
         "bad": weir.node_line(user="auth_scram", password="wr0ngpass")}

@@ -1,5 +1,4 @@
 """Which node a statement runs on, as the nodes themselves counted it."""
-import itertools
 import threading
 import time
 
@@ -10,7 +9,6 @@ from harness import SLOW, wait_for
 from wire import Wire, one_query, sync
 
 pytestmark = pytest.mark.own
-TAGS = ("split%dq" % n for n in itertools.count())
 
 FIXTURE = """
 DROP TABLE IF EXISTS sp_t CASCADE;
@@ -109,7 +107,7 @@ def sides():
 def test_statement(cluster, split_all, sql, node):
     """Each as a simple Query and as an extended batch, in fresh sessions."""
     for extended in (False, True):
-        tag = next(TAGS)
+        tag = cluster.fresh()
         with Wire(split_all.port) as conn:
             conn.login()
             text = sql.format(t=tag)
@@ -151,12 +149,12 @@ def test_swallowed_write_is_not_lost(cluster, split_all):
 
 
 def test_several_statements_go_as_one(cluster, split_all):
-    tag = next(TAGS)
+    tag = cluster.fresh()
     with Wire(split_all.port) as conn:
         conn.login()
         conn.query("SELECT 1 AS %s; SELECT 2 AS %s" % (tag, tag))
         assert served(cluster, tag) == ["replica"]
-        tag = next(TAGS)
+        tag = cluster.fresh()
         replies = conn.query("SELECT 1 AS %s; UPDATE sp_t SET v = v WHERE id"
                              " = 1 RETURNING 1 AS %s" % (tag, tag))
         assert [m.type for m in replies].count("C") == 2
@@ -164,7 +162,7 @@ def test_several_statements_go_as_one(cluster, split_all):
 
 
 def test_batch_with_a_write_goes_to_the_primary(cluster, split_all):
-    tag = next(TAGS)
+    tag = cluster.fresh()
     with Wire(split_all.port) as conn:
         conn.login()
         replies = conn.send(
@@ -205,7 +203,7 @@ def test_blocks(cluster, split_all):
                 ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                  "replica"),
                 ("BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY", "primary")):
-            tag = next(TAGS)
+            tag = cluster.fresh()
             conn.execute(begin)
             conn.execute("SELECT 1 AS %s" % tag)
             conn.execute("SELECT v AS %s FROM sp_t WHERE id = 1" % tag)
@@ -232,7 +230,7 @@ def test_cursor_in_a_read_only_block(split_all):
 
 
 def test_copy_out_goes_to_the_replica(cluster, split_all):
-    tag = next(TAGS)
+    tag = cluster.fresh()
     with split_all.connect() as conn:
         with conn.cursor().copy("COPY (SELECT v AS %s FROM sp_t ORDER BY id"
                                 " LIMIT 3) TO STDOUT" % tag) as copy:
@@ -279,13 +277,14 @@ def test_search_path_follows_to_the_replica(cluster, split_all):
 def test_reads_stay_on_the_primary_after_a_write(cluster, split):
     window = split.settings["read_after_write_window"]
     with split.connect() as writer, split.connect() as other:
-        tags = [next(TAGS) for _ in range(4)]
-        writer.execute("SELECT 1 AS %s" % tags[0])
+        cluster.fresh()
+        writer.execute("SELECT 1 AS before_it")
         writer.execute("UPDATE sp_t SET v = v WHERE id = 3")
-        writer.execute("SELECT 1 AS %s" % tags[1])
-        other.execute("SELECT 1 AS %s" % tags[2])
+        writer.execute("SELECT 1, 2 AS after_it")
+        other.execute("SELECT 1, 2, 3 AS of_another")
         time.sleep(window * 2 + 0.2)
-        writer.execute("SELECT 1 AS %s" % tags[3])
+        writer.execute("SELECT 1, 2, 3, 4 AS later_on")
+    tags = ("before_it", "after_it", "of_another", "later_on")
     assert [served(cluster, t) for t in tags] == [
         ["replica"], ["primary"], ["replica"], ["replica"]]
 
@@ -314,7 +313,7 @@ def test_temporary_table_stays_with_its_session(split_all):
 
 def test_split_off(cluster, tables, make_weir):
     weir = make_weir({"split_reads": 0})
-    tag = next(TAGS)
+    tag = cluster.fresh()
     with weir.connect() as conn:
         conn.execute("SELECT 1 AS %s" % tag)
     assert served(cluster, tag) == ["primary"]
@@ -327,7 +326,7 @@ def test_replica_that_lags_is_left_out(own_cluster, make_weir):
                      cluster=own_cluster)
     with weir.connect() as conn:
         def node():
-            tag = next(TAGS)
+            tag = own_cluster.fresh()
             conn.execute("SELECT 1 AS %s" % tag)
             return served(own_cluster, tag)
         assert node() == ["replica"]
@@ -384,7 +383,7 @@ def test_replica_stops_and_returns(own_cluster, make_weir, mode):
         assert readers.done > at, "reads did not go on"
         own_cluster.start("replica")
         weir.wait_nodes(2)
-        tag = next(TAGS)
+        tag = own_cluster.fresh()
 
         def back():
             with weir.connect() as conn:
