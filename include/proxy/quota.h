@@ -67,6 +67,13 @@ enum quota_answer quota_try_open(struct quota *quota,
 /* A server counted by quota_try_open is gone. */
 void quota_note_closed(struct quota *quota);
 
+/*
+ * The same for a server that came to a worker which no longer has its pool:
+ * whoever else has it counts on.
+ */
+void quota_note_lost(struct quotas *quotas, const char *pool_key,
+		     const char *node);
+
 /* Servers of this pool on this node, over all workers. */
 unsigned quota_servers(const struct quota *quota);
 

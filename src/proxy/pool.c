@@ -523,6 +523,13 @@ static struct pool_node *find_by_name(struct local *local, const char *key,
 	return pool ? find_node(pool->nodes, pool->node_count, label) : NULL;
 }
 
+/* Who waited has left, and so has the pool. */
+static void drop_grant(struct local *local, const struct mail_grant *mail)
+{
+	server_free_parked(mail->server);
+	quota_note_lost(local->process->quotas, mail->pool, mail->node);
+}
+
 static void take_grant(struct local *local, struct mail_grant *mail)
 {
 	struct pool_node *node = find_by_name(local, mail->pool, mail->node);
@@ -533,7 +540,7 @@ static void take_grant(struct local *local, struct mail_grant *mail)
 	else if (node)
 		pool_node_adopt(node, mail->server, mail->session);
 	else
-		server_free_parked(mail->server);
+		drop_grant(local, mail);
 	free(mail->pool);
 	free(mail->node);
 }

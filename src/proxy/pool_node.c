@@ -255,13 +255,32 @@ static void ask_others(struct pool_node *node)
 			       node->pool->key);
 }
 
+/* When the first of those who wait for this role came, on any node. */
+static uint64_t first_wait(const struct pool_node *node)
+{
+	const struct pool *pool = node->pool;
+	uint64_t first_us = 0;
+
+	for (unsigned i = 0; i < pool->node_count; i++) {
+		const struct pool_node *other = pool->nodes[i];
+		uint64_t since_us = 0;
+
+		if (other->site.is_replica == node->site.is_replica &&
+		    quota_waiting(other->quota) > 0)
+			since_us = quota_first_wait(other->quota);
+		if (since_us > 0 && (first_us == 0 || since_us < first_us))
+			first_us = since_us;
+	}
+	return first_us;
+}
+
 static void note_waiting(struct pool_node *node)
 {
 	unsigned role = node->site.is_replica ? METRICS_ROLE_REPLICA
 					      : METRICS_ROLE_PRIMARY;
 
 	metrics_gauge_set(node->pool->cell, GAUGE_POOL_WAITING_SINCE, role, 0,
-			  (int64_t)quota_first_wait(node->quota));
+			  (int64_t)first_wait(node));
 }
 
 static void feed(struct worker_task *task)
@@ -301,6 +320,7 @@ void pool_node_adopt(struct pool_node *node, struct server *server,
 	server_adopt(server, &node->site);
 	list_append(&node->busy, server_link(server));
 	node->busy_count++;
+	note_waiting(node);
 	if (node->site.local->process->pool_hooks->granted(node->site.local,
 							   session, server))
 		return;
@@ -509,6 +529,8 @@ static void upkeep(struct wheel_timer *timer)
 	wheel_set(wheel_of(node), timer, now_of(node) + UPKEEP_US);
 	close_idle(node);
 	fill_up(node);
+	/* Another worker may have served or lost the last one. */
+	note_waiting(node);
 	if (quota_waiting(node->quota) > 0) {
 		wheel_set(wheel_of(node), timer, now_of(node) + RETRY_FIRST_US);
 		pool_node_feed_later(node);

@@ -41,6 +41,7 @@ struct quota {
 	struct quotas *home;
 	char *key;
 	char *pool_key;
+	char *node;
 	unsigned refs; /* guarded by the registry, like count */
 	_Atomic unsigned count;
 	_Atomic unsigned opening;
@@ -159,6 +160,7 @@ struct quota *quota_open(struct quotas *quotas, const char *pool_key,
 	} else {
 		quota = quota_new(quotas, key);
 		quota->pool_key = xstrdup(pool_key);
+		quota->node = xstrdup(node);
 		quota->database = tally_hold(
 			quotas, xasprintf("d%s\x1f%s", node, database));
 		quota->user =
@@ -191,6 +193,7 @@ void quota_close(struct quota *quota)
 	assert(list_is_empty(&quota->shared.waiters));
 	(void)pthread_mutex_destroy(&quota->shared.mutex);
 	free(quota->pool_key);
+	free(quota->node);
 	free(quota->key);
 	free(quota);
 }
@@ -220,14 +223,36 @@ enum quota_answer quota_try_open(struct quota *quota,
 	return answer;
 }
 
-void quota_note_closed(struct quota *quota)
+/* The registry is locked. */
+static void count_off(struct quota *quota)
 {
-	lock_registry(quota->home);
 	assert(quota->count > 0);
 	quota->count--;
 	quota->database->count--;
 	quota->user->count--;
+}
+
+void quota_note_closed(struct quota *quota)
+{
+	lock_registry(quota->home);
+	count_off(quota);
 	unlock_registry(quota->home);
+}
+
+void quota_note_lost(struct quotas *quotas, const char *pool_key,
+		     const char *node)
+{
+	lock_registry(quotas);
+	LIST_FOREACH (link, &quotas->shared.all) {
+		struct quota *quota = LIST_ENTRY(link, struct quota, link);
+
+		if (quota->count > 0 && strcmp(quota->node, node) == 0 &&
+		    strcmp(quota->pool_key, pool_key) == 0) {
+			count_off(quota);
+			break;
+		}
+	}
+	unlock_registry(quotas);
 }
 
 unsigned quota_servers(const struct quota *quota)

@@ -252,6 +252,8 @@ def test_pools_and_databases(make_weir):
         waiter.join()
         row, = show(weir, "POOLS")
         assert row["cl_waiting"] == 0 and row["sv_idle"] == 1
+        wait_for(lambda: show(weir, "POOLS")[0]["maxwait_us"] == 0, 2,
+                 "maxwait to end with the last waiter")
 
 
 def test_fallback_database(make_weir, cluster):

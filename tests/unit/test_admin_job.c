@@ -26,7 +26,7 @@ static struct admin_job *job_new(void)
 /* The next message of the job; it must be whole. */
 static struct pgwire_message next(const struct buf *out, size_t *at)
 {
-	struct pgwire_message message;
+	struct pgwire_message message = { .body = (const uint8_t *)"" };
 
 	assert_int_equal(
 		pgwire_read(buf_head(out) + *at, buf_len(out) - *at, &message),

@@ -168,6 +168,34 @@ static void test_close(void **state)
 	quotas_free(quotas);
 }
 
+/* A server comes to a worker that no longer has the pool. */
+static void test_lost(void **state)
+{
+	struct quotas *quotas = quotas_new();
+	struct quota *one = quota_open(quotas, "k", "app", "anna", "n:1");
+	struct quota *two = quota_open(quotas, "k", "app", "anna", "n:2");
+	const struct quota_limits limits = { 1, 1, 1 };
+
+	(void)state;
+	assert_int_equal(quota_try_open(one, &limits), QUOTA_GRANTED);
+	assert_int_equal(quota_try_open(two, &limits), QUOTA_GRANTED);
+	quota_note_lost(quotas, "other", "n:1");
+	quota_note_lost(quotas, "k", "n:3");
+	assert_int_equal(quota_try_open(one, &limits), QUOTA_POOL_FULL);
+	quota_note_lost(quotas, "k", "n:1");
+	assert_int_equal(quota_servers(one), 0);
+	assert_int_equal(quota_servers(two), 1);
+	assert_int_equal(quota_try_open(one, &limits), QUOTA_GRANTED);
+	close_servers(one, 1);
+	close_servers(two, 1);
+	/* Nothing is left to count off. */
+	quota_note_lost(quotas, "k", "n:1");
+	quota_close(one);
+	quota_close(two);
+	quota_note_lost(quotas, "k", "n:1");
+	quotas_free(quotas);
+}
+
 static void test_opening(void **state)
 {
 	struct quotas *quotas = quotas_new();
@@ -509,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_nodes),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_close),
+		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_opening),
 		cmocka_unit_test(test_fifo),
 		cmocka_unit_test(test_slack),
