@@ -27,6 +27,7 @@ struct shapes;
 struct strmap;
 struct tls_context;
 struct users;
+struct welcomes;
 
 /* One configuration with what was read for it; immutable, any thread. */
 struct snapshot {
@@ -69,6 +70,7 @@ struct process {
 	struct metrics *metrics;
 	struct quotas *quotas;
 	const struct pool_hooks *pool_hooks;
+	struct welcomes *welcomes;
 	_Atomic unsigned clients; /* logged in or logging in, for the limit */
 	/* The database asked for is unknown to the catalog loader yet. */
 	void (*want_catalog)(void *arg, const char *database,

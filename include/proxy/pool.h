@@ -86,15 +86,14 @@ bool pool_stop_waiting(struct pool *pool, unsigned index,
 /* --- welcome --- */
 
 /*
- * The ParameterStatus messages that clients with these settings are greeted
- * with, once a server has shown them; NULL when not known yet.  Borrowed.
+ * Appends the ParameterStatus messages that clients with these settings are
+ * greeted with; false when no server has shown them yet.
  */
-const struct buf *pool_welcome(const struct pool *pool,
-			       const struct settings *settings);
-/* Makes them from what the server reports. */
-const struct buf *pool_make_welcome(struct pool *pool,
-				    const struct settings *settings,
-				    const struct server *server);
+bool pool_welcome(const struct pool *pool, const struct settings *settings,
+		  struct buf *out);
+/* Makes and remembers them, from what the server reports now. */
+void pool_make_welcome(const struct pool *pool, const struct settings *settings,
+		       const struct server *server);
 
 /* --- the outside world changes --- */
 

@@ -10,6 +10,7 @@
 #include "base/wheel.h"
 #include "net/worker.h"
 #include "proxy/pool_view.h"
+#include "proxy/quota.h"
 #include "proxy/server_types.h"
 
 struct config_database;
@@ -17,16 +18,15 @@ struct local;
 struct quota;
 struct settings;
 
-enum { POOL_WELCOMES = 32 };
-
 struct pool_node {
 	struct pool *pool;
 	struct server_site site;
 	char *label;
 	char *host;
 	struct quota *quota;
-	struct list idle; /* most recently used first */
-	struct list busy; /* all others */
+	struct quota_limits limits; /* as configured now */
+	struct list idle;           /* most recently used first */
+	struct list busy;           /* all others */
 	unsigned idle_count;
 	unsigned busy_count;
 	bool is_retired;   /* no longer in the configuration */
@@ -36,11 +36,6 @@ struct pool_node {
 	struct worker_task feed;
 	struct wheel_timer upkeep;
 	struct list retired_link;
-};
-
-struct pool_welcome {
-	const struct settings *settings;
-	struct buf messages;
 };
 
 struct pool {
@@ -63,8 +58,6 @@ struct pool {
 	struct list retired; /* nodes that await their last server */
 	struct metrics_cell *totals;
 	struct metrics_cell *cell;
-	unsigned welcome_count;
-	struct pool_welcome welcomes[POOL_WELCOMES];
 	struct worker_task farewell; /* frees an unused pool */
 };
 

@@ -50,7 +50,7 @@ struct session_scan {
 	unsigned parses;                        /* Parse messages seen */
 	struct sqlclass parsed[SESSION_JUDGED]; /* and their classes */
 	bool is_judged;
-	bool is_local;  /* nothing in it needs a server */
+	bool is_local; /* nothing in it needs a server */
 };
 
 struct session {
@@ -110,12 +110,13 @@ struct session {
 	bool is_plain_backslash;
 	bool is_safe_encoding;
 	bool avoids_replicas;
-	bool is_slow; /* the client does not keep up */
+	bool is_hoarding; /* the client's unread limit is raised */
 	bool is_mid_unit;
-	bool is_skipping;  /* a cancelled unit, up to its end */
-	bool ends_unit;    /* ... with this message */
-	bool is_writing;   /* has a unit that may have written */
-	bool is_read_only; /* was begun so */
+	bool is_skipping;         /* a cancelled unit, up to its end */
+	bool ends_unit;           /* ... with this message */
+	bool is_writing;          /* has a unit that may have written */
+	bool is_changing_catalog; /* has a unit of DDL */
+	bool is_read_only;        /* was begun so */
 };
 
 static inline bool session_has_pending(const struct session *session)
@@ -184,6 +185,8 @@ void relay_settled(struct session *session, const struct track_entry *entry,
 
 /* Answers a batch of Close and Sync, which stands there whole. */
 void unserved_answer(struct session *session);
+/* Drops what is here of a message that means nothing; false: more of it. */
+bool unserved_discard(struct session *session);
 /* Drops a unit that was cancelled while it waited; answers ReadyForQuery. */
 void unserved_skip(struct session *session);
 /* Goes on with that; false when more bytes are needed. */

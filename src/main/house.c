@@ -510,7 +510,9 @@ static bool open_nodes(struct house *house, struct buf *error)
 		house->monitor =
 			monitor_new(house->base, config, house->resolve,
 				    house->metrics, on_topology, house);
-	if (!house->monitor)
+	if (house->monitor)
+		monitor_set_users(house->monitor, house->snapshot->users);
+	else
 		buf_printf(error, "cannot watch the nodes: %s\n",
 			   strerrordesc_np(errno));
 	return house->monitor != NULL;

@@ -60,6 +60,7 @@ static void reload_nodes(struct house *house, struct snapshot *snapshot)
 	house->is_reloading = true;
 	resolve_reload(house->resolve, config);
 	monitor_reload(house->monitor, config);
+	monitor_set_users(house->monitor, snapshot->users);
 	house->is_reloading = false;
 	snapshot_release(before);
 }

@@ -376,30 +376,19 @@ static bool has_room(struct client *client)
 	return false;
 }
 
+/* verify-full asks no more of clients than verify-ca, as in PgBouncer. */
 static bool has_tls_as_demanded(struct client *client)
 {
-	const struct tls *tls = stream_tls(client->stream);
 	enum config_sslmode mode =
 		local_settings(client->local)->client_tls_sslmode;
-	const char *name;
 
-	if (client->is_unix || mode < SSLMODE_REQUIRE)
+	if (client->is_unix || mode < SSLMODE_REQUIRE ||
+	    stream_tls(client->stream))
 		return true;
-	if (!tls) {
-		reject(client, METRICS_REJECT_TLS, "28000",
-		       "TLS is required (client_tls_sslmode)",
-		       "Connect with sslmode=require or stronger.");
-		return false;
-	}
-	name = tls_peer_common_name(tls);
-	if (mode == SSLMODE_VERIFY_FULL &&
-	    (!name || strcmp(name, client->user) != 0)) {
-		reject(client, METRICS_REJECT_TLS, "28000",
-		       "the certificate's common name is not the user name",
-		       NULL);
-		return false;
-	}
-	return true;
+	reject(client, METRICS_REJECT_TLS, "28000",
+	       "TLS is required (client_tls_sslmode)",
+	       "Connect with sslmode=require or stronger.");
+	return false;
 }
 
 static void begin_auth(struct client *client)

@@ -64,7 +64,10 @@ static bool wait_for(struct session *session, size_t end)
 {
 	if (end > SESSION_HOLD_BYTES)
 		return false;
-	stream_set_unread_limit(session->client, end + PGWIRE_HEADER);
+	if (end + PGWIRE_HEADER > STREAM_UNREAD_LIMIT) {
+		session->is_hoarding = true;
+		stream_set_unread_limit(session->client, end + PGWIRE_HEADER);
+	}
 	return true;
 }
 

@@ -20,6 +20,7 @@
 #include "proxy/mail.h"
 #include "proxy/pool_parts.h"
 #include "proxy/server.h"
+#include "proxy/welcome.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -206,15 +207,6 @@ void pools_refresh(struct local *local)
 
 /* --- life --- */
 
-static void free_welcomes(struct pool *pool)
-{
-	for (unsigned i = 0; i < pool->welcome_count; i++) {
-		settings_release(pool->welcomes[i].settings);
-		buf_free(&pool->welcomes[i].messages);
-	}
-	pool->welcome_count = 0;
-}
-
 static void free_retired(struct pool *pool)
 {
 	LIST_FOREACH_SAFE (link, &pool->retired) {
@@ -234,7 +226,6 @@ static void free_pool(struct pool *pool)
 		pool_node_free(pool->nodes[i]);
 	free_retired(pool);
 	assert(list_is_empty(&pool->retired));
-	free_welcomes(pool);
 	set_secret(pool, NULL);
 	util_wipe(pool->client_key, SCRAM_KEY_LEN);
 	metrics_close(pool->cell);
@@ -315,8 +306,10 @@ struct pool *pool_join(struct local *local, const char *database,
 		return NULL;
 	} else {
 		pool = pool_new(local, key, database, user);
-		local->process->want_catalog(local->process->arg,
-					     pool->database, pool->dbname);
+		if (!pool->catalog)
+			local->process->want_catalog(local->process->arg,
+						     pool->database,
+						     pool->dbname);
 	}
 	pool->sessions++;
 	return pool;
@@ -589,15 +582,6 @@ bool pools_take_mail(struct local *local, struct mail *mail)
 
 /* --- welcome --- */
 
-const struct buf *pool_welcome(const struct pool *pool,
-			       const struct settings *settings)
-{
-	for (unsigned i = 0; i < pool->welcome_count; i++)
-		if (pool->welcomes[i].settings == settings)
-			return &pool->welcomes[i].messages;
-	return NULL;
-}
-
 /* To the client the endpoint is a primary, whoever answers. */
 static const char *shown_value(const char *name, const char *value,
 			       bool is_replica)
@@ -608,35 +592,28 @@ static const char *shown_value(const char *name, const char *value,
 	return is_replica && is_role ? "off" : value;
 }
 
-/* The oldest makes room: few pools ever see so many kinds of clients. */
-static struct pool_welcome *add_welcome(struct pool *pool)
+void pool_make_welcome(const struct pool *pool, const struct settings *settings,
+		       const struct server *server)
 {
-	if (pool->welcome_count == POOL_WELCOMES) {
-		settings_release(pool->welcomes[0].settings);
-		buf_free(&pool->welcomes[0].messages);
-		memmove(&pool->welcomes[0], &pool->welcomes[1],
-			sizeof(pool->welcomes[0]) * (POOL_WELCOMES - 1));
-		pool->welcome_count--;
-	}
-	return &pool->welcomes[pool->welcome_count++];
-}
-
-const struct buf *pool_make_welcome(struct pool *pool,
-				    const struct settings *settings,
-				    const struct server *server)
-{
-	struct pool_welcome *welcome = add_welcome(pool);
+	struct buf messages = BUF_INIT;
 	size_t at = 0;
 	const char *name;
 	void *value;
 
-	*welcome = (struct pool_welcome){ settings_hold(settings), BUF_INIT };
 	while (strmap_next(server_parameters(server), &at, &name, &value))
 		pgbuild_parameter_status(
-			&welcome->messages, name,
+			&messages, name,
 			shown_value(name, value,
 				    server_site(server)->is_replica));
-	return &welcome->messages;
+	welcomes_put(pool->local->process->welcomes, pool->database, pool->user,
+		     settings, &messages);
+}
+
+bool pool_welcome(const struct pool *pool, const struct settings *settings,
+		  struct buf *out)
+{
+	return welcomes_find(pool->local->process->welcomes, pool->database,
+			     pool->user, settings, out);
 }
 
 void pools_visit(struct local *local,

@@ -233,7 +233,7 @@ static void evict_rival(struct pool_node *node,
 
 static void open_for_waiters(struct pool_node *node)
 {
-	struct quota_limits limits = limits_of(node);
+	struct quota_limits limits = node->limits;
 
 	while (may_open(node) &&
 	       quota_opening(node->quota) < quota_waiting(node->quota)) {
@@ -344,6 +344,9 @@ static bool is_to_go(const struct pool_node *node, const struct server *server,
 				    : METRICS_CLOSE_RELOAD;
 	if (node->is_draining || node->is_retired)
 		return true;
+	if (node->limits.pool > 0 &&
+	    quota_servers(node->quota) > node->limits.pool)
+		return true;
 	*reason = METRICS_CLOSE_LIFETIME;
 	return lifetime_us > 0 &&
 	       now_of(node) - server_opened_us(server) >= lifetime_us;
@@ -373,7 +376,7 @@ static void on_opened(void *owner, struct server *server)
 /* A place became free: perhaps another pool's waiters can use it. */
 static void note_closed(struct pool_node *node)
 {
-	struct quota_limits limits = limits_of(node);
+	struct quota_limits limits = node->limits;
 
 	quota_note_closed(node->quota);
 	if (limits.database > 0 || limits.user > 0)
@@ -515,7 +518,7 @@ static void close_idle(struct pool_node *node)
 /* One at a time: a pool of many is filled over some seconds. */
 static void fill_up(struct pool_node *node)
 {
-	struct quota_limits limits = limits_of(node);
+	struct quota_limits limits = node->limits;
 
 	if (quota_servers(node->quota) < min_size(node) && may_open(node) &&
 	    quota_try_open(node->quota, &limits) == QUOTA_GRANTED)
@@ -565,6 +568,7 @@ struct pool_node *pool_node_new(struct pool *pool, const char *label,
 		.hooks = &server_hooks,
 		.owner = node,
 	};
+	node->limits = limits_of(node);
 	list_init(&node->idle);
 	list_init(&node->busy);
 	list_init(&node->retired_link);
@@ -616,6 +620,7 @@ void pool_node_refresh(struct pool_node *node, unsigned index)
 	bool is_replica = seen->role == ROLE_REPLICA;
 
 	node->site.node = index;
+	node->limits = limits_of(node);
 	if (is_replica != node->site.is_replica) {
 		recount(node, -1);
 		node->site.is_replica = is_replica;

@@ -19,6 +19,7 @@
 #include "proxy/pool.h"
 #include "proxy/quota.h"
 #include "proxy/session_table.h"
+#include "proxy/welcome.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -63,6 +64,7 @@ static const struct client_hooks client_hooks = {
 
 static void take_snapshot(struct local *local, struct mail_snapshot *mail)
 {
+	welcomes_clear(local->process->welcomes);
 	sessions_unqueue(local);
 	local_set_snapshot(local, mail->snapshot, mail->topology,
 			   mail->addresses);
@@ -89,8 +91,10 @@ static void take_topology(struct local *local, struct mail_topology *mail)
 {
 	bool is_same = has_same_roles(local->topology, mail->topology);
 
-	if (!is_same)
+	if (!is_same) {
+		welcomes_clear(local->process->welcomes);
 		sessions_unqueue(local);
+	}
 	local_set_topology(local, mail->topology);
 	pools_refresh(local);
 	if (!is_same)
@@ -248,6 +252,7 @@ struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 	proxy->process.worker_count = workers;
 	proxy->process.metrics = metrics;
 	proxy->process.quotas = quotas_new();
+	proxy->process.welcomes = welcomes_new();
 	proxy->process.want_catalog = hooks->want_catalog;
 	proxy->process.node_trouble = hooks->node_trouble;
 	proxy->process.arg = hooks->arg;
@@ -386,6 +391,7 @@ void proxy_free(struct proxy *proxy)
 		local_free(local);
 	}
 	quotas_free(proxy->process.quotas);
+	welcomes_free(proxy->process.welcomes);
 	the_proxy = NULL;
 	free(proxy);
 }

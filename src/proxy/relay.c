@@ -79,8 +79,18 @@ static void push_unit(struct session *session)
 	session->unit = (struct session_unit){ 0 };
 }
 
+/* Lets up to so many bytes of a message pile up until the unit is over. */
+static void hoard(struct session *session, size_t bytes)
+{
+	session->is_hoarding = true;
+	stream_set_unread_limit(session->client, bytes + PGWIRE_HEADER);
+}
+
 static void end_unit(struct session *session)
 {
+	if (session->is_hoarding)
+		stream_set_unread_limit(session->client, STREAM_UNREAD_LIMIT);
+	session->is_hoarding = false;
 	session->is_mid_unit = false;
 	session->ends_unit = false;
 	session->relayed_parses = 0;
@@ -203,8 +213,11 @@ static void parse_taken(struct session *session,
 /* The statement's Parse would succeed now: answered without the server. */
 static bool is_known_good(struct session *session, struct stmt *stmt)
 {
+	const uint32_t dropping = EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL;
+
 	return server_status(session->server) != 'E' &&
 	       !session_has_pending(session) &&
+	       !(session->unit.judged.effects & dropping) &&
 	       server_has_statement(session->server, stmt);
 }
 
@@ -264,8 +277,7 @@ static enum relay_result relay_parse(struct session *session,
 			parse_huge(session, message);
 			return RELAY_MORE;
 		}
-		stream_set_unread_limit(session->client,
-					message->total + PGWIRE_HEADER);
+		hoard(session, message->total);
 		return RELAY_HOLD;
 	}
 	if (!pgwire_read_parse(message, &parse)) {
@@ -341,7 +353,14 @@ static enum relay_result relay_bind(struct session *session,
 
 	switch (pgwire_read_bind(message, &bind)) {
 	case PGWIRE_OK: break;
-	case PGWIRE_MORE: return RELAY_HOLD;
+	case PGWIRE_MORE:
+		/* The names in front must be here whole. */
+		if (message->body_here < SESSION_HOLD_BYTES) {
+			hoard(session, SESSION_HOLD_BYTES);
+			return RELAY_HOLD;
+		}
+		*why = "names of a Bind message are too long";
+		return RELAY_BAD;
 	case PGWIRE_BAD:
 	default: *why = "invalid message format (Bind)"; return RELAY_BAD;
 	}
@@ -519,14 +538,16 @@ static void relay_copy_sync(struct session *session,
 			    const struct pgwire_message *message)
 {
 	session->ends_unit = false;
+	server_owe(session->server, TRACK_SYNC, 0, NULL);
 	pass_message(session, message);
 }
 
 static void relay_copy(struct session *session,
 		       const struct pgwire_message *message)
 {
-	if (message->type != 'd')
-		server_owe(session->server, TRACK_COPY_END, 0, NULL);
+	server_owe(session->server,
+		   message->type == 'd' ? TRACK_COPY_DATA : TRACK_COPY_END, 0,
+		   NULL);
 	/* Data is no unit: a new one may begin behind it. */
 	session->ends_unit =
 		!track_is_batch_open(server_track(session->server));

@@ -236,12 +236,15 @@ static void clean(struct server *server)
 		end_copy_and_batch(server);
 		return;
 	}
+	/* It must not hit what is sent here, either. */
+	if (server->cancels > 0)
+		return;
 	if (server->status != 'I') {
 		send_ours(server, "ROLLBACK");
 	} else if (server->is_dirty) {
 		forget_session(server);
 		send_ours(server, reset_query(server));
-	} else if (server->cancels == 0) {
+	} else {
 		rest(server);
 	}
 }

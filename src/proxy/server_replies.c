@@ -107,15 +107,17 @@ static void keep_statements(struct server *server,
 {
 	const struct server_note *note = entry->note;
 
-	if (ok)
+	if (ok) {
+		/* A DEALLOCATE ALL in front of it was told of only now. */
+		if (entry->op == TRACK_PARSE && note && note->is_sent)
+			stmtset_add(server->statements, note->stmt);
 		return;
+	}
 	if (entry->op == TRACK_PARSE && !note)
 		server->unnamed = 0;
 	if (!note || !note->is_sent)
 		return;
-	/* "already exists" says that the server has it after all. */
-	if (entry->op == TRACK_PARSE &&
-	    strcmp(server->failure_state, "42P05") != 0)
+	if (entry->op == TRACK_PARSE)
 		stmtset_remove(server->statements, note->stmt);
 	else if (entry->op == TRACK_CLOSE)
 		stmtset_add(server->statements, note->stmt);
@@ -375,6 +377,9 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	result = track_reply(server->track, message->type);
 	if (result.verdict == TRACK_BROKEN)
 		return broken(server, "unexpected reply", message->type);
+	/* Nobody is there to end the COPY or the batch by himself. */
+	if (!server->hooks && (message->type == 'G' || result.is_failed))
+		server->is_clean_due = true;
 	pass(run, message, result.verdict == TRACK_FORWARD);
 	server->is_row_run =
 		message->type == 'D' && result.verdict == TRACK_FORWARD;
@@ -460,8 +465,7 @@ bool server_replies_read(struct server *server)
 		continue;
 	if (is_closed(server))
 		return true;
-	if (!is_bad)
-		run_flush(&run);
+	run_flush(&run);
 	assert(run.to <= len);
 	if (run.to > 0)
 		stream_consume(server->stream, run.to);

@@ -109,6 +109,15 @@ static bool may_have_written(const struct session_unit *unit)
 	       unit->judged.access == ACCESS_UNKNOWN;
 }
 
+/* Its owner, the main thread, loads no more often than it makes sense. */
+static void want_catalog(const struct session *session)
+{
+	const struct process *process = session->local->process;
+
+	process->want_catalog(process->arg, pool_database(session->pool),
+			      pool_dbname(session->pool));
+}
+
 static void end_transaction(struct session *session)
 {
 	uint64_t now_us = now_of(session);
@@ -119,6 +128,9 @@ static void end_transaction(struct session *session)
 		      role_of(session), 0, 1);
 	metrics_observe(pool_totals(session->pool), HISTOGRAM_TRANSACTION,
 			role_of(session), now_us - session->transaction_us);
+	if (session->is_changing_catalog)
+		want_catalog(session);
+	session->is_changing_catalog = false;
 	session->is_writing = false;
 	session->transaction_us = 0;
 }
@@ -131,15 +143,25 @@ static void note_unit(struct session *session, char status)
 	if (may_have_written(&unit) &&
 	    !server_site(session->server)->is_replica)
 		session->is_writing = true;
+	if (unit.judged.effects & EFFECT_DDL)
+		session->is_changing_catalog = true;
 	if (unit.judged.effects & EFFECT_READ_ONLY)
 		session->is_read_only = status == 'T';
 	if (session->transaction_us == 0)
 		session->transaction_us = unit.since_us;
 	if (status == 'I')
 		end_transaction(session);
-	/* A Sync that COPY swallowed was counted and will not be answered. */
-	if (server_is_idle(session->server))
-		session->units_count = 0;
+	assert(session->units_count == 0 || !server_is_idle(session->server));
+}
+
+/* A Query that was skipped after an error, a Sync that COPY has read over. */
+static void drop_unit(struct session *session)
+{
+	struct session_unit unit = pop_unit(session);
+
+	if (may_have_written(&unit) &&
+	    !server_site(session->server)->is_replica)
+		session->is_writing = true;
 }
 
 static bool breaks_statement_mode(struct session *session, char status)
@@ -153,6 +175,14 @@ static bool breaks_statement_mode(struct session *session, char status)
 	return true;
 }
 
+static void release_if_done(struct session *session)
+{
+	if (!session_has_pending(session) && !session->is_mid_unit &&
+	    !is_keeping(session) && server_is_idle(session->server))
+		release(session);
+	session_renew_limit(session);
+}
+
 static void on_ready(void *user, char status)
 {
 	struct session *session = user;
@@ -160,10 +190,7 @@ static void on_ready(void *user, char status)
 	note_unit(session, status);
 	if (breaks_statement_mode(session, status))
 		return;
-	if (!session_has_pending(session) && !session->is_mid_unit &&
-	    !is_keeping(session) && server_is_idle(session->server))
-		release(session);
-	session_renew_limit(session);
+	release_if_done(session);
 	pump(session);
 }
 
@@ -174,13 +201,16 @@ static bool on_bytes(void *user, const void *data, size_t len)
 	struct session *session = user;
 
 	stream_forward(session->client, data, len);
-	session->is_slow = stream_len_is_high(stream_out_len(session->client));
-	return session->is_slow;
+	return stream_len_is_high(stream_out_len(session->client));
 }
 
 static void on_settled(void *user, const struct track_entry *entry, bool ok)
 {
-	relay_settled(user, entry, ok);
+	if (entry->op == TRACK_QUERY || entry->op == TRACK_FUNCTION ||
+	    entry->op == TRACK_STRUCK)
+		drop_unit(user);
+	else
+		relay_settled(user, entry, ok);
 }
 
 static void on_deallocated(void *user, bool is_discard_all)
@@ -192,10 +222,19 @@ static void on_deallocated(void *user, bool is_discard_all)
 		session->pins = 0;
 }
 
+/* Signs that the catalog has changed, or is not what it was taken for. */
+static bool is_catalog_sign(const char *sqlstate)
+{
+	return strcmp(sqlstate, "42P01") == 0 ||
+	       strcmp(sqlstate, "42883") == 0 || strcmp(sqlstate, "25006") == 0;
+}
+
 static void on_erred(void *user, const char *sqlstate)
 {
 	struct session *session = user;
 
+	if (is_catalog_sign(sqlstate))
+		want_catalog(session);
 	log_debug("client %s db=%s: error %s from %s", session->address,
 		  pool_database(session->pool), sqlstate,
 		  server_site(session->server)->label);
@@ -230,14 +269,26 @@ static void on_server_drained(void *user)
 
 /* --- welcome --- */
 
-static void send_welcome(struct session *session, const struct buf *welcome)
+/* The name of an application differs often and changes nothing else. */
+static bool append_welcome(struct session *session)
+{
+	const struct settings *key =
+		settings_with(session->settings, "application_name", NULL);
+	bool is_known =
+		pool_welcome(session->pool, key, stream_out(session->client));
+
+	settings_release(key);
+	return is_known;
+}
+
+/* The parameters are in the out-buffer already. */
+static void send_welcome(struct session *session)
 {
 	struct buf *out = stream_out(session->client);
 	const char *name = settings_get(session->settings, "application_name");
 	uint8_t key[4];
 
 	memcpy(key, &session->secret, sizeof(key));
-	buf_append(out, buf_head(welcome), buf_len(welcome));
 	if (name)
 		pgbuild_parameter_status(out, "application_name", name);
 	pgbuild_key(out, session->pid, key, sizeof(key));
@@ -250,12 +301,6 @@ static void send_welcome(struct session *session, const struct buf *welcome)
 			 stream_tls(session->client) ? ", TLS" : "");
 }
 
-/* The name of an application differs often and changes nothing else. */
-static const struct settings *welcome_key(const struct session *session)
-{
-	return settings_with(session->settings, "application_name", NULL);
-}
-
 static void on_applied(void *user)
 {
 	struct session *session = user;
@@ -263,10 +308,11 @@ static void on_applied(void *user)
 
 	if (session->state != SESSION_LOGIN)
 		return;
-	key = welcome_key(session);
-	send_welcome(session,
-		     pool_make_welcome(session->pool, key, session->server));
+	key = settings_with(session->settings, "application_name", NULL);
+	pool_make_welcome(session->pool, key, session->server);
 	settings_release(key);
+	(void)append_welcome(session);
+	send_welcome(session);
 	if (session->mode == POOL_MODE_SESSION)
 		session_set_state(session, SESSION_ACTIVE);
 	else
@@ -303,14 +349,29 @@ static void note_decision(const struct session *session)
 		  route_reason_name(session->reason));
 }
 
-/* The server is the session's from here; its settings go in front. */
+static void note_wait(struct session *session)
+{
+	metrics_observe(pool_totals(session->pool), HISTOGRAM_CLIENT_WAIT,
+			role_of(session),
+			session->wait_since_us
+				? now_of(session) - session->wait_since_us
+				: 0);
+	session->wait_since_us = 0;
+}
+
+/*
+ * The server is the session's from here; its settings go in front.  A login
+ * that needs none is over at once, and its server given back.
+ */
 static void attach(struct session *session, struct server *server)
 {
 	bool is_login = session->state == SESSION_LOGIN;
 
+	assert(!session->server && session->waiting_node < 0);
 	session->server = server;
 	session->pins = 0;
 	note_decision(session);
+	note_wait(session);
 	server_attach(server, &server_hooks, session);
 	if (session->mode == POOL_MODE_SESSION)
 		server_mark_dirty(server);
@@ -401,16 +462,6 @@ static bool is_dropping_names(const struct session *session)
 	return false;
 }
 
-static void note_wait(struct session *session)
-{
-	metrics_observe(pool_totals(session->pool), HISTOGRAM_CLIENT_WAIT,
-			role_of(session),
-			session->wait_since_us
-				? now_of(session) - session->wait_since_us
-				: 0);
-	session->wait_since_us = 0;
-}
-
 static void begin_to_wait(struct session *session)
 {
 	if (session->wait_since_us == 0)
@@ -425,6 +476,11 @@ static bool take(struct session *session, int node)
 {
 	struct server *server = NULL;
 
+	if (!pool_config(session->pool)) {
+		session_fail(session, "3D000",
+			     "the database is no longer configured", NULL);
+		return false;
+	}
 	if (node >= 0 && !session->local->is_granting_stopped) {
 		session->node = (unsigned)node;
 		server = pool_take(session->pool, (unsigned)node,
@@ -437,10 +493,7 @@ static bool take(struct session *session, int node)
 	}
 	attach(session, server);
 	/* A login that needed nothing of it has given it back already. */
-	if (!session->server)
-		return false;
-	note_wait(session);
-	return true;
+	return session->server != NULL;
 }
 
 /* A server for the unit that stands in the scan; false: wait. */
@@ -465,18 +518,6 @@ static bool find_server(struct session *session)
 
 /* --- the pump --- */
 
-static void drop_stray(struct session *session)
-{
-	size_t len;
-
-	(void)stream_data(session->client, &len);
-	if (len > session->discard)
-		len = session->discard;
-	if (len > 0)
-		stream_consume(session->client, len);
-	session->discard -= len;
-}
-
 /* Begins the next unit; false when the pump has to stop. */
 static bool begin_unit(struct session *session)
 {
@@ -490,7 +531,7 @@ static bool begin_unit(struct session *session)
 			break;
 		unserved_answer(session);
 		return true;
-	case INTAKE_STRAY: drop_stray(session); return session->discard == 0;
+	case INTAKE_STRAY: return unserved_discard(session);
 	case INTAKE_END:
 		session_end(session, false, "client closed");
 		return false;
@@ -511,7 +552,10 @@ static bool continue_unit(struct session *session)
 	const char *why = "";
 
 	switch (relay_run(session, &why)) {
-	case RELAY_UNIT: return true;
+	case RELAY_UNIT:
+		/* Perhaps answered before it was over: a COPY that failed. */
+		release_if_done(session);
+		return true;
 	case RELAY_FULL: stream_pause(session->client, true); return false;
 	case RELAY_END:
 		session_end(session, false, "client closed");
@@ -529,6 +573,10 @@ static bool is_ready_for_more(const struct session *session)
 
 	if (session->state != SESSION_IDLE && session->state != SESSION_ACTIVE)
 		return false;
+	/* With a server, it is the server that is slowed down. */
+	if (!session->server &&
+	    stream_len_is_high(stream_out_len(session->client)))
+		return false;
 	(void)stream_data(session->client, &len);
 	return len > 0 || (session->is_mid_unit && session->ends_unit);
 }
@@ -541,8 +589,7 @@ static void pump(struct session *session)
 		if (session->is_skipping) {
 			goes_on = unserved_skip_more(session);
 		} else if (session->discard > 0) {
-			drop_stray(session);
-			goes_on = session->discard == 0;
+			goes_on = unserved_discard(session);
 		} else if (session->is_mid_unit) {
 			goes_on = continue_unit(session);
 		} else {
@@ -585,9 +632,11 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 {
 	struct session *session = session_table_find(local->sessions, id);
 	struct pool_node *node;
+	bool is_login;
 
 	if (!is_waiting(session))
 		return false;
+	is_login = session->state == SESSION_LOGIN;
 	if (!server) {
 		session_try_again(session);
 		return false;
@@ -595,13 +644,12 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 	node = pool_node_at(session->pool, (unsigned)session->waiting_node);
 	if (server_site(server)->owner != node)
 		return false;
-	session->waiting_node = -1;
+	/* It may have queued anew since this server was sent. */
+	session_leave_queue(session);
 	attach(session, server);
-	if (!session->server)
+	if (is_login)
 		return true;
-	note_wait(session);
-	if (session->state != SESSION_ACTIVE)
-		return true;
+	assert(session->state == SESSION_ACTIVE);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;
 	session_renew_limit(session);
@@ -617,7 +665,7 @@ static void on_refused(struct local *local, uint64_t id, const char *sqlstate,
 
 	if (!is_waiting(session))
 		return;
-	session->waiting_node = -1;
+	session_leave_queue(session);
 	if (session->state == SESSION_WAITING &&
 	    pool_node_is_replica(pool_node_at(session->pool, session->node))) {
 		session->avoids_replicas = true;
@@ -632,9 +680,9 @@ static void on_refused(struct local *local, uint64_t id, const char *sqlstate,
 
 static void on_client_drained(struct session *session)
 {
-	session->is_slow = false;
 	if (session->server)
 		server_slow(session->server, false);
+	pump(session);
 }
 
 static void on_event(void *owner, enum stream_event event)
@@ -734,12 +782,8 @@ static struct session *session_new(struct local *local,
 
 static void greet(struct session *session)
 {
-	const struct settings *key = welcome_key(session);
-	const struct buf *welcome = pool_welcome(session->pool, key);
-
-	settings_release(key);
-	if (welcome && session->mode != POOL_MODE_SESSION) {
-		send_welcome(session, welcome);
+	if (session->mode != POOL_MODE_SESSION && append_welcome(session)) {
+		send_welcome(session);
 		session_renew_limit(session);
 		pump(session);
 		return;

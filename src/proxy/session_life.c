@@ -167,6 +167,9 @@ static void dissolve(struct session *session)
 	list_remove(&session->link);
 	session_leave_queue(session);
 	session->server = NULL;
+	/* A statement under the client's own name would be left behind. */
+	if (server && session->cleanup_name)
+		server_mark_dirty(server);
 	if (server)
 		server_detach(server);
 	session_table_remove(session->local->sessions, session);

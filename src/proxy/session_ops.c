@@ -186,6 +186,9 @@ static void drop_waiting_unit(struct session *session)
 	session->wait_since_us = 0;
 	session_renew_limit(session);
 	unserved_skip(session);
+	/* What stands behind it waits no longer. */
+	if (session->state == SESSION_IDLE)
+		session_try_again(session);
 }
 
 enum session_cancel session_find_cancel(struct local *local, uint32_t pid,
@@ -197,8 +200,10 @@ enum session_cancel session_find_cancel(struct local *local, uint32_t pid,
 	*server = NULL;
 	if (!session || !util_equal_secret(&session->secret, &key, sizeof(key)))
 		return CANCEL_UNKNOWN_KEY;
-	if (session->state == SESSION_WAITING)
+	if (session->state == SESSION_WAITING) {
 		drop_waiting_unit(session);
+		return CANCEL_NOT_RUNNING;
+	}
 	if (!session->server || !session_has_pending(session))
 		if (!session->server || !session->is_mid_unit)
 			return CANCEL_NOT_RUNNING;

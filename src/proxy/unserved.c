@@ -37,30 +37,51 @@ void unserved_answer(struct session *session)
 
 /* --- cancelled units --- */
 
+bool unserved_discard(struct session *session)
+{
+	size_t len;
+
+	(void)stream_data(session->client, &len);
+	if (len > session->discard)
+		len = session->discard;
+	stream_consume(session->client, len);
+	session->discard -= len;
+	return session->discard == 0;
+}
+
 static bool ends_skipped_unit(uint8_t type)
 {
 	return type == 'Q' || type == 'F' || type == 'S';
 }
 
-bool unserved_skip_more(struct session *session)
+/* The header of the next message to skip; false: not here, or no header. */
+static bool begin_to_skip(struct session *session)
 {
 	struct pgwire_message message;
 	size_t len;
 	const uint8_t *data = stream_data(session->client, &len);
 
-	if (pgwire_read(data, len, &message) == PGWIRE_BAD) {
+	switch (pgwire_read(data, len, &message)) {
+	case PGWIRE_MORE: return false;
+	case PGWIRE_OK: break;
+	case PGWIRE_BAD:
+	default:
 		session_protocol_error(session, "invalid message length");
 		return false;
 	}
-	if (len < PGWIRE_HEADER)
+	session->discard = message.total;
+	session->ends_unit = ends_skipped_unit(message.type);
+	return true;
+}
+
+bool unserved_skip_more(struct session *session)
+{
+	if (session->discard == 0 && !begin_to_skip(session))
 		return false;
-	if (!pgwire_is_complete(&message)) {
-		stream_set_unread_limit(session->client,
-					message.total + PGWIRE_HEADER);
+	if (!unserved_discard(session))
 		return false;
-	}
-	session->is_skipping = !ends_skipped_unit(message.type);
-	stream_consume(session->client, message.total);
+	session->is_skipping = !session->ends_unit;
+	session->ends_unit = false;
 	if (!session->is_skipping)
 		pgbuild_ready(stream_out(session->client), 'I');
 	return true;

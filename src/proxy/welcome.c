@@ -1,0 +1,118 @@
+/*
+ * Greetings, shared by all workers under one mutex: they are looked up once
+ * in the life of a connection.
+ *
+ * The settings are interned, so their address is part of the key for as long
+ * as the entry holds its reference.  Strangers choose settings: past the
+ * limit everything is forgotten and learned again.
+ */
+#include "proxy/welcome.h"
+
+#include "base/buf.h"
+#include "base/strmap.h"
+#include "base/util.h"
+#include "core/settings.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WELCOMES_MAX = 4096 };
+
+struct welcome {
+	const struct settings *settings;
+	struct buf messages;
+};
+
+struct welcomes {
+	struct {
+		pthread_mutex_t mutex;
+		struct strmap *map;
+	} shared;
+};
+
+struct welcomes *welcomes_new(void)
+{
+	struct welcomes *welcomes = xcalloc(1, sizeof(*welcomes));
+
+	(void)pthread_mutex_init(&welcomes->shared.mutex, NULL);
+	welcomes->shared.map = strmap_new();
+	return welcomes;
+}
+
+static void free_welcome(void *value)
+{
+	struct welcome *welcome = value;
+
+	settings_release(welcome->settings);
+	buf_free(&welcome->messages);
+	free(welcome);
+}
+
+void welcomes_free(struct welcomes *welcomes)
+{
+	strmap_free(welcomes->shared.map, free_welcome);
+	(void)pthread_mutex_destroy(&welcomes->shared.mutex);
+	free(welcomes);
+}
+
+/* Lengths make it unambiguous: names are chosen by strangers. */
+static char *key_of(const char *database, const char *user,
+		    const struct settings *settings)
+{
+	return xasprintf("%p %zu:%s%s", (const void *)settings,
+			 strlen(database), database, user);
+}
+
+bool welcomes_find(struct welcomes *welcomes, const char *database,
+		   const char *user, const struct settings *settings,
+		   struct buf *out)
+{
+	char *key = key_of(database, user, settings);
+	const struct welcome *welcome;
+
+	(void)pthread_mutex_lock(&welcomes->shared.mutex);
+	welcome = strmap_get(welcomes->shared.map, key);
+	if (welcome)
+		buf_append(out, buf_head(&welcome->messages),
+			   buf_len(&welcome->messages));
+	(void)pthread_mutex_unlock(&welcomes->shared.mutex);
+	free(key);
+	return welcome != NULL;
+}
+
+/* The mutex is held. */
+static void forget_all(struct welcomes *welcomes)
+{
+	strmap_free(welcomes->shared.map, free_welcome);
+	welcomes->shared.map = strmap_new();
+}
+
+void welcomes_put(struct welcomes *welcomes, const char *database,
+		  const char *user, const struct settings *settings,
+		  struct buf *messages)
+{
+	struct welcome *welcome = xcalloc(1, sizeof(*welcome));
+	char *key = key_of(database, user, settings);
+	struct welcome *old;
+
+	welcome->settings = settings_hold(settings);
+	buf_move(&welcome->messages, messages);
+	assert(buf_len(messages) == 0);
+	(void)pthread_mutex_lock(&welcomes->shared.mutex);
+	if (strmap_count(welcomes->shared.map) >= WELCOMES_MAX)
+		forget_all(welcomes);
+	old = strmap_put(welcomes->shared.map, key, welcome);
+	(void)pthread_mutex_unlock(&welcomes->shared.mutex);
+	if (old)
+		free_welcome(old);
+	free(key);
+}
+
+void welcomes_clear(struct welcomes *welcomes)
+{
+	(void)pthread_mutex_lock(&welcomes->shared.mutex);
+	forget_all(welcomes);
+	(void)pthread_mutex_unlock(&welcomes->shared.mutex);
+}
