@@ -23,7 +23,9 @@ enum track_op {
 	TRACK_DESCRIBE_PORTAL,
 	TRACK_EXECUTE,
 	TRACK_CLOSE,
-	TRACK_COPY_END /* CopyDone or CopyFail */
+	TRACK_COPY_DATA, /* one mark for any number in a row */
+	TRACK_COPY_END,  /* CopyDone or CopyFail */
+	TRACK_STRUCK     /* was a Sync, that COPY has read over */
 };
 
 enum track_flag {
@@ -73,8 +75,9 @@ void track_push(struct track *track, enum track_op op, unsigned flags,
 struct track_result track_reply(struct track *track, uint8_t type);
 
 /*
- * After an error in an extended batch: the next entry that the server will
- * skip; false when the next is the Sync that ends the batch.
+ * The next entry that the server does not answer: after an error whatever
+ * stands in front of the Sync that ends the batch, and a Sync that was struck
+ * out.  False when an answer to the next will come.
  */
 bool track_take_skipped(struct track *track, struct track_entry *entry);
 

@@ -17,6 +17,7 @@ struct config;
 struct config_database;
 struct event_base;
 struct node_address;
+struct users;
 
 /* Called from the event loop. */
 struct catalogs_hooks {
@@ -24,6 +25,8 @@ struct catalogs_hooks {
 	const struct topology *(*topology)(void *arg);
 	/* Where the nodes are; as many as the config has nodes. */
 	const struct node_address *(*addresses)(void *arg);
+	/* The auth_file, NULL: none; borrowed for the call. */
+	const struct users *(*users)(void *arg);
 	/* A fresh catalog; the reference is the callee's. */
 	void (*loaded)(void *arg, const char *database, const char *dbname,
 		       struct catalog *catalog);
@@ -59,6 +62,7 @@ bool catalogs_is_split(const struct config *config,
  */
 struct catalogs_target {
 	const struct config *config;
+	const struct users *users; /* NULL: no auth_file */
 	const struct config_database *line;
 	unsigned node;
 	const struct node_address *address;

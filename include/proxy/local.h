@@ -7,6 +7,7 @@
  * threads send mail.
  */
 #include "core/config.h"
+#include "core/metrics_rows.h"
 #include "core/topology.h"
 #include "net/mailbox.h"
 #include "net/stream.h"
@@ -25,6 +26,7 @@ struct quotas;
 struct server;
 struct shapes;
 struct strmap;
+struct tls;
 struct tls_context;
 struct users;
 struct welcomes;
@@ -125,6 +127,10 @@ static inline uint64_t local_now(const struct local *local)
 
 /* Socket options of the configuration. */
 struct stream_options local_stream_options(const struct local *local);
+
+/* Counts a handshake that is done. */
+void local_count_tls(const struct local *local, enum metrics_side side,
+		     const struct tls *tls);
 
 /* Replaces the snapshot, topology and addresses; takes what it is given. */
 void local_set_snapshot(struct local *local, struct snapshot *snapshot,

@@ -62,6 +62,8 @@ struct server {
 	unsigned cancels; /* under way for this server */
 	bool is_buried;   /* closed; only a cancel still names it */
 
+	uint64_t counted_in; /* bytes, already in the counters */
+	uint64_t counted_out;
 	uint64_t opened_us;
 	uint64_t idle_since_us;
 };

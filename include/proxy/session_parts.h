@@ -62,6 +62,8 @@ struct session {
 	uint64_t id;
 	char address[CLIENT_ADDRESS_ROOM];
 	uint64_t connected_us;
+	uint64_t counted_in; /* bytes, already in the counters */
+	uint64_t counted_out;
 
 	struct pool *pool;
 	const struct settings *settings;
@@ -136,6 +138,9 @@ void session_fail(struct session *session, const char *sqlstate,
 /* Ends it without a word; flush sends what is queued for the client. */
 void session_end(struct session *session, bool flush, const char *why);
 void session_protocol_error(struct session *session, const char *why);
+/* Adds what has flowed since the last call to the counters. */
+void session_count_bytes(struct session *session);
+void session_count_waiting(const struct session *session, int change);
 void session_leave_queue(struct session *session);
 /* Frees it; a worker's task. */
 void session_bury(struct worker_task *task);

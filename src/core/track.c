@@ -11,6 +11,11 @@
  * CopyDone will never be answered.  CopyDone is therefore queued too, as the
  * mark up to which Syncs are struck out.
  *
+ * Bad data ends a COPY before what was sent behind it is read: then a Sync
+ * is answered after all, and any other message is obeyed that COPY would have
+ * refused.  Nothing in the replies tells which of both was the case, so a
+ * COPY that fails with such messages behind its data breaks the connection.
+ *
  * Invariant: count <= room; the entries live in ring[(first + i) % room].
  */
 #include "core/track.h"
@@ -32,6 +37,9 @@ struct track {
 	bool is_skipping;   /* an error in a batch: up to its Sync */
 	bool is_batch_open; /* the newest entries await their Sync */
 	bool is_copy_in;
+	bool has_copy_data; /* of this COPY: its data may have failed */
+	bool is_doubtful; /* should this COPY fail, no one knows what is read */
+	bool is_begun;    /* the oldest entry has had a reply */
 };
 
 /* legal: replies that may come and leave the op open; done: that end it. */
@@ -50,7 +58,9 @@ static const struct {
 	[TRACK_DESCRIBE_PORTAL] = { "Describe portal", "", "Tn", 0 },
 	[TRACK_EXECUTE] = { "Execute", "TDGHWdc", "CIs", 0 },
 	[TRACK_CLOSE] = { "Close", "", "3", '3' },
+	[TRACK_COPY_DATA] = { "CopyData", "", "", 0 },
 	[TRACK_COPY_END] = { "CopyDone", "", "", 0 },
+	[TRACK_STRUCK] = { "Sync in COPY", "", "", 0 },
 };
 
 struct track *track_new(void)
@@ -69,10 +79,16 @@ static bool ends_unit(enum track_op op)
 	return op == TRACK_QUERY || op == TRACK_FUNCTION || op == TRACK_SYNC;
 }
 
+static bool is_mark(enum track_op op)
+{
+	return op == TRACK_COPY_DATA || op == TRACK_COPY_END;
+}
+
 static struct track_entry drop_first(struct track *track)
 {
 	struct track_entry entry = *entry_at(track, 0);
 
+	track->is_begun = false;
 	track->first = (track->first + 1) % track->room;
 	track->count--;
 	if (ends_unit(entry.op))
@@ -80,12 +96,12 @@ static struct track_entry drop_first(struct track *track)
 	return entry;
 }
 
-/* CopyDone is no request: it leaves silently when its turn has come. */
+/* Marks are no requests: they leave silently when their turn has come. */
 static struct track_entry take_first(struct track *track)
 {
 	struct track_entry entry = drop_first(track);
 
-	while (track->count > 0 && entry_at(track, 0)->op == TRACK_COPY_END)
+	while (track->count > 0 && is_mark(entry_at(track, 0)->op))
 		(void)drop_first(track);
 	return entry;
 }
@@ -134,20 +150,38 @@ static void note_batch(struct track *track, enum track_op op)
 	if (op == TRACK_SYNC ||
 	    (ends_unit(op) && (!track->is_skipping || has_sync(track))))
 		track->is_batch_open = false;
-	else if (op != TRACK_COPY_END)
+	else if (!is_mark(op))
 		track->is_batch_open = true;
+}
+
+/* What is sent while the server reads COPY data; true when it is no entry. */
+static bool push_into_copy(struct track *track, enum track_op op)
+{
+	if (op == TRACK_COPY_DATA)
+		track->has_copy_data = true;
+	else if (op == TRACK_COPY_END)
+		track->is_copy_in = false;
+	else if (op != TRACK_SYNC || track->has_copy_data)
+		track->is_doubtful = true;
+	return is_mark(op) || op == TRACK_SYNC;
+}
+
+/* A mark is for data that was sent ahead of the server's 'G'. */
+static bool needs_no_mark(const struct track *track, enum track_op op)
+{
+	return is_mark(op) &&
+	       (track->count == 0 ||
+		(op == TRACK_COPY_DATA &&
+		 entry_at(track, track->count - 1)->op == TRACK_COPY_DATA));
 }
 
 void track_push(struct track *track, enum track_op op, unsigned flags,
 		void *note)
 {
-	if (track->is_copy_in && op == TRACK_SYNC)
+	if (track->is_copy_in && push_into_copy(track, op))
 		return;
-	/* The mark is for data that was sent ahead of the server's 'G'. */
-	if (op == TRACK_COPY_END && (track->count == 0 || track->is_copy_in)) {
-		track->is_copy_in = false;
+	if (needs_no_mark(track, op))
 		return;
-	}
 	assert(!(flags & TRACK_LOCAL) || ops[op].local != 0);
 	if (track->count == track->room)
 		grow(track);
@@ -157,6 +191,23 @@ void track_push(struct track *track, enum track_op op, unsigned flags,
 	if (ends_unit(op))
 		track->units++;
 	note_batch(track, op);
+}
+
+/* What was sent behind a COPY that has just begun; false: it goes. */
+static bool keep_in_copy(struct track *track, struct track_entry *entry)
+{
+	bool is_sync = entry->op == TRACK_SYNC;
+
+	if (!track->is_copy_in)
+		return true;
+	assert(!(is_sync && entry->note));
+	if (push_into_copy(track, entry->op) && !is_sync)
+		return false;
+	if (is_sync) {
+		entry->op = TRACK_STRUCK;
+		track->units--;
+	}
+	return true;
 }
 
 /*
@@ -170,17 +221,13 @@ static void begin_copy_in(struct track *track)
 	size_t kept = 1;
 
 	track->is_copy_in = true;
+	track->has_copy_data = false;
+	track->is_doubtful = false;
 	for (size_t i = 1; i < track->count; i++) {
 		struct track_entry entry = *entry_at(track, i);
-		bool is_sync = entry.op == TRACK_SYNC;
-		bool is_end = entry.op == TRACK_COPY_END;
 
-		if (!track->is_copy_in || (!is_sync && !is_end))
+		if (keep_in_copy(track, &entry))
 			*entry_at(track, kept++) = entry;
-		else if (is_sync)
-			track->units--;
-		else
-			track->is_copy_in = false;
 	}
 	track->count = kept;
 	if (is_batch && !has_sync(track))
@@ -203,8 +250,13 @@ static struct track_result reply_error(struct track *track)
 	struct track_result result = { verdict_for(entry), false, true,
 				       *entry };
 
+	if (track->is_doubtful)
+		return broken();
 	track->is_copy_in = false;
+	track->is_begun = true;
 	if (!ends_unit(entry->op)) {
+		/* Our own message in the client's batch: it fails the batch. */
+		result.verdict = TRACK_FORWARD;
 		result.entry = take_first(track);
 		track->is_skipping = true;
 		/* A Query behind it is skipped: the Sync is still to come. */
@@ -228,16 +280,23 @@ struct track_result track_reply(struct track *track, uint8_t type)
 		return broken();
 	if (type == 'E')
 		return reply_error(track);
+	/* No query ends without a word: this answers something else. */
+	if (type == 'Z' && entry->op != TRACK_SYNC && !track->is_begun)
+		return broken();
 	if (strchr(ops[entry->op].done, type)) {
 		result.is_done = true;
 		if (ends_unit(entry->op))
 			track->is_skipping = false;
 		track->is_copy_in = false;
+		track->is_doubtful = false;
 		(void)take_first(track);
 		return result;
 	}
 	if (!strchr(ops[entry->op].legal, type))
 		return broken();
+	track->is_begun = true;
+	if (type == 'C')
+		track->is_doubtful = false;
 	if (type == 'G')
 		begin_copy_in(track);
 	return result;
@@ -245,8 +304,12 @@ struct track_result track_reply(struct track *track, uint8_t type)
 
 bool track_take_skipped(struct track *track, struct track_entry *entry)
 {
-	if (!track->is_skipping || track->count == 0 ||
-	    entry_at(track, 0)->op == TRACK_SYNC)
+	enum track_op op;
+
+	if (track->count == 0)
+		return false;
+	op = entry_at(track, 0)->op;
+	if (op != TRACK_STRUCK && (!track->is_skipping || op == TRACK_SYNC))
 		return false;
 	*entry = take_first(track);
 	return true;

@@ -24,6 +24,7 @@
 #include "control/monitor.h"
 #include "core/catalog.h"
 #include "core/config.h"
+#include "core/users.h"
 #include "proxy/local.h"
 
 #include <assert.h>
@@ -134,11 +135,13 @@ static void append_login(struct buf *out, const struct catalogs_target *target)
 {
 	const struct config_database *line = target->line;
 	struct monitor_login login =
-		monitor_login_of(target->config, target->node);
+		monitor_login_with(target->config, target->users, target->node);
 
 	if (target->config->settings.monitor_user[0] == '\0' && line->user) {
 		login.user = line->user;
-		login.password = line->password;
+		login.password =
+			line->password ? line->password
+				       : users_find(target->users, line->user);
 	}
 	append_word(out, "user", login.user);
 	append_word(out, "password", login.password);
@@ -260,6 +263,9 @@ static bool slot_start(struct slot *slot, struct entry *entry,
 	struct buf words = BUF_INIT;
 	struct catalogs_target target = {
 		.config = catalogs->config,
+		.users = catalogs->hooks.users
+				 ? catalogs->hooks.users(catalogs->hooks.arg)
+				 : NULL,
 		.line = line,
 		.dbname = entry->dbname,
 	};

@@ -518,11 +518,19 @@ static bool open_nodes(struct house *house, struct buf *error)
 	return house->monitor != NULL;
 }
 
+static const struct users *get_users(void *arg)
+{
+	const struct house *house = arg;
+
+	return house->snapshot->users;
+}
+
 static void open_catalogs(struct house *house)
 {
 	struct catalogs_hooks hooks = {
 		.topology = get_topology,
 		.addresses = get_addresses,
+		.users = get_users,
 		.loaded = on_catalog,
 		.arg = house,
 	};

@@ -549,19 +549,6 @@ static void on_data(struct client *client)
 					    read_auth(client);
 }
 
-static void count_tls(struct client *client)
-{
-	const char *version = tls_version(stream_tls(client->stream));
-	enum metrics_tls_version shown = METRICS_TLS_OTHER;
-
-	if (strcmp(version, "TLSv1.3") == 0)
-		shown = METRICS_TLS_1_3;
-	else if (strcmp(version, "TLSv1.2") == 0)
-		shown = METRICS_TLS_1_2;
-	metrics_count(client->local->cell, COUNTER_TLS_HANDSHAKES,
-		      METRICS_SIDE_CLIENT, shown, 1);
-}
-
 static void on_event(void *owner, enum stream_event event)
 {
 	struct client *client = owner;
@@ -569,7 +556,8 @@ static void on_event(void *owner, enum stream_event event)
 	switch (event) {
 	case STREAM_SECURED:
 		client->state = CLIENT_STARTUP;
-		count_tls(client);
+		local_count_tls(client->local, METRICS_SIDE_CLIENT,
+				stream_tls(client->stream));
 		break;
 	case STREAM_DATA: on_data(client); break;
 	case STREAM_CLOSED:

@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct snapshot *snapshot_new(const struct config *config,
 			      const struct users *users,
@@ -65,6 +66,19 @@ struct stream_options local_stream_options(const struct local *local)
 		.user_timeout_ms = settings->tcp_user_timeout,
 		.socket_buffer = settings->tcp_socket_buffer,
 	};
+}
+
+void local_count_tls(const struct local *local, enum metrics_side side,
+		     const struct tls *tls)
+{
+	const char *version = tls_version(tls);
+	enum metrics_tls_version shown = METRICS_TLS_OTHER;
+
+	if (strcmp(version, "TLSv1.3") == 0)
+		shown = METRICS_TLS_1_3;
+	else if (strcmp(version, "TLSv1.2") == 0)
+		shown = METRICS_TLS_1_2;
+	metrics_count(local->cell, COUNTER_TLS_HANDSHAKES, side, shown, 1);
 }
 
 static void drop_topology(struct local *local)

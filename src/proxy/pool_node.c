@@ -136,7 +136,6 @@ static bool open_server(struct pool_node *node)
 	list_append(&node->busy, server_link(server));
 	node->busy_count++;
 	quota_note_opening(node->quota, 1);
-	metrics_count(node->site.node_cell, COUNTER_SERVER_CONNECTS, 0, 0, 1);
 	return true;
 }
 
@@ -369,6 +368,7 @@ static void on_opened(void *owner, struct server *server)
 	struct pool_node *node = owner;
 
 	quota_note_opening(node->quota, -1);
+	metrics_count(node->site.node_cell, COUNTER_SERVER_CONNECTS, 0, 0, 1);
 	node->failures = 0;
 	on_rested(owner, server);
 }

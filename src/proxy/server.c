@@ -249,11 +249,29 @@ static void clean(struct server *server)
 	}
 }
 
+static void count_direction(const struct server *server,
+			    enum metrics_direction direction, uint64_t *counted,
+			    uint64_t total)
+{
+	metrics_count(server->site->totals, COUNTER_BYTES, METRICS_SIDE_SERVER,
+		      direction, total - *counted);
+	*counted = total;
+}
+
+static void count_bytes(struct server *server)
+{
+	count_direction(server, METRICS_DIRECTION_RECEIVED, &server->counted_in,
+			stream_bytes_in(server->stream));
+	count_direction(server, METRICS_DIRECTION_SENT, &server->counted_out,
+			stream_bytes_out(server->stream));
+}
+
 void server_detach(struct server *server)
 {
 	assert(server->state == SERVER_ACTIVE);
 	server->hooks = NULL;
 	server->user = NULL;
+	count_bytes(server);
 	stream_pause(server->stream, false);
 	set_state(server, SERVER_CLEANING);
 	clean(server);
@@ -370,6 +388,8 @@ static void on_event(void *owner, enum stream_event event)
 		take_step(server, server_login_begin(server));
 		break;
 	case STREAM_SECURED:
+		local_count_tls(server->site->local, METRICS_SIDE_SERVER,
+				stream_tls(server->stream));
 		set_state(server, SERVER_LOGIN);
 		server_login_secured(server);
 		break;

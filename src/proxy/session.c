@@ -131,6 +131,7 @@ static void end_transaction(struct session *session)
 	if (session->is_changing_catalog)
 		want_catalog(session);
 	session->is_changing_catalog = false;
+	session_count_bytes(session);
 	session->is_writing = false;
 	session->transaction_us = 0;
 }
@@ -336,16 +337,16 @@ static const struct server_user_hooks server_hooks = {
 
 static void note_decision(const struct session *session)
 {
-	bool to_replica = session->target == ROUTE_REPLICA;
+	unsigned role = role_of(session);
 
 	if (session->state == SESSION_LOGIN)
 		return;
-	metrics_count(pool_totals(session->pool), COUNTER_ROUTING,
-		      to_replica ? METRICS_ROLE_REPLICA : METRICS_ROLE_PRIMARY,
+	metrics_count(pool_totals(session->pool), COUNTER_ROUTING, role,
 		      session->reason, 1);
-	log_noise("client %s db=%s: unit to %s (%s)", session->address,
+	log_noise("client %s db=%s: unit to %s %s (%s)", session->address,
 		  pool_database(session->pool),
-		  to_replica ? "replica" : "primary",
+		  role == METRICS_ROLE_REPLICA ? "replica" : "primary",
+		  server_site(session->server)->label,
 		  route_reason_name(session->reason));
 }
 
@@ -464,6 +465,8 @@ static bool is_dropping_names(const struct session *session)
 
 static void begin_to_wait(struct session *session)
 {
+	if (session->waiting_node >= 0)
+		session_count_waiting(session, 1);
 	if (session->wait_since_us == 0)
 		session->wait_since_us = now_of(session);
 	if (session->state != SESSION_LOGIN)

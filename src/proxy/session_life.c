@@ -137,6 +137,18 @@ void session_bury(struct worker_task *task)
 	free(session);
 }
 
+/* By the role of the node in whose queue it stands. */
+void session_count_waiting(const struct session *session, int change)
+{
+	const struct pool_node *node =
+		pool_node_at(session->pool, (unsigned)session->waiting_node);
+
+	metrics_gauge(pool_gauges(session->pool), GAUGE_POOL_WAITING,
+		      pool_node_is_replica(node) ? METRICS_ROLE_REPLICA
+						 : METRICS_ROLE_PRIMARY,
+		      0, change);
+}
+
 void session_leave_queue(struct session *session)
 {
 	if (session->waiting_node < 0)
@@ -144,17 +156,25 @@ void session_leave_queue(struct session *session)
 	/* False: a grant is on its way; it will find nobody. */
 	(void)pool_stop_waiting(session->pool, (unsigned)session->waiting_node,
 				&session->waiter);
+	session_count_waiting(session, -1);
 	session->waiting_node = -1;
 }
 
-static void count_bytes(const struct session *session)
+static void count_direction(const struct session *session,
+			    enum metrics_direction direction, uint64_t *counted,
+			    uint64_t total)
 {
 	metrics_count(pool_totals(session->pool), COUNTER_BYTES,
-		      METRICS_SIDE_CLIENT, METRICS_DIRECTION_RECEIVED,
-		      stream_bytes_in(session->client));
-	metrics_count(pool_totals(session->pool), COUNTER_BYTES,
-		      METRICS_SIDE_CLIENT, METRICS_DIRECTION_SENT,
-		      stream_bytes_out(session->client));
+		      METRICS_SIDE_CLIENT, direction, total - *counted);
+	*counted = total;
+}
+
+void session_count_bytes(struct session *session)
+{
+	count_direction(session, METRICS_DIRECTION_RECEIVED,
+			&session->counted_in, stream_bytes_in(session->client));
+	count_direction(session, METRICS_DIRECTION_SENT, &session->counted_out,
+			stream_bytes_out(session->client));
 }
 
 /* Everything that the session held goes back; its stream is closed already. */
@@ -195,7 +215,7 @@ void session_fail(struct session *session, const char *sqlstate,
 	if (session->state == SESSION_CLOSED)
 		return;
 	log_end(session, message);
-	count_bytes(session);
+	session_count_bytes(session);
 	client_fail(session->client, sqlstate, message, hint);
 	dissolve(session);
 }
@@ -205,7 +225,7 @@ void session_end(struct session *session, bool flush, const char *why)
 	if (session->state == SESSION_CLOSED)
 		return;
 	log_end(session, why);
-	count_bytes(session);
+	session_count_bytes(session);
 	stream_close(session->client, flush);
 	dissolve(session);
 }
