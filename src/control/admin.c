@@ -57,6 +57,7 @@ static void post(const struct process *process, unsigned worker,
 	worker_post(process->workers[worker], &mail->mail);
 }
 
+/* On the worker that asked: the console may have left. */
 static void come_home(struct local *local, void *arg)
 {
 	struct admin_job *job = arg;
@@ -95,6 +96,7 @@ static void visit_worker(struct local *local, void *arg)
 	send_on(job);
 }
 
+/* The answer comes by admin_reloaded, from the main thread. */
 static void ask_main(struct admin_job *job)
 {
 	struct admin_ticket *ticket = xcalloc(1, sizeof(*ticket));
@@ -112,6 +114,7 @@ static void run_here(struct console *console, struct admin_job *job)
 		console_answer(console, job);
 }
 
+/* A console has read a command: the hook of console_hooks. */
 static void start(void *arg, struct console *console, struct admin_job *job)
 {
 	struct admin *admin = arg;
@@ -184,6 +187,7 @@ void admin_take(struct admin *admin, struct local *local,
 	free(login->user);
 }
 
+/* On each worker, at the end; who logs in later is sent away. */
 static void close_seat(struct local *local, void *arg)
 {
 	struct admin *admin = arg;

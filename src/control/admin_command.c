@@ -415,6 +415,7 @@ static const struct admin_command *find(const struct words *words,
 	return found;
 }
 
+/* The longer the text, the more slips it may have; NULL: none is near. */
 static const char *nearest(const char *text)
 {
 	unsigned limit = (unsigned)strlen(text) / 3 + 2;
@@ -432,6 +433,7 @@ static const char *nearest(const char *text)
 	return near;
 }
 
+/* Sent by drivers that were not told to leave transactions alone. */
 static bool is_transaction(const char *word)
 {
 	static const char *const words[] = { "BEGIN", "START",    "COMMIT",
@@ -443,6 +445,7 @@ static bool is_transaction(const char *word)
 	return false;
 }
 
+/* Says what could have been meant. */
 static bool fail_unknown(struct admin_parsed *parsed, const struct words *words)
 {
 	char text[2 * ADMIN_ARGUMENT_ROOM + 2];
@@ -506,6 +509,10 @@ static bool read_argument(const struct words *words, unsigned at,
 	return true;
 }
 
+/*
+ * The one place where permission is judged.  It comes before the argument:
+ * who may not use a command need not be told how.
+ */
 static bool judge(const struct words *words, bool is_admin,
 		  struct admin_parsed *parsed)
 {

@@ -23,6 +23,7 @@ static struct metrics_set *read_gauge(const struct admin_job *job,
 			    gauge, job->now_us);
 }
 
+/* Over all states; a label of NULL matches every one. */
 static int64_t sum_of(const struct metrics_set *set, const char *database,
 		      const char *user)
 {
@@ -32,6 +33,7 @@ static int64_t sum_of(const struct metrics_set *set, const char *database,
 	return metrics_set_sum(set, &labels, METRICS_ALL, METRICS_ALL);
 }
 
+/* NULL: the scope does not set it, as PgBouncer shows it. */
 static const char *mode_name(enum config_pool_mode mode)
 {
 	switch (mode) {
@@ -43,6 +45,7 @@ static const char *mode_name(enum config_pool_mode mode)
 	}
 }
 
+/* Means something only where there are several hosts. */
 static const char *balance_name(const struct config_database *line)
 {
 	if (!line || line->node_count < 2)
@@ -99,6 +102,7 @@ static void put_database_limits(const struct databases *all,
 	admin_put_text(job, balance_name(line));
 }
 
+/* name: as clients know it, which for "*" is not the line's. */
 static void put_database(const struct databases *all, const char *name,
 			 const struct config_database *line)
 {
@@ -187,6 +191,7 @@ static void put_own_size(struct admin_job *job, int size)
 	admin_put_text(job, text);
 }
 
+/* Without a line in [users] the limits of [pgweir] hold. */
 static void put_user(const struct people *people, const char *name)
 {
 	static const struct config_user none = {
@@ -310,6 +315,7 @@ static void put_pool_servers(const struct pools *pools,
 						 (int)states[i], METRICS_ALL));
 }
 
+/* A pool is all workers' pools of the same database and user. */
 static void put_pool(const struct pools *pools,
 		     const struct metrics_labels *labels)
 {
@@ -361,6 +367,7 @@ static void put_count(struct admin_job *job, const char *list, int64_t items)
 	admin_row_end(job);
 }
 
+/* Counters of several threads are not read at one moment. */
 static int64_t positive(int64_t value)
 {
 	return value > 0 ? value : 0;

@@ -128,6 +128,7 @@ static void format_address(const struct node_address *address, char *out,
 			       path->sun_path);
 }
 
+/* Timeline and LSN as PostgreSQL writes it; NULL while unknown. */
 static void put_position(struct admin_job *job, struct watermark position)
 {
 	char text[32];
@@ -143,6 +144,7 @@ static void put_position(struct admin_job *job, struct watermark position)
 	admin_put_text(job, text);
 }
 
+/* 150018 is 15.18. */
 static void put_server_version(struct admin_job *job, uint32_t version)
 {
 	char text[32];
@@ -152,6 +154,7 @@ static void put_server_version(struct admin_job *job, uint32_t version)
 	admin_put_text(job, version > 0 ? text : NULL);
 }
 
+/* What the monitor last told this worker of a node. */
 static void put_node(struct admin_job *job, unsigned index)
 {
 	static const struct topology_node unknown;
@@ -225,6 +228,7 @@ void admin_show_dns_hosts(struct admin_job *job)
 /* --- statistics ------------------------------------------------------------
  */
 
+/* Read anew for each listing: nobody lists often. */
 static struct rates_report *report_for(const struct admin_job *job)
 {
 	return rates_report_new(job->desk->rates, job->local->process->metrics,

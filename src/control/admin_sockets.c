@@ -51,6 +51,7 @@ struct row {
 	const char *more; /* role of a server, what pins a client */
 };
 
+/* What PgBouncer's buffers are has no counterpart: zeros. */
 static void put_rest(const struct view *view, const struct row *row)
 {
 	enum { DEBUG_COLUMNS = 7 };
@@ -74,6 +75,7 @@ static void put_times(struct admin_job *job, const struct row *row)
 	admin_put_number(job, 0); /* close_needed */
 }
 
+/* In the order of the columns in the table of commands. */
 static void put_row(const struct view *view, const struct row *row)
 {
 	struct admin_job *job = view->job;
@@ -122,6 +124,7 @@ static unsigned split_address(const char *text, char *host, size_t room)
 	return (unsigned)port;
 }
 
+/* The same for a server's ptr and its client's link. */
 static void name_server(char *out, size_t room, const char *node, unsigned pid)
 {
 	(void)snprintf(out, room, "%s/%u", node, pid);
@@ -184,6 +187,7 @@ static const char *state_name(enum server_state state)
 	}
 }
 
+/* Where it is connected to; returns the port, 0 for a Unix socket. */
 static unsigned server_address(const struct server *server, char *out,
 			       size_t room)
 {
@@ -269,6 +273,7 @@ void admin_show_servers(struct admin_job *job)
 	visit_servers(&(struct view){ .job = job, .prefix = "" });
 }
 
+/* PgBouncer tells the two kinds apart by the prefix of the state. */
 static void show_both(struct admin_job *job, bool only_active)
 {
 	struct view view = {

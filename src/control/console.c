@@ -69,6 +69,7 @@ static void bury(struct worker_task *task)
 	free(console);
 }
 
+/* The stream is closed; a job under way will find nobody. */
 static void finish(struct console *console, const char *why)
 {
 	assert(!console->is_over);
@@ -81,6 +82,7 @@ static void finish(struct console *console, const char *why)
 	worker_free_later(console->local->worker, &console->burial);
 }
 
+/* What was answered already is still sent, as far as it goes. */
 static void hang_up(struct console *console, const char *why)
 {
 	stream_close(console->stream, true);
@@ -101,6 +103,10 @@ static struct buf *out_of(const struct console *console)
 	return stream_out(console->stream);
 }
 
+/*
+ * An error ends a simple query, or the batch up to its Sync (PostgreSQL docs,
+ * "Message Flow", "Extended Query").
+ */
 static void report(struct console *console, const char *sqlstate,
 		   const char *message, const char *hint)
 {
@@ -116,6 +122,7 @@ static void report(struct console *console, const char *sqlstate,
 		pgbuild_ready(out_of(console), 'I');
 }
 
+/* In the extended protocol Describe has told the columns already. */
 static void send_result(struct console *console, struct admin_job *job)
 {
 	struct buf *out = out_of(console);
@@ -130,6 +137,10 @@ static void send_result(struct console *console, struct admin_job *job)
 		pgbuild_ready(out, 'I');
 }
 
+/*
+ * The job takes all that it needs to know of us: when it comes back, this
+ * console may be gone.
+ */
 static void start_job(struct console *console,
 		      const struct admin_parsed *parsed)
 {
@@ -163,6 +174,7 @@ static bool parse_text(struct console *console, const char *text,
 /* --- simple ----------------------------------------------------------------
  */
 
+/* One command a query: what follows its semicolon is refused. */
 static bool take_query(struct console *console,
 		       const struct pgwire_message *message)
 {
@@ -207,6 +219,10 @@ static bool keep(struct console *console, struct strmap *map, const char *name,
 	return true;
 }
 
+/*
+ * A command is judged here already, so that a driver learns of a mistake
+ * where it expects to; and again when it is executed, which costs nothing.
+ */
 static bool take_parse(struct console *console,
 		       const struct pgwire_message *message)
 {
@@ -263,6 +279,7 @@ static enum bind_kind judge_bind(const struct pgwire_message *message,
 	return sum == 0 ? BIND_FINE : BIND_BINARY;
 }
 
+/* The portal has the text of its own: its statement may be closed. */
 static void bind_portal(struct console *console, const struct pgwire_bind *bind)
 {
 	const char *text = strmap_get(console->statements, bind->statement);
@@ -333,6 +350,7 @@ static bool take_describe(struct console *console,
 	return true;
 }
 
+/* What does not exist is closed without complaint, as PostgreSQL does. */
 static bool take_close(struct console *console,
 		       const struct pgwire_message *message)
 {
@@ -465,12 +483,17 @@ static bool read_one(struct console *console)
 	return true;
 }
 
+/* Answers that nobody fetches are the limit of what we take on. */
 static bool may_read(const struct console *console)
 {
 	return !console->is_over && !console->is_busy &&
 	       !stream_len_is_high(stream_out_len(console->stream));
 }
 
+/*
+ * Commands that are answered at once come back here from inside: then the
+ * loop below goes on, not one deeper.
+ */
 static void read_on(struct console *console)
 {
 	if (console->is_reading)
@@ -483,7 +506,7 @@ static void read_on(struct console *console)
 
 void console_answer(struct console *console, struct admin_job *job)
 {
-	assert(console->is_busy);
+	assert(console->is_busy && !console->is_over);
 	console->is_busy = false;
 	if (*job->sqlstate)
 		report(console, job->sqlstate, job->error, job->hint);

@@ -79,6 +79,7 @@ const char *rates_name(enum rates_figure figure)
 
 /* --- samples -------------------------------------------------------------- */
 
+/* Of a database that is not known yet: zeros. */
 static uint64_t *totals_of(struct strmap *totals, const char *database)
 {
 	uint64_t *values = strmap_get(totals, database);
@@ -90,6 +91,7 @@ static uint64_t *totals_of(struct strmap *totals, const char *database)
 	return values;
 }
 
+/* Adds one figure of every database. */
 static void read_figure(struct strmap *totals, struct metrics *metrics,
 			unsigned index)
 {
@@ -163,6 +165,7 @@ static uint64_t divide(uint64_t value, uint64_t by)
 	return by > 0 ? value / by : 0;
 }
 
+/* before: totals at the base; NULL for a database that came later. */
 static void average(struct rates_line *line, const uint64_t *before,
 		    uint64_t span_us)
 {
@@ -198,6 +201,7 @@ static void add(uint64_t *into, const uint64_t *values)
 		into[i] += values[i];
 }
 
+/* Averages of the sum, which are not the sum of the averages. */
 static void sum_up(struct rates_report *report, const struct sample *base,
 		   uint64_t span_us)
 {

@@ -142,6 +142,10 @@ static enum login_result begin_scram(struct login *login, const uint8_t *list,
 	return LOGIN_MORE;
 }
 
+/*
+ * expected: what the kind of the message promises.  A server-final in the
+ * place of server-first, or the reverse, is no SCRAM.
+ */
 static enum login_result continue_scram(struct login *login,
 					enum scram_result expected,
 					const uint8_t *data, size_t len,
@@ -172,6 +176,7 @@ static enum login_result accept(struct login *login)
 	return LOGIN_ACCEPTED;
 }
 
+/* The question is asked once: a second one fishes for another answer. */
 static enum login_result answer(struct login *login, uint32_t code,
 				const uint8_t *rest, size_t len,
 				struct buf *out)

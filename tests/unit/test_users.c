@@ -219,6 +219,26 @@ static void *hold_and_release(void *argument)
 	return NULL;
 }
 
+static void test_walk(void **state)
+{
+	static const char text[] = "\"a\" \"1\"\n\"b\" \"2\"\n\"a\" \"3\"\n";
+	struct buf error = BUF_INIT;
+	struct users *users =
+		users_parse(text, sizeof(text) - 1, "list", &error);
+	size_t at = 0;
+	const char *name;
+	unsigned seen = 0;
+
+	(void)state;
+	while (users_next(users, &at, &name))
+		seen += strcmp(name, "a") == 0 ? 1 : 10;
+	assert_int_equal(seen, 11);
+	at = 0;
+	assert_false(users_next(NULL, &at, &name));
+	users_release(users);
+	buf_free(&error);
+}
+
 static void test_references(void **state)
 {
 	struct users *users = parse("\"a\" \"b\"\n");
@@ -256,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_walk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, tidy);
