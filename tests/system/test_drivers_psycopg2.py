@@ -81,7 +81,7 @@ def workload(dsn, settle):
     conn.close()
     settle()
     conn = psycopg2.connect(dsn)
-    conn.set_session(readonly=True, autocommit=True)
+    conn.autocommit = True
     with conn.cursor() as cursor:
         out["search"] = [search(cursor, w) for w in
                          ("wedding", "house", "holidays", "nothing")]

@@ -72,7 +72,7 @@ WRITES = [
     "EXPLAIN ANALYZE INSERT INTO sp_t SELECT 8000 AS {t}, 'x' WHERE false",
     "SELECT 1 AS {t} INTO TEMP {t}_temp",
     "CREATE TABLE IF NOT EXISTS sp_{t} (i int)",
-    "DO $$ BEGIN PERFORM 1; END {t} $$",
+    "DO $$ BEGIN PERFORM 1 /* {t} */; END $$",
 ]
 # SQL whose tag sits where the server's own text keeps it.
 UNTAGGED = ("DO ", "VALUES")
@@ -127,6 +127,10 @@ def split_all(binary, tables, cluster):
     from harness import Pgweir
     with Pgweir(cluster, {"read_after_write_window": 0},
                 binary=binary) as weir:
+        with weir.connect() as conn:
+            # The first client's database is looked up in the catalog.
+            conn.execute("SELECT 1")
+        weir.settle()
         yield weir
 
 
