@@ -14,7 +14,7 @@ struct buf;
 enum config_dsn_result { CONFIG_DSN_PAIR, CONFIG_DSN_END, CONFIG_DSN_BAD };
 
 struct config_dsn {
-	char *at;	 /* set to the string, which is changed in place */
+	char *at;        /* set to the string, which is changed in place */
 	const char *why; /* of CONFIG_DSN_BAD; repeats nothing */
 };
 
