@@ -50,7 +50,8 @@ static inline unsigned sqlcase_index(const char *const *list, size_t count,
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(list[i], word) == 0)
 			return (unsigned)i;
-	fprintf(stderr, "sqlcases.tsv:%u: no such word: %s\n", line, word);
+	(void)fprintf(stderr, "sqlcases.tsv:%u: no such word: %s\n", line,
+		      word);
 	exit(1);
 }
 
@@ -75,8 +76,11 @@ static inline void sqlcase_read_text(struct sqlcase *row, const char *text)
 	for (; *text; text++) {
 		char byte = *text;
 
-		if (byte == '\\' && text[1])
-			byte = *++text == 'n' ? '\n' : *text;
+		if (byte == '\\' && text[1]) {
+			byte = *++text;
+			if (byte == 'n')
+				byte = '\n';
+		}
 		row->sql[row->len++] = byte;
 	}
 	row->sql[row->len] = '\0';
@@ -88,8 +92,8 @@ static inline FILE *sqlcases_open(void)
 	char path[1024];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/tests/unit/sqlcases.tsv",
-		 folder ? folder : ".");
+	(void)snprintf(path, sizeof(path), "%s/tests/unit/sqlcases.tsv",
+		       folder ? folder : ".");
 	file = fopen(path, "r");
 	if (!file) {
 		perror(path);
@@ -114,7 +118,8 @@ static inline bool sqlcases_next(FILE *file, struct sqlcase *row)
 	for (size_t i = 1; i < 5; i++) {
 		columns[i] = strchr(columns[i - 1], '\t');
 		if (!columns[i]) {
-			fprintf(stderr, "sqlcases.tsv:%u: short\n", row->line);
+			(void)fprintf(stderr, "sqlcases.tsv:%u: short\n",
+				      row->line);
 			exit(1);
 		}
 		*columns[i]++ = '\0';

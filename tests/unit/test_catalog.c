@@ -164,14 +164,14 @@ static void test_many_names(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 5000; i++) {
-		snprintf(name, sizeof(name), "f%u", (i * 7919) % 5000);
+		(void)snprintf(name, sizeof(name), "f%u", (i * 7919) % 5000);
 		catalog_add_function(builder, "s", name,
 				     i % 2 ? FUNCTION_SAFE : FUNCTION_PRIMARY,
 				     0);
 	}
 	catalog = catalog_finish(builder);
 	for (unsigned i = 0; i < 5000; i++) {
-		snprintf(name, sizeof(name), "f%u", (i * 7919) % 5000);
+		(void)snprintf(name, sizeof(name), "f%u", (i * 7919) % 5000);
 		assert_int_equal(find(catalog, "", name),
 				 i % 2 ? FUNCTION_SAFE : FUNCTION_PRIMARY);
 	}

@@ -244,16 +244,15 @@ static void test_become(void **state)
 /* In a child, since there is no way back. */
 static void test_become_and_stay(void **state)
 {
-	char *path = in_scratch("given");
 	struct stat about;
+	char *path;
 	pid_t pid;
 	int status;
 
 	(void)state;
-	if (geteuid() != 0 || !getpwnam("nobody")) {
-		free(path);
+	if (geteuid() != 0 || !getpwnam("nobody"))
 		skip();
-	}
+	path = in_scratch("given");
 	assert_int_equal(close(open(path, O_CREAT | O_CLOEXEC, 0600)), 0);
 	daemon_give_file(path, "nobody");
 	assert_int_equal(stat(path, &about), 0);

@@ -64,7 +64,7 @@ static void test_rows(void **state)
 				 row.sql);
 		rows++;
 	}
-	fclose(file);
+	(void)fclose(file);
 	assert_true(rows > 400);
 }
 
@@ -86,7 +86,7 @@ static void test_cut_rows(void **state)
 			free(copy);
 		}
 	}
-	fclose(file);
+	(void)fclose(file);
 }
 
 static void expect_without_catalog(const char *sql, unsigned access,
@@ -301,22 +301,22 @@ static void test_with_names(void **state)
 {
 	char sql[4096] = "WITH ";
 	char name[80];
+	size_t len = strlen(sql);
 
 	(void)state;
-	for (int i = 0; i < SQLLEVEL_NAMES_MAX; i++) {
-		snprintf(name, sizeof(name), "%sn%d AS (SELECT 1)",
-			 i ? ", " : "", i);
-		strcat(sql, name);
-	}
-	strcpy(name, " SELECT * FROM n0, n31");
-	assert_int_equal(judge(strcat(sql, name)).access, ACCESS_READ);
-	sql[strlen(sql) - strlen(name)] = '\0';
-	strcat(sql, ", n32 AS (SELECT 1) SELECT 1");
+	for (int i = 0; i < SQLLEVEL_NAMES_MAX; i++)
+		len += (size_t)snprintf(sql + len, sizeof(sql) - len,
+					"%sn%d AS (SELECT 1)", i ? ", " : "",
+					i);
+	(void)snprintf(sql + len, sizeof(sql) - len, " SELECT * FROM n0, n31");
+	assert_int_equal(judge(sql).access, ACCESS_READ);
+	(void)snprintf(sql + len, sizeof(sql) - len,
+		       ", n32 AS (SELECT 1) SELECT 1");
 	assert_int_equal(judge(sql).reason, REASON_LEX);
 	memset(name, 'x', 70);
 	name[70] = '\0';
-	snprintf(sql, sizeof(sql), "WITH %s AS (SELECT 1) SELECT * FROM %s",
-		 name, name);
+	(void)snprintf(sql, sizeof(sql),
+		       "WITH %s AS (SELECT 1) SELECT * FROM %s", name, name);
 	assert_int_equal(judge(sql).access, ACCESS_UNKNOWN);
 }
 

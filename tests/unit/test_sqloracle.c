@@ -59,7 +59,7 @@ static const char *find_key(const char *tree, const char *key)
 	char quoted[64];
 	const char *at = tree;
 
-	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+	(void)snprintf(quoted, sizeof(quoted), "\"%s\":", key);
 	while ((at = strstr(at, quoted)) != NULL) {
 		if (at > tree && (at[-1] == '{' || at[-1] == ','))
 			return at + strlen(quoted);
@@ -225,7 +225,7 @@ static int set_up(void **state)
 	};
 	while (sqlcases_next(file, &row) && oracle->row_count < ROWS_MAX)
 		oracle->rows[oracle->row_count++] = strdup(row.sql);
-	fclose(file);
+	(void)fclose(file);
 	*state = oracle;
 	return 0;
 }
