@@ -133,16 +133,17 @@ void promtext_i64(struct promtext *line, int64_t value)
 static void append_fraction(struct buf *out, uint64_t value, int digits)
 {
 	uint64_t second = 1;
+	uint64_t rest;
 
 	for (int i = 0; i < digits; i++)
 		second *= 10;
 	buf_printf(out, "%" PRIu64, value / second);
-	value %= second;
-	if (value == 0)
+	rest = value % second;
+	if (rest == 0)
 		return;
-	for (; value % 10 == 0; value /= 10)
+	for (; rest % 10 == 0; rest /= 10)
 		digits--;
-	buf_printf(out, ".%0*" PRIu64, digits, value);
+	buf_printf(out, ".%0*" PRIu64, digits, rest);
 }
 
 static void append_unit(struct buf *out, uint64_t value, enum metrics_unit unit)

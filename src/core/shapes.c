@@ -20,7 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHAPE_MAX = 4096, NOBODY = UINT32_MAX };
+enum { SHAPE_MAX = 4096 };
+
+/* The end of a chain: no index of an entry. */
+static const uint32_t NOBODY = UINT32_MAX;
 
 /* One remembered shape; chained by index, so that entries may be reused. */
 struct shape {

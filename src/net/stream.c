@@ -169,6 +169,8 @@ static bool tell(struct stream *stream, enum stream_event event)
 	bool has_left = false;
 
 	assert(!stream->has_left && stream->callback);
+	/* Whoever sets it takes the pointer back; else we do, below. */
+	/* cppcheck-suppress autoVariables */
 	stream->has_left = &has_left;
 	stream->callback(stream->owner, event);
 	if (has_left)
