@@ -54,6 +54,12 @@ void buf_append_u8(struct buf *buf, uint8_t value);
 void buf_append_u16(struct buf *buf, uint16_t value);
 void buf_append_u32(struct buf *buf, uint32_t value);
 
+/*
+ * The live bytes as a string: a NUL is put behind them that is not one of
+ * them.  Never NULL; borrowed until the buffer changes.
+ */
+const char *buf_text(struct buf *buf) __attribute__((returns_nonnull));
+
 /* Drops len live bytes from the front; gives memory back when empty. */
 void buf_consume(struct buf *buf, size_t len);
 

@@ -120,6 +120,12 @@ void buf_append_u32(struct buf *buf, uint32_t value)
 	buf_append(buf, bytes, sizeof(bytes));
 }
 
+const char *buf_text(struct buf *buf)
+{
+	*buf_reserve(buf, 1) = '\0';
+	return (const char *)buf_head(buf);
+}
+
 void buf_consume(struct buf *buf, size_t len)
 {
 	assert(len <= buf_len(buf));

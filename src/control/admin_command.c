@@ -286,12 +286,11 @@ static void show_help(struct admin_job *job)
 				   shown, used < 26 ? 26 - used : 0, "",
 				   command->help);
 	}
-	buf_append_u8(&text, 0);
-	pgbuild_notice(&job->out, &(struct pgbuild_error){
-					  .severity = "NOTICE",
-					  .sqlstate = "00000",
-					  .message = "Console usage",
-					  .detail = (char *)buf_head(&text) });
+	pgbuild_notice(&job->out,
+		       &(struct pgbuild_error){ .severity = "NOTICE",
+						.sqlstate = "00000",
+						.message = "Console usage",
+						.detail = buf_text(&text) });
 	buf_free(&text);
 }
 

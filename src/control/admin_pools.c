@@ -77,8 +77,7 @@ static void put_hosts(struct admin_job *job, const struct config *config,
 	for (unsigned i = 0; i < line->node_count; i++)
 		buf_printf(&hosts, "%s%s", i ? "," : "",
 			   config->nodes[line->nodes[i]].host);
-	buf_append_u8(&hosts, 0);
-	admin_put_text(job, (const char *)buf_head(&hosts));
+	admin_put_text(job, buf_text(&hosts));
 	buf_free(&hosts);
 }
 

@@ -213,8 +213,7 @@ static void show_option(const struct config *config,
 		buf_printf(&value, "%s", config->path);
 	else
 		option_format(option, &config->settings, &value);
-	buf_append_u8(&value, '\0');
-	sink->row(sink->context, option->name, (char *)buf_head(&value),
+	sink->row(sink->context, option->name, buf_text(&value),
 		  option->fallback ? option->fallback : "",
 		  option->state == OPTION_USED && !option->needs_restart);
 	buf_free(&value);

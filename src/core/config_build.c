@@ -94,8 +94,7 @@ static void warn_of_state(struct builder *builder,
 	if (option->state != OPTION_UNSUPPORTED)
 		return;
 	option_format(option, base, &value);
-	buf_append_u8(&value, '\0');
-	if (option->size == 0 || strcmp((char *)buf_head(&value), usual) != 0)
+	if (option->size == 0 || strcmp(buf_text(&value), usual) != 0)
 		config_fault(&builder->warnings, place,
 			     "%s: not supported by this version, ignored",
 			     option->name);
@@ -110,9 +109,8 @@ static bool set_key(struct builder *builder, const struct config_place *place,
 	bool is_valid = option_parse(option, value, base, &why);
 
 	if (!is_valid) {
-		buf_append_u8(&why, '\0');
 		config_fault(&builder->faults, place, "%s: %s", option->name,
-			     (char *)buf_head(&why));
+			     buf_text(&why));
 	} else {
 		warn_of_state(builder, place, option, base);
 	}
@@ -221,9 +219,7 @@ static void take_hosts(struct builder *builder,
 	struct buf why = BUF_INIT;
 
 	if (!config_hosts_parse(draft->host, draft->port, &hosts, &why)) {
-		buf_append_u8(&why, '\0');
-		config_fault(&builder->faults, place, "%s",
-			     (char *)buf_head(&why));
+		config_fault(&builder->faults, place, "%s", buf_text(&why));
 		buf_free(&why);
 		return;
 	}

@@ -134,8 +134,7 @@ static void put_sentences_wrapped(struct buf *out, const char *prefix,
 	struct buf text = BUF_INIT;
 
 	put_sentences(&text, option);
-	buf_append_u8(&text, '\0');
-	put_wrapped(out, prefix, (char *)buf_head(&text));
+	put_wrapped(out, prefix, buf_text(&text));
 	buf_free(&text);
 }
 
@@ -283,12 +282,11 @@ static void reference_option(struct buf *out, const struct option *option)
 	struct buf values = BUF_INIT;
 
 	put_values(&values, option);
-	buf_append_u8(&values, '\0');
 	buf_printf(out, "| `%s` | ", option->name);
 	if (option->fallback && *option->fallback)
 		buf_printf(out, "`%s`", option->fallback);
 	put(out, " | ");
-	put_cell(out, (char *)buf_head(&values));
+	put_cell(out, buf_text(&values));
 	buf_printf(out, " | %s | ", reload_word(option));
 	put_cell(out, option->help);
 	put_state(out, option);
@@ -360,14 +358,13 @@ static void man_option(struct buf *out, const struct option *option)
 	struct buf text = BUF_INIT;
 
 	put_sentences(&text, option);
-	buf_append_u8(&text, '\0');
 	buf_printf(out, ".TP\n\\fB%s\\fR", option->name);
 	if (option->fallback && *option->fallback) {
 		put(out, " = ");
 		put_roff(out, option->fallback);
 	}
 	put(out, "\n");
-	put_roff(out, (char *)buf_head(&text));
+	put_roff(out, buf_text(&text));
 	put(out, "\n");
 	buf_free(&text);
 }

@@ -285,8 +285,7 @@ static void write_hosts(struct promtext *line, const struct config *config,
 	for (unsigned i = 0; i < database->node_count; i++)
 		buf_printf(&hosts, "%s%s", i ? "," : "",
 			   config->nodes[database->nodes[i]].host);
-	buf_append_u8(&hosts, 0);
-	promtext_label(line, "host", (const char *)buf_head(&hosts));
+	promtext_label(line, "host", buf_text(&hosts));
 	buf_free(&hosts);
 }
 
@@ -299,11 +298,10 @@ static void begin_database(struct promtext *line, struct buf *out,
 
 	if (database->node_count > 0)
 		buf_printf(&port, "%u", config->nodes[database->nodes[0]].port);
-	buf_append_u8(&port, 0);
 	promtext_begin(line, out, name, "");
 	promtext_label(line, "name", database->name);
 	write_hosts(line, config, database);
-	promtext_label(line, "port", (const char *)buf_head(&port));
+	promtext_label(line, "port", buf_text(&port));
 	promtext_label(line, "database",
 		       database->dbname ? database->dbname : database->name);
 	promtext_label(line, "force_user", database->user);

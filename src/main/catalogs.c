@@ -276,10 +276,8 @@ static bool slot_start(struct slot *slot, struct entry *entry,
 	target.node = (unsigned)node;
 	target.address = &hooks->addresses(hooks->arg)[node];
 	if (catalogs_conninfo(&target, &words)) {
-		buf_append_u8(&words, 0);
 		is_started = catalog_loader_start(
-			slot->loader, (const char *)buf_head(&words),
-			LOAD_LIMIT_US);
+			slot->loader, buf_text(&words), LOAD_LIMIT_US);
 	}
 	if (buf_len(&words) > 0)
 		util_wipe(buf_head(&words), buf_len(&words));

@@ -129,8 +129,7 @@ static void take_reload(struct house *house, struct admin_ticket *ticket)
 	struct buf error = BUF_INIT;
 	bool is_good = reload_house(house, &error);
 
-	buf_append_u8(&error, 0);
-	admin_reloaded(ticket, is_good ? NULL : (const char *)buf_head(&error));
+	admin_reloaded(ticket, is_good ? NULL : buf_text(&error));
 	buf_free(&error);
 }
 
@@ -242,10 +241,9 @@ static void on_stats(evutil_socket_t fd, short what, void *arg)
 	stats_take(&now, house->metrics, util_now_us());
 	admin_sample(house->admin, house->metrics, now.at_us);
 	stats_format(&line, &house->stats, &now);
-	buf_append_u8(&line, 0);
 	if (house_config(house)->settings.log_stats)
-		log_info("stats: %s", (const char *)buf_head(&line));
-	daemon_notify(DAEMON_STATUS, (const char *)buf_head(&line));
+		log_info("stats: %s", buf_text(&line));
+	daemon_notify(DAEMON_STATUS, buf_text(&line));
 	house->stats = now;
 	buf_free(&line);
 }

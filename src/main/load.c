@@ -14,6 +14,7 @@
 #include "net/tls_context.h"
 #include "proxy/local.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* True when there is none to load, or it is loaded. */
@@ -99,6 +100,7 @@ void load_log_lines(enum log_level level, const char *prefix,
 	const char *at = (const char *)buf_head(text);
 	size_t left = buf_len(text);
 
+	assert(at || left == 0);
 	while (left > 0) {
 		const char *end = memchr(at, '\n', left);
 		size_t len = end ? (size_t)(end - at) : left;

@@ -22,7 +22,7 @@ enum { EXIT_USAGE = 2 };
 
 static void print(FILE *file, struct buf *text)
 {
-	if (fwrite(buf_head(text), 1, buf_len(text), file) != buf_len(text))
+	if (fputs(buf_text(text), file) == EOF)
 		(void)fputs("pgweir: cannot write this\n", stderr);
 	buf_free(text);
 }

@@ -94,6 +94,26 @@ static void test_numbers_are_in_network_order(void **state)
 	buf_free(&buf);
 }
 
+/* Asked twice, of an empty buffer, and with no byte to spare. */
+static void test_text(void **state)
+{
+	struct buf buf = BUF_INIT;
+	size_t room;
+
+	(void)state;
+	assert_string_equal(buf_text(&buf), "");
+	assert_int_equal(buf_len(&buf), 0);
+	buf_printf(&buf, "n=%d", 7);
+	assert_string_equal(buf_text(&buf), "n=7");
+	assert_string_equal(buf_text(&buf), "n=7");
+	assert_int_equal(buf_len(&buf), 3);
+	room = buf.room;
+	while (buf_len(&buf) < room)
+		buf_append_u8(&buf, 'x');
+	assert_int_equal(strlen(buf_text(&buf)), room);
+	buf_free(&buf);
+}
+
 static void test_reserve_and_commit(void **state)
 {
 	struct buf buf = BUF_INIT;
@@ -229,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_blocks_are_reused),
 		cmocka_unit_test(test_many_blocks),
 		cmocka_unit_test(test_numbers_are_in_network_order),
+		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_reserve_and_commit),
 		cmocka_unit_test(test_room_is_bounded_in_a_queue),
 		cmocka_unit_test(test_printf),
