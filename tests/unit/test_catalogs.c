@@ -218,7 +218,7 @@ static void run_us(uint64_t us)
 	} while (util_now_us() < end_us);
 }
 
-static bool becomes(unsigned *value, unsigned wanted)
+static bool becomes(const unsigned *value, unsigned wanted)
 {
 	uint64_t end_us = util_now_us() + 3000000;
 
@@ -417,8 +417,10 @@ static char *word_of(const char *words, const char *key)
 	PQconninfoOption *options = PQconninfoParse(words, &error);
 	char *value = NULL;
 
-	if (!options)
+	if (!options) {
 		fail_msg("libpq: %s", error);
+		return NULL;
+	}
 	for (PQconninfoOption *at = options; at->keyword; at++)
 		if (strcmp(at->keyword, key) == 0 && at->val)
 			value = xstrdup(at->val);

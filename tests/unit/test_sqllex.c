@@ -33,8 +33,10 @@ static const char *tokens_of(const char *sql, size_t len, bool plain_backslash,
 		if (token.kind == SQLLEX_END)
 			break;
 		assert_true(count < sizeof(out) - 1);
-		out[count++] = token.kind == SQLLEX_PUNCT ? token.punct
-							  : kinds[token.kind];
+		out[count] = kinds[token.kind];
+		if (token.kind == SQLLEX_PUNCT)
+			out[count] = token.punct;
+		count++;
 	} while (token.kind != SQLLEX_BAD);
 	out[count] = '\0';
 	return out;
