@@ -3,7 +3,9 @@
 
 /*
  * What the rooms of main share of the house: for main/house, main/reload
- * and main/page alone.  Main thread.
+ * and main/page alone.  Fields are NULL or 0 until their room is open, and
+ * again when it is closed, so that mail that comes late is not obeyed.  Main
+ * thread.
  */
 #include "core/metrics.h"
 #include "main/command_line.h"

@@ -178,7 +178,7 @@ static void append_text(struct page *page, const char *text)
 	buf_append(&page->body, text, strlen(text));
 }
 
-static void page_index(struct http *http, struct page *page)
+static void write_index(struct http *http, struct page *page)
 {
 	(void)http;
 	page->type = "text/html; charset=utf-8";
@@ -191,19 +191,19 @@ static void page_index(struct http *http, struct page *page)
 		    "reached\n</ul>\n");
 }
 
-static void page_metrics(struct http *http, struct page *page)
+static void write_metrics(struct http *http, struct page *page)
 {
 	page->type = "text/plain; version=0.0.4; charset=utf-8";
 	http->hooks.metrics(http->hooks.arg, &page->body);
 }
 
-static void page_healthz(struct http *http, struct page *page)
+static void write_healthz(struct http *http, struct page *page)
 {
 	(void)http;
 	append_text(page, "ok\n");
 }
 
-static void page_readyz(struct http *http, struct page *page)
+static void write_readyz(struct http *http, struct page *page)
 {
 	struct buf why = BUF_INIT;
 
@@ -224,10 +224,10 @@ static const struct {
 	const char *path;
 	void (*write)(struct http *http, struct page *page);
 } pages[] = {
-	{ "/", page_index },
-	{ "/metrics", page_metrics },
-	{ "/healthz", page_healthz },
-	{ "/readyz", page_readyz },
+	{ "/", write_index },
+	{ "/metrics", write_metrics },
+	{ "/healthz", write_healthz },
+	{ "/readyz", write_readyz },
 };
 
 static void write_page(struct http *http, const char *path, struct page *page)

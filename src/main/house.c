@@ -248,15 +248,6 @@ static void on_stats(evutil_socket_t fd, short what, void *arg)
 	buf_free(&line);
 }
 
-void house_set_stats_period(struct house *house)
-{
-	uint64_t us = house_config(house)->settings.stats_period_us;
-	struct timeval period = { .tv_sec = (time_t)(us / 1000000),
-				  .tv_usec = (suseconds_t)(us % 1000000) };
-
-	(void)event_add(house->stats_timer, &period);
-}
-
 /* ---- stopping ----------------------------------------------------------- */
 
 static void on_quiet(evutil_socket_t fd, short what, void *arg)
@@ -329,24 +320,6 @@ static void on_signal(void *arg, int number)
 }
 
 /* ---- opening: the process ----------------------------------------------- */
-
-bool house_open_log(struct house *house, const struct config *config)
-{
-	const struct config_settings *settings = &config->settings;
-	unsigned level = (unsigned)LEVEL_INFO + house->line->verbose;
-	struct log_target target = {
-		.file = settings->logfile,
-		.quiet = house->line->is_quiet,
-		.syslog = settings->syslog ? settings->syslog_ident : NULL,
-		.facility = settings->syslog_facility,
-	};
-
-	if (house->line->verbose < (unsigned)settings->verbose)
-		level = (unsigned)LEVEL_INFO + (unsigned)settings->verbose;
-	log_set_level(level < LEVEL_NOISE ? (enum log_level)level
-					  : LEVEL_NOISE);
-	return log_open(&target);
-}
 
 static const char *user_of(const struct house *house)
 {
@@ -612,12 +585,6 @@ static void tell_limits(const struct house *house)
 
 static void tell_start(const struct house *house, const struct buf *warnings)
 {
-	static const char *const modes[] = {
-		[POOL_MODE_UNSET] = "",
-		[POOL_MODE_SESSION] = "session",
-		[POOL_MODE_TRANSACTION] = "transaction",
-		[POOL_MODE_STATEMENT] = "statement",
-	};
 	const struct config *config = house_config(house);
 
 	load_log_lines(LEVEL_WARNING, "", warnings);
@@ -625,7 +592,8 @@ static void tell_start(const struct house *house, const struct buf *warnings)
 	log_info("pgweir %s: listens on %s, %u workers, %s pooling, "
 		 "%u databases on %u nodes",
 		 house->version, listeners_describe(house->listeners),
-		 count_workers(house), modes[config->settings.pool_mode],
+		 count_workers(house),
+		 config_pool_mode_name(config->settings.pool_mode),
 		 config->database_count, config->node_count);
 }
 
