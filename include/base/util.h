@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 /*
  * Memory that never fails: these end the process with a message when the
@@ -28,6 +29,9 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Microseconds of the monotonic clock; wall clock microseconds since 1970. */
 uint64_t util_now_us(void);
 uint64_t util_wall_us(void);
+
+/* The same span as timers of the loop want it. */
+struct timeval util_timeval(uint64_t span_us);
 
 /*
  * Fills len bytes with random bytes from the kernel; ends the process when

@@ -53,6 +53,15 @@ uint64_t config_query_wait_us_of(const struct config *config,
 				 const struct config_database *database,
 				 const struct config_user *user);
 
+/* As the file writes them; NULL for a mode that is not set. */
+const char *config_pool_mode_name(enum config_pool_mode mode);
+const char *config_sslmode_name(enum config_sslmode mode);
+
+/* Appends the hosts of a line as the operator wrote them, between commas. */
+void config_write_hosts(const struct config *config,
+			const struct config_database *database,
+			struct buf *out);
+
 /* True when word is in a comma and blank separated list such as admin_users */
 bool config_list_has(const char *list, const char *word);
 

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <xxhash.h>
 
-enum { DISTANCE_WORD_MAX = 63 };
+enum { DISTANCE_WORD_MAX = 63, US_PER_S = 1000000 };
 
 static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
 static uint64_t hash_seed;
@@ -89,7 +89,7 @@ static uint64_t clock_us(clockid_t id)
 	struct timespec now;
 
 	(void)clock_gettime(id, &now);
-	return (uint64_t)now.tv_sec * 1000000U + (uint64_t)now.tv_nsec / 1000U;
+	return (uint64_t)now.tv_sec * US_PER_S + (uint64_t)now.tv_nsec / 1000U;
 }
 
 uint64_t util_now_us(void)
@@ -100,6 +100,14 @@ uint64_t util_now_us(void)
 uint64_t util_wall_us(void)
 {
 	return clock_us(CLOCK_REALTIME);
+}
+
+struct timeval util_timeval(uint64_t span_us)
+{
+	return (struct timeval){
+		.tv_sec = (time_t)(span_us / US_PER_S),
+		.tv_usec = (suseconds_t)(span_us % US_PER_S),
+	};
 }
 
 void util_random(void *out, size_t len)

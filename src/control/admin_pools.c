@@ -34,18 +34,6 @@ static int64_t sum_of(const struct metrics_set *set, const char *database,
 }
 
 /* NULL: the scope does not set it, as PgBouncer shows it. */
-static const char *mode_name(enum config_pool_mode mode)
-{
-	switch (mode) {
-	case POOL_MODE_SESSION: return "session";
-	case POOL_MODE_TRANSACTION: return "transaction";
-	case POOL_MODE_STATEMENT: return "statement";
-	case POOL_MODE_UNSET:
-	default: return NULL;
-	}
-}
-
-/* Means something only where there are several hosts. */
 static const char *balance_name(const struct config_database *line)
 {
 	if (!line || line->node_count < 2)
@@ -74,9 +62,7 @@ static void put_hosts(struct admin_job *job, const struct config *config,
 {
 	struct buf hosts = BUF_INIT;
 
-	for (unsigned i = 0; i < line->node_count; i++)
-		buf_printf(&hosts, "%s%s", i ? "," : "",
-			   config->nodes[line->nodes[i]].host);
+	config_write_hosts(config, line, &hosts);
 	admin_put_text(job, buf_text(&hosts));
 	buf_free(&hosts);
 }
@@ -97,7 +83,7 @@ static void put_database_limits(const struct databases *all,
 	admin_put_number(job, own_or(line->reserve_pool_size,
 				     settings->reserve_pool_size));
 	admin_put_number(job, (int64_t)(lifetime_us / 1000000));
-	admin_put_text(job, mode_name(line->pool_mode));
+	admin_put_text(job, config_pool_mode_name(line->pool_mode));
 	admin_put_text(job, balance_name(line));
 }
 
@@ -209,7 +195,7 @@ static void put_user(const struct people *people, const char *name)
 	admin_put_text(job, name);
 	put_own_size(job, line->pool_size);
 	put_own_size(job, line->reserve_pool_size);
-	admin_put_text(job, mode_name(line->pool_mode));
+	admin_put_text(job, config_pool_mode_name(line->pool_mode));
 	admin_put_number(job, own_or(line->max_user_connections,
 				     settings->max_user_connections));
 	admin_put_number(job, sum_of(people->servers, NULL, name));
@@ -334,7 +320,8 @@ static void put_pool(const struct pools *pools,
 	put_pool_servers(pools, labels);
 	admin_put_number(job, wait_us / 1000000);
 	admin_put_number(job, wait_us % 1000000);
-	admin_put_text(job, mode_name(config_mode_of(config, line, user)));
+	admin_put_text(
+		job, config_pool_mode_name(config_mode_of(config, line, user)));
 	admin_put_text(job, balance_name(line));
 	admin_row_end(job);
 }

@@ -238,10 +238,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 /* For the whole load; 0 fires in the next turn of the loop. */
 static bool set_timer(struct catalog_loader *loader, uint64_t timeout_us)
 {
-	struct timeval limit = {
-		.tv_sec = (time_t)(timeout_us / 1000000U),
-		.tv_usec = (suseconds_t)(timeout_us % 1000000U),
-	};
+	struct timeval limit = util_timeval(timeout_us);
 
 	return loader->timer && evtimer_add(loader->timer, &limit) == 0;
 }

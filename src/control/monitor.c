@@ -210,8 +210,7 @@ static void monitor_post_soon(struct monitor *monitor)
 
 static void watch_wait(struct watch *watch, uint64_t delay_us)
 {
-	struct timeval delay = { (time_t)(delay_us / 1000000),
-				 (suseconds_t)(delay_us % 1000000) };
+	struct timeval delay = util_timeval(delay_us);
 
 	(void)evtimer_add(watch->timer, &delay);
 }

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "core/config.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -286,20 +287,6 @@ static void discard_notice(void *arg, const char *message)
 	log_debug("monitor: notice from a server: %s", message);
 }
 
-static const char *sslmode_name(enum config_sslmode mode)
-{
-	static const char *const names[] = {
-		[SSLMODE_DISABLE] = "disable",
-		[SSLMODE_ALLOW] = "allow",
-		[SSLMODE_PREFER] = "prefer",
-		[SSLMODE_REQUIRE] = "require",
-		[SSLMODE_VERIFY_CA] = "verify-ca",
-		[SSLMODE_VERIFY_FULL] = "verify-full",
-	};
-
-	return names[mode];
-}
-
 /* NULL for what is not set: libpq's default. */
 static const char *or_null(const char *text)
 {
@@ -333,7 +320,7 @@ static PGconn *probe_open(const struct probe *probe)
 		probe->target.user,
 		or_null(probe->target.password),
 		probe->target.dbname,
-		sslmode_name(probe->target.sslmode),
+		config_sslmode_name(probe->target.sslmode),
 		or_null(probe->target.ca_file),
 		or_null(probe->target.cert_file),
 		or_null(probe->target.key_file),
@@ -679,8 +666,7 @@ void probe_set_address(struct probe *probe, const struct sockaddr *address,
 
 void probe_start(struct probe *probe, uint64_t timeout_us)
 {
-	struct timeval limit = { (time_t)(timeout_us / 1000000),
-				 (suseconds_t)(timeout_us % 1000000) };
+	struct timeval limit = util_timeval(timeout_us);
 
 	if (probe->is_busy)
 		return;

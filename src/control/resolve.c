@@ -67,8 +67,7 @@ static void tell(const struct name *name)
 
 static void name_wait(struct name *name, uint64_t delay_us)
 {
-	struct timeval delay = { (time_t)(delay_us / 1000000),
-				 (suseconds_t)(delay_us % 1000000) };
+	struct timeval delay = util_timeval(delay_us);
 
 	(void)evtimer_add(name->timer, &delay);
 }

@@ -165,6 +165,42 @@ uint64_t config_query_wait_us_of(const struct config *config,
 	return config->settings.query_wait_timeout_us;
 }
 
+const char *config_pool_mode_name(enum config_pool_mode mode)
+{
+	switch (mode) {
+	case POOL_MODE_SESSION: return "session";
+	case POOL_MODE_TRANSACTION: return "transaction";
+	case POOL_MODE_STATEMENT: return "statement";
+	case POOL_MODE_UNSET: break;
+	}
+	return NULL;
+}
+
+const char *config_sslmode_name(enum config_sslmode mode)
+{
+	static const char *const names[] = {
+		[SSLMODE_DISABLE] = "disable",
+		[SSLMODE_ALLOW] = "allow",
+		[SSLMODE_PREFER] = "prefer",
+		[SSLMODE_REQUIRE] = "require",
+		[SSLMODE_VERIFY_CA] = "verify-ca",
+		[SSLMODE_VERIFY_FULL] = "verify-full",
+	};
+
+	assert((size_t)mode < sizeof(names) / sizeof(names[0]));
+	return names[mode];
+}
+
+void config_write_hosts(const struct config *config,
+			const struct config_database *database, struct buf *out)
+{
+	for (unsigned i = 0; i < database->node_count; i++) {
+		assert(database->nodes[i] < config->node_count);
+		buf_printf(out, "%s%s", i > 0 ? "," : "",
+			   config->nodes[database->nodes[i]].host);
+	}
+}
+
 bool config_list_has(const char *list, const char *word)
 {
 	static const char between[] = ", \t";

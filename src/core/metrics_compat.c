@@ -260,53 +260,29 @@ static int64_t database_value(const struct metrics_set *servers,
 	return 0;
 }
 
-static const char *mode_name(const struct config *config,
-			     const struct config_database *database)
-{
-	enum config_pool_mode mode = database->pool_mode;
-
-	if (mode == POOL_MODE_UNSET)
-		mode = config->settings.pool_mode;
-	switch (mode) {
-	case POOL_MODE_SESSION: return "session";
-	case POOL_MODE_STATEMENT: return "statement";
-	case POOL_MODE_UNSET:
-	case POOL_MODE_TRANSACTION: break;
-	}
-	return "transaction";
-}
-
-/* The hosts of a line, as the operator wrote them: comma separated. */
-static void write_hosts(struct promtext *line, const struct config *config,
-			const struct config_database *database)
-{
-	struct buf hosts = BUF_INIT;
-
-	for (unsigned i = 0; i < database->node_count; i++)
-		buf_printf(&hosts, "%s%s", i ? "," : "",
-			   config->nodes[database->nodes[i]].host);
-	promtext_label(line, "host", buf_text(&hosts));
-	buf_free(&hosts);
-}
-
 static void begin_database(struct promtext *line, struct buf *out,
 			   const struct config *config,
 			   const struct config_database *database,
 			   const char *name)
 {
+	struct buf hosts = BUF_INIT;
 	struct buf port = BUF_INIT;
 
 	if (database->node_count > 0)
 		buf_printf(&port, "%u", config->nodes[database->nodes[0]].port);
 	promtext_begin(line, out, name, "");
 	promtext_label(line, "name", database->name);
-	write_hosts(line, config, database);
+	config_write_hosts(config, database, &hosts);
+	promtext_label(line, "host", buf_text(&hosts));
 	promtext_label(line, "port", buf_text(&port));
 	promtext_label(line, "database",
 		       database->dbname ? database->dbname : database->name);
 	promtext_label(line, "force_user", database->user);
-	promtext_label(line, "pool_mode", mode_name(config, database));
+	promtext_label(
+		line, "pool_mode",
+		config_pool_mode_name(config_mode_of(config, database, NULL)));
 	buf_free(&port);
+	buf_free(&hosts);
 }
 
 static void write_database_row(const struct metrics_set *servers,

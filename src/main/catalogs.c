@@ -100,20 +100,6 @@ static void append_word(struct buf *out, const char *key, const char *value)
 	buf_printf(out, "' ");
 }
 
-static const char *sslmode_word(enum config_sslmode mode)
-{
-	static const char *const words[] = {
-		[SSLMODE_DISABLE] = "disable",
-		[SSLMODE_ALLOW] = "allow",
-		[SSLMODE_PREFER] = "prefer",
-		[SSLMODE_REQUIRE] = "require",
-		[SSLMODE_VERIFY_CA] = "verify-ca",
-		[SSLMODE_VERIFY_FULL] = "verify-full",
-	};
-
-	return words[mode];
-}
-
 static bool append_address(struct buf *out, const struct node_address *address)
 {
 	char host[NI_MAXHOST];
@@ -158,7 +144,8 @@ bool catalogs_conninfo(const struct catalogs_target *target, struct buf *out)
 	buf_printf(out, "port=%u ", (unsigned)node->port);
 	append_login(out, target);
 	append_word(out, "dbname", target->dbname);
-	append_word(out, "sslmode", sslmode_word(settings->server_tls_sslmode));
+	append_word(out, "sslmode",
+		    config_sslmode_name(settings->server_tls_sslmode));
 	append_word(out, "sslrootcert", settings->server_tls_ca_file);
 	append_word(out, "sslcert", settings->server_tls_cert_file);
 	append_word(out, "sslkey", settings->server_tls_key_file);
@@ -173,8 +160,7 @@ static void entry_due(evutil_socket_t fd, short what, void *arg);
 
 static void entry_schedule(struct entry *entry, uint64_t delay_us)
 {
-	struct timeval delay = { .tv_sec = (time_t)(delay_us / 1000000),
-				 .tv_usec = (suseconds_t)(delay_us % 1000000) };
+	struct timeval delay = util_timeval(delay_us);
 
 	entry->timer_us = util_now_us() + delay_us;
 	(void)event_add(entry->timer, &delay);

@@ -253,6 +253,57 @@ static void test_lists(void **state)
 	assert_false(config_list_has(NULL, "a"));
 }
 
+/* The names are those that the file has, or a dump of it would not load. */
+static void test_names(void **state)
+{
+	static const char *const modes[] = { "session", "transaction",
+					     "statement" };
+	static const char *const sslmodes[] = { "disable",   "allow",
+						"prefer",    "require",
+						"verify-ca", "verify-full" };
+
+	(void)state;
+	assert_null(config_pool_mode_name(POOL_MODE_UNSET));
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		char *text = xasprintf("[pgweir]\npool_mode = %s\n", modes[i]);
+		struct config *config = load(text);
+
+		assert_string_equal(
+			config_pool_mode_name(config->settings.pool_mode),
+			modes[i]);
+		config_release(config);
+		free(text);
+	}
+	for (size_t i = 0; i < sizeof(sslmodes) / sizeof(sslmodes[0]); i++) {
+		char *text = xasprintf("[pgweir]\nserver_tls_sslmode = %s\n"
+				       "server_tls_ca_file = /ca\n",
+				       sslmodes[i]);
+		struct config *config = load(text);
+
+		assert_string_equal(
+			config_sslmode_name(
+				config->settings.server_tls_sslmode),
+			sslmodes[i]);
+		config_release(config);
+		free(text);
+	}
+}
+
+static void test_hosts(void **state)
+{
+	struct config *config = load("[databases]\na = host=h1,h2:7\n"
+				     "b = host=h2 port=7\n");
+	struct buf out = BUF_INIT;
+
+	(void)state;
+	config_write_hosts(config, config_find_database(config, "a"), &out);
+	assert_string_equal(buf_text(&out), "h1,h2");
+	config_write_hosts(config, config_find_database(config, "b"), &out);
+	assert_string_equal(buf_text(&out), "h1,h2h2");
+	buf_free(&out);
+	config_release(config);
+}
+
 static void test_explain_restart(void **state)
 {
 	struct config *before = load("");
@@ -327,6 +378,8 @@ int main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_effective_values),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_hosts),
 		cmocka_unit_test(test_explain_restart),
 		cmocka_unit_test(test_show),
 	};

@@ -56,6 +56,21 @@ static void test_clocks(void **state)
 	assert_true(util_wall_us() < 4102444800ULL * 1000000);
 }
 
+static void test_timeval(void **state)
+{
+	struct timeval span = util_timeval(0);
+
+	(void)state;
+	assert_int_equal(span.tv_sec, 0);
+	assert_int_equal(span.tv_usec, 0);
+	span = util_timeval(999999);
+	assert_int_equal(span.tv_sec, 0);
+	assert_int_equal(span.tv_usec, 999999);
+	span = util_timeval(86400000001);
+	assert_int_equal(span.tv_sec, 86400);
+	assert_int_equal(span.tv_usec, 1);
+}
+
 static void test_random(void **state)
 {
 	uint8_t one[5000] = { 0 };
@@ -179,6 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_clocks),
+		cmocka_unit_test(test_timeval),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_hash),
