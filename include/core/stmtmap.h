@@ -46,8 +46,8 @@ struct stmtmap_entry {
 	struct stmt *stmt;
 	struct sqlclass judged;
 	uint64_t catalog_id; /* that the class was judged by */
-	uint64_t serial; /* the owner's number for this use of the name */
-	bool is_settled; /* its Parse was answered, not failed */
+	uint64_t serial;     /* the owner's number for this use of the name */
+	bool is_settled;     /* its Parse was answered, not failed */
 };
 
 struct stmtmap *stmtmap_new(void);
@@ -78,6 +78,16 @@ bool stmtset_use(struct stmtset *set, const struct stmt *stmt);
 /* Says that the server has it now; takes a reference of its own. */
 void stmtset_add(struct stmtset *set, struct stmt *stmt);
 void stmtset_remove(struct stmtset *set, const struct stmt *stmt);
+
+/*
+ * The batch whose Parse, not answered yet, is to bring the statement: until
+ * then no other batch can rely on it.  0, as after stmtset_add: it is there.
+ */
+void stmtset_set_batch(struct stmtset *set, const struct stmt *stmt,
+		       uint64_t batch);
+/* 0 also for a statement that is no member. */
+uint64_t stmtset_batch(const struct stmtset *set, const struct stmt *stmt);
+
 void stmtset_clear(struct stmtset *set);
 size_t stmtset_count(const struct stmtset *set);
 /*

@@ -29,8 +29,9 @@ enum track_op {
 };
 
 enum track_flag {
-	TRACK_OURS = 1, /* sent on our account: its replies are swallowed */
-	TRACK_LOCAL = 2 /* never sent: its reply is made here, in order */
+	TRACK_OURS = 1,   /* sent on our account: its replies are swallowed */
+	TRACK_LOCAL = 2,  /* never sent: its reply is made here, in order */
+	TRACK_SKIPPED = 4 /* of a result: the server has read over it */
 };
 
 struct track_entry {

@@ -87,13 +87,18 @@ bool pool_stop_waiting(struct pool *pool, unsigned index,
 
 /*
  * Appends the ParameterStatus messages that clients with these settings are
- * greeted with; false when no server has shown them yet.
+ * greeted with; false when no server has shown them yet.  settings NULL:
+ * those of a plain client.
  */
 bool pool_welcome(const struct pool *pool, const struct settings *settings,
 		  struct buf *out);
-/* Makes and remembers them, from what the server reports now. */
+/*
+ * Appends them from what the server reports now, and remembers them; with
+ * is_plain also as those of a client that sets nothing which is reported.
+ */
 void pool_make_welcome(const struct pool *pool, const struct settings *settings,
-		       const struct server *server);
+		       const struct server *server, bool is_plain,
+		       struct buf *out);
 
 /* --- the outside world changes --- */
 

@@ -42,6 +42,7 @@ struct server {
 	struct strmap *parameters;
 	const struct settings *settings;
 	struct stmtset *statements;
+	uint64_t batches; /* begun; numbers them */
 	uint64_t unnamed; /* serial of the client's statement, 0 none */
 	char status;      /* of the last ReadyForQuery */
 	bool is_dirty;

@@ -71,7 +71,10 @@ struct server_user_hooks {
 	bool (*bytes)(void *user, const void *data, size_t len);
 	/* A unit of the client's is answered: status 'I', 'T' or 'E'. */
 	void (*ready)(void *user, char status);
-	/* The settings that were asked for are in force. */
+	/*
+	 * Something of ours is answered: settings that were asked for are in
+	 * force, or what stood behind the last unit is out of the way.
+	 */
 	void (*applied)(void *user);
 	/* An entry of the client's was answered, or failed, or skipped. */
 	void (*settled)(void *user, const struct track_entry *entry, bool ok);
@@ -94,9 +97,15 @@ struct server_note {
 	struct stmt *stmt; /* a reference */
 	uint64_t serial;   /* of the client's name */
 	bool is_sent;      /* the message went to the server */
+	uint64_t batch;    /* of the server's, that it was sent in */
 	char name[];       /* the client's name, "" unnamed */
 };
 
+/*
+ * A Parse of the unnamed statement has no note, or one with the statement
+ * that it replaces when that is in flight, too.
+ */
+bool server_is_unnamed_parse(const struct track_entry *entry);
 struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 				    bool is_sent, const char *name);
 

@@ -43,17 +43,26 @@ char server_status(const struct server *server);
 bool server_is_idle(const struct server *server);
 
 /*
- * Makes sure that the statement is prepared: true when it is; otherwise a
- * Parse (and the Close of an old one) is put in front.
+ * True when the statement is prepared, or will be by a Parse of the batch
+ * under way, which would take whatever relies on it down with itself.
  */
 bool server_has_statement(struct server *server, struct stmt *stmt);
+/* Puts a Parse of ours in front of what needs the statement. */
 void server_prepare(struct server *server, struct stmt *stmt);
-/* The server's copy, if any, is closed first: a real Parse follows. */
-void server_forget_statement(struct server *server, struct stmt *stmt);
-/* A Parse of the client's puts it there. */
-void server_note_statement(struct server *server, struct stmt *stmt);
+/*
+ * A Parse follows that brings the statement: closes what the server may have
+ * under its name, and makes room.  Its note is for the caller to make.
+ */
+void server_expect_statement(struct server *server, struct stmt *stmt);
+/* Number of the batch under way. */
+uint64_t server_batch(const struct server *server);
 
-/* Which client's unnamed statement the server has; 0: none that is known. */
+enum {
+	/* Somebody's, nobody knows whose: it must be closed before use. */
+	SERVER_UNNAMED_UNKNOWN = 1
+};
+
+/* Which client's unnamed statement the server has; 0: none. */
 uint64_t server_unnamed(const struct server *server);
 void server_set_unnamed(struct server *server, uint64_t serial);
 

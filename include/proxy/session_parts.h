@@ -85,6 +85,9 @@ struct session {
 
 	/* prepared statements */
 	struct stmtmap *names;
+	struct stmt *unnamed_before; /* the Parses in flight, or NULL */
+	uint64_t unnamed_serial;     /* of the one that was too long to keep */
+	uint64_t batch_serial;       /* the last before the unit under way */
 	uint64_t serial;
 
 	/* the transaction */
@@ -103,6 +106,7 @@ struct session {
 	unsigned units_count;
 	unsigned units_room;
 	unsigned unnamed_parses; /* in flight */
+	unsigned closes;         /* of known names, in flight */
 	unsigned node;    /* index in the pool, of the server or the queue */
 	int waiting_node; /* in whose queue it stands; -1 none */
 	enum route_target target; /* of the unit, and why */
@@ -112,7 +116,8 @@ struct session {
 	bool is_plain_backslash;
 	bool is_safe_encoding;
 	bool avoids_replicas;
-	bool is_hoarding; /* the client's unread limit is raised */
+	bool has_parsed_unnamed; /* the last such Parse answered was done */
+	bool is_hoarding;        /* the client's unread limit is raised */
 	bool is_mid_unit;
 	bool is_skipping;         /* a cancelled unit, up to its end */
 	bool ends_unit;           /* ... with this message */
@@ -144,6 +149,25 @@ void session_count_waiting(const struct session *session, int change);
 void session_leave_queue(struct session *session);
 /* Frees it; a worker's task. */
 void session_bury(struct worker_task *task);
+
+/* --- session_greet --- */
+
+/* Greets a client of a known kind; false when a server must be asked. */
+bool session_greet_known(struct session *session);
+/* Greets a client of a kind that can be told without a server, or false. */
+bool session_greet_likely(struct session *session);
+/* Greets with what the session's server shows, and remembers it. */
+void session_greet_shown(struct session *session);
+
+/* --- session_units --- */
+
+/* The oldest unit is answered with this status; it is skipped. */
+void session_note_unit(struct session *session, char status);
+void session_drop_unit(struct session *session);
+/* A unit under way may drop names of prepared statements. */
+bool session_is_dropping_names(const struct session *session);
+/* The catalog may have changed: its owner loads it again. */
+void session_want_catalog(const struct session *session);
 
 /* --- session --- */
 

@@ -17,7 +17,8 @@ void welcomes_free(struct welcomes *welcomes);
 
 /*
  * Appends the greeting to out; false when none is known yet.  database and
- * user name the pool.  Any thread.
+ * user name the pool; settings NULL stands for a client that sets nothing
+ * which is reported.  Any thread.
  */
 bool welcomes_find(struct welcomes *welcomes, const char *database,
 		   const char *user, const struct settings *settings,

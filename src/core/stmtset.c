@@ -23,6 +23,7 @@ enum { FIRST_ROOM = 16 };
 struct node {
 	struct list use; /* most recently used first */
 	struct stmt *stmt;
+	uint64_t batch; /* 0: confirmed */
 };
 
 struct stmtset {
@@ -108,6 +109,7 @@ void stmtset_add(struct stmtset *set, struct stmt *stmt)
 		grow(set);
 	node = xmalloc(sizeof(*node));
 	node->stmt = stmt_hold(stmt);
+	node->batch = 0;
 	list_prepend(&set->by_use, &node->use);
 	set->slots[slot_for(set, stmt)] = node;
 	set->used++;
@@ -152,6 +154,22 @@ void stmtset_remove(struct stmtset *set, const struct stmt *stmt)
 
 	if (node)
 		stmt_release(take(set, node));
+}
+
+void stmtset_set_batch(struct stmtset *set, const struct stmt *stmt,
+		       uint64_t batch)
+{
+	struct node *node = find(set, stmt);
+
+	if (node)
+		node->batch = batch;
+}
+
+uint64_t stmtset_batch(const struct stmtset *set, const struct stmt *stmt)
+{
+	const struct node *node = find(set, stmt);
+
+	return node ? node->batch : 0;
 }
 
 void stmtset_clear(struct stmtset *set)

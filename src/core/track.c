@@ -312,6 +312,7 @@ bool track_take_skipped(struct track *track, struct track_entry *entry)
 	if (op != TRACK_STRUCK && (!track->is_skipping || op == TRACK_SYNC))
 		return false;
 	*entry = take_first(track);
+	entry->flags |= TRACK_SKIPPED;
 	return true;
 }
 

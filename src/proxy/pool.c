@@ -593,9 +593,12 @@ static const char *shown_value(const char *name, const char *value,
 }
 
 void pool_make_welcome(const struct pool *pool, const struct settings *settings,
-		       const struct server *server)
+		       const struct server *server, bool is_plain,
+		       struct buf *out)
 {
+	struct welcomes *welcomes = pool->local->process->welcomes;
 	struct buf messages = BUF_INIT;
+	struct buf copy = BUF_INIT;
 	size_t at = 0;
 	const char *name;
 	void *value;
@@ -605,8 +608,12 @@ void pool_make_welcome(const struct pool *pool, const struct settings *settings,
 			&messages, name,
 			shown_value(name, value,
 				    server_site(server)->is_replica));
-	welcomes_put(pool->local->process->welcomes, pool->database, pool->user,
-		     settings, &messages);
+	buf_append(out, buf_head(&messages), buf_len(&messages));
+	buf_append(&copy, buf_head(&messages), buf_len(&messages));
+	welcomes_put(welcomes, pool->database, pool->user, settings, &messages);
+	if (is_plain)
+		welcomes_put(welcomes, pool->database, pool->user, NULL, &copy);
+	buf_free(&copy);
 }
 
 bool pool_welcome(const struct pool *pool, const struct settings *settings,

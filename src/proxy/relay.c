@@ -79,6 +79,12 @@ static void push_unit(struct session *session)
 	session->unit = (struct session_unit){ 0 };
 }
 
+/* Sessions count from 1 << 24: small numbers are the server's own. */
+static uint64_t serial_of(const struct session *session)
+{
+	return (session->id << 24) + session->serial;
+}
+
 /* Lets up to so many bytes of a message pile up until the unit is over. */
 static void hoard(struct session *session, size_t bytes)
 {
@@ -94,6 +100,7 @@ static void end_unit(struct session *session)
 	session->is_mid_unit = false;
 	session->ends_unit = false;
 	session->relayed_parses = 0;
+	session->batch_serial = serial_of(session);
 	session->scan = (struct session_scan){ 0 };
 }
 
@@ -136,7 +143,24 @@ static bool looks_like_ours(const char *name)
 
 static uint64_t next_serial(struct session *session)
 {
-	return (session->id << 24) + ++session->serial;
+	session->serial++;
+	return serial_of(session);
+}
+
+/*
+ * A batch in flight defines or closes the name, unless it fails first: what
+ * uses the name in a later batch has to wait and see.
+ */
+static bool is_name_unsure(const struct session *session, const char *name)
+{
+	const struct stmtmap_entry *entry;
+
+	if (!session_has_pending(session))
+		return false;
+	entry = stmtmap_find(session->names, name);
+	if (!entry)
+		return *name && session->closes > 0;
+	return !entry->is_settled && entry->serial <= session->batch_serial;
 }
 
 static struct sqlclass class_of_parse(struct session *session,
@@ -174,19 +198,38 @@ static void count_total(const struct session *session,
 	metrics_count(pool_totals(session->pool), counter, 0, 0, 1);
 }
 
+/*
+ * Should the Parse be skipped, what was there before is there again: kept
+ * with the session, or with the Parse while others are in flight.
+ */
+static struct server_note *keep_unnamed(struct session *session)
+{
+	const struct stmtmap_entry *before = stmtmap_find(session->names, "");
+
+	if (session->unnamed_parses > 0)
+		return before ? server_note_new(before->stmt, 0, false, "")
+			      : NULL;
+	if (session->unnamed_before)
+		stmt_release(session->unnamed_before);
+	session->unnamed_before = before ? stmt_hold(before->stmt) : NULL;
+	session->has_parsed_unnamed = false;
+	return NULL;
+}
+
 static void parse_unnamed(struct session *session,
 			  const struct pgwire_message *message,
 			  const struct pgwire_parse *parse)
 {
 	struct stmt *stmt = intern(message, parse);
-	struct stmtmap_entry *entry =
-		put_name(session, "", stmt, class_of_parse(session, parse));
+	struct server_note *note = keep_unnamed(session);
+	struct stmtmap_entry *entry;
 
+	entry = put_name(session, "", stmt, class_of_parse(session, parse));
 	stmt_release(stmt);
 	server_set_unnamed(session->server, entry->serial);
 	session->unnamed_parses++;
 	count_total(session, COUNTER_SERVER_PARSES);
-	server_owe(session->server, TRACK_PARSE, 0, NULL);
+	server_owe(session->server, TRACK_PARSE, 0, note);
 	pass_message(session, message);
 }
 
@@ -241,8 +284,8 @@ static void parse_named(struct session *session,
 		size_t len;
 		const void *tail = stmt_tail(stmt, &len);
 
-		server_forget_statement(server, stmt);
-		server_note_statement(server, stmt);
+		server_expect_statement(server, stmt);
+		note->batch = server_batch(server);
 		pgbuild_parse(server_out(server), stmt_server_name(stmt), tail,
 			      len);
 		count_total(session, COUNTER_SERVER_PARSES);
@@ -256,12 +299,15 @@ static void parse_named(struct session *session,
 static void parse_huge(struct session *session,
 		       const struct pgwire_message *message)
 {
+	struct server_note *note = keep_unnamed(session);
+
 	session->pins |= EFFECT_PREPARE;
 	server_mark_dirty(session->server);
 	stmtmap_remove(session->names, "");
-	server_set_unnamed(session->server, 0);
+	session->unnamed_serial = next_serial(session);
+	server_set_unnamed(session->server, session->unnamed_serial);
 	session->unnamed_parses++;
-	server_owe(session->server, TRACK_PARSE, 0, NULL);
+	server_owe(session->server, TRACK_PARSE, 0, note);
 	pass_message(session, message);
 }
 
@@ -269,7 +315,6 @@ static enum relay_result relay_parse(struct session *session,
 				     const struct pgwire_message *message,
 				     const char **why)
 {
-	const struct stmtmap_entry *taken;
 	struct pgwire_parse parse;
 
 	if (!pgwire_is_complete(message)) {
@@ -284,20 +329,31 @@ static enum relay_result relay_parse(struct session *session,
 		*why = "invalid message format (Parse)";
 		return RELAY_BAD;
 	}
+	if (*parse.name && is_name_unsure(session, parse.name))
+		return RELAY_HOLD;
 	count_total(session, COUNTER_CLIENT_PARSES);
 	if (!*parse.name) {
 		parse_unnamed(session, message, &parse);
 		return RELAY_MORE;
 	}
-	taken = stmtmap_find(session->names, parse.name);
-	if (!taken) {
-		parse_named(session, message, &parse);
-	} else if (!taken->is_settled && session_has_pending(session)) {
-		return RELAY_HOLD;
-	} else {
+	if (stmtmap_find(session->names, parse.name))
 		parse_taken(session, message, &parse);
-	}
+	else
+		parse_named(session, message, &parse);
 	return RELAY_MORE;
+}
+
+/* Another client's must not answer for the one that this client lacks. */
+static void lack_unnamed(struct session *session)
+{
+	struct server *server = session->server;
+	uint64_t serial = server_unnamed(server);
+
+	if (serial == 0 || serial == session->unnamed_serial)
+		return;
+	pgbuild_target(server_out(server), 'C', 'S', "");
+	server_owe(server, TRACK_CLOSE, TRACK_OURS, NULL);
+	server_set_unnamed(server, 0);
 }
 
 /*
@@ -313,6 +369,8 @@ static const char *name_on_server(struct session *session, const char *name,
 	size_t len;
 
 	*found = entry;
+	if (!entry && !*name)
+		lack_unnamed(session);
 	if (!entry)
 		return NULL;
 	if (*name) {
@@ -364,6 +422,8 @@ static enum relay_result relay_bind(struct session *session,
 	case PGWIRE_BAD:
 	default: *why = "invalid message format (Bind)"; return RELAY_BAD;
 	}
+	if (is_name_unsure(session, bind.statement))
+		return RELAY_HOLD;
 	count_total(session, COUNTER_BINDS);
 	name = name_on_server(session, bind.statement, &entry);
 	note_effects(session,
@@ -409,6 +469,7 @@ static void close_statement(struct session *session,
 		pass_message(session, message);
 		return;
 	}
+	session->closes += entry != NULL;
 	note = server_note_new(entry ? entry->stmt : NULL,
 			       entry ? entry->serial : 0, false, name);
 	stmtmap_remove(session->names, name);
@@ -429,6 +490,8 @@ static enum relay_result relay_target(struct session *session,
 		*why = "invalid message format (Describe or Close)";
 		return RELAY_BAD;
 	}
+	if (kind == 'S' && is_name_unsure(session, name))
+		return RELAY_HOLD;
 	if (kind == 'S' && message->type == 'D') {
 		describe_statement(session, message, name);
 	} else if (kind == 'S') {
@@ -459,16 +522,57 @@ static void restore_name(struct session *session,
 	entry->is_settled = true;
 }
 
-static void settle_unnamed(struct session *session, unsigned op, bool ok)
+static void restore_unnamed(struct session *session)
 {
-	if (op == TRACK_CLOSE && ok)
+	struct stmt *stmt = session->unnamed_before;
+	struct stmtmap_entry *entry;
+	const char *query;
+	size_t len;
+
+	if (!stmt)
+		return;
+	query = stmt_query(stmt, &len);
+	entry = put_name(session, "", stmt, intake_judge(session, query, len));
+	entry->is_settled = true;
+}
+
+/* Which statement the server has now. */
+static void note_unnamed(struct session *session,
+			 const struct track_entry *entry, bool ok)
+{
+	const struct server_note *note = entry->note;
+	bool is_skipped = (entry->flags & TRACK_SKIPPED) != 0;
+
+	if (is_skipped && !session->has_parsed_unnamed)
+		return;
+	if (session->unnamed_before)
+		stmt_release(session->unnamed_before);
+	session->unnamed_before =
+		is_skipped && note ? stmt_hold(note->stmt) : NULL;
+	session->has_parsed_unnamed = ok;
+}
+
+static void settle_unnamed(struct session *session,
+			   const struct track_entry *entry, bool ok)
+{
+	if (entry->op == TRACK_CLOSE && ok)
 		stmtmap_remove(session->names, "");
-	if (op != TRACK_PARSE)
+	if (entry->op != TRACK_PARSE)
 		return;
 	assert(session->unnamed_parses > 0);
 	session->unnamed_parses--;
-	if (!ok && session->unnamed_parses == 0)
-		stmtmap_remove(session->names, "");
+	note_unnamed(session, entry, ok);
+	if (session->unnamed_parses > 0)
+		return;
+	if (ok) {
+		struct stmtmap_entry *last = stmtmap_find(session->names, "");
+
+		if (last)
+			last->is_settled = true;
+		return;
+	}
+	stmtmap_remove(session->names, "");
+	restore_unnamed(session);
 }
 
 void relay_settled(struct session *session, const struct track_entry *entry,
@@ -477,14 +581,18 @@ void relay_settled(struct session *session, const struct track_entry *entry,
 	const struct server_note *note = entry->note;
 	struct stmtmap_entry *named;
 
-	if (!note) {
-		settle_unnamed(session, entry->op, ok);
+	if (!note || server_is_unnamed_parse(entry)) {
+		settle_unnamed(session, entry, ok);
 		return;
 	}
 	if (note->serial == 0)
 		return;
-	if (entry->op == TRACK_CLOSE && !ok)
-		restore_name(session, note);
+	if (entry->op == TRACK_CLOSE) {
+		assert(session->closes > 0);
+		session->closes--;
+		if (!ok)
+			restore_name(session, note);
+	}
 	if (entry->op != TRACK_PARSE)
 		return;
 	named = stmtmap_find(session->names, note->name);

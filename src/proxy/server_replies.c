@@ -11,6 +11,7 @@
  * closed, which ends the scan.
  */
 #include "proxy/server_parts.h"
+#include "proxy/server_use.h"
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -90,8 +91,17 @@ struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 	note->stmt = stmt ? stmt_hold(stmt) : NULL;
 	note->serial = serial;
 	note->is_sent = is_sent;
+	note->batch = 0;
 	memcpy(note->name, name, len + 1);
 	return note;
+}
+
+bool server_is_unnamed_parse(const struct track_entry *entry)
+{
+	const struct server_note *note = entry->note;
+
+	return entry->op == TRACK_PARSE &&
+	       (!note || (!note->is_sent && !*note->name));
 }
 
 void server_note_free(struct server_note *note)
@@ -101,34 +111,51 @@ void server_note_free(struct server_note *note)
 	free(note);
 }
 
+/* What became of an entry. */
+enum outcome { ANSWERED, FAILED, SKIPPED };
+
+static void note_parse(struct server *server, const struct server_note *note,
+		       enum outcome outcome)
+{
+	struct stmtset *set = server->statements;
+
+	/* Also after a DEALLOCATE ALL in front of it, told of only now. */
+	if (outcome == ANSWERED) {
+		stmtset_add(set, note->stmt);
+		stmtset_set_batch(set, note->stmt, 0);
+		return;
+	}
+	/* Skipped: what earlier or later batches did holds. */
+	if (outcome == FAILED || stmtset_batch(set, note->stmt) == note->batch)
+		stmtset_remove(set, note->stmt);
+}
+
 /* What an answered, failed or skipped entry means for the statements. */
 static void keep_statements(struct server *server,
-			    const struct track_entry *entry, bool ok)
+			    const struct track_entry *entry,
+			    enum outcome outcome)
 {
 	const struct server_note *note = entry->note;
 
-	if (ok) {
-		/* A DEALLOCATE ALL in front of it was told of only now. */
-		if (entry->op == TRACK_PARSE && note && note->is_sent)
-			stmtset_add(server->statements, note->stmt);
-		return;
-	}
-	if (entry->op == TRACK_PARSE && !note)
+	if (entry->op == TRACK_PARSE && note && note->is_sent)
+		note_parse(server, note, outcome);
+	if (server_is_unnamed_parse(entry) && outcome == FAILED)
 		server->unnamed = 0;
-	if (!note || !note->is_sent)
-		return;
-	if (entry->op == TRACK_PARSE)
-		stmtset_remove(server->statements, note->stmt);
-	else if (entry->op == TRACK_CLOSE)
-		stmtset_add(server->statements, note->stmt);
+	if (server_is_unnamed_parse(entry) && outcome == SKIPPED)
+		server->unnamed = SERVER_UNNAMED_UNKNOWN;
+	/* One that had to make room stays, under a name nobody knows of. */
+	if (entry->op == TRACK_CLOSE && note && note->is_sent &&
+	    outcome == SKIPPED)
+		server->is_dirty = true;
 }
 
 static void settle(struct server *server, const struct track_entry *entry,
-		   bool ok)
+		   enum outcome outcome)
 {
-	keep_statements(server, entry, ok);
+	keep_statements(server, entry, outcome);
 	if (server->hooks && !(entry->flags & TRACK_OURS))
-		server->hooks->settled(server->user, entry, ok);
+		server->hooks->settled(server->user, entry,
+				       outcome == ANSWERED);
 	server_note_free(entry->note);
 }
 
@@ -138,13 +165,13 @@ void server_replies_settle(struct server *server)
 	char reply;
 
 	while (!is_closed(server) && track_take_skipped(server->track, &entry))
-		settle(server, &entry, false);
+		settle(server, &entry, SKIPPED);
 	while (!is_closed(server) &&
 	       track_take_local(server->track, &entry, &reply)) {
 		const uint8_t message[] = { (uint8_t)reply, 0, 0, 0, 4 };
 
 		give_bytes(server, message, sizeof(message));
-		settle(server, &entry, true);
+		settle(server, &entry, ANSWERED);
 	}
 }
 
@@ -281,11 +308,9 @@ static void take_ready(struct server *server, bool is_ours)
 		server->hooks->ready(server->user, server->status);
 		return;
 	}
-	if (server->is_settings_due) {
-		server->is_settings_due = false;
-		if (server->hooks)
-			server->hooks->applied(server->user);
-	}
+	server->is_settings_due = false;
+	if (server->hooks)
+		server->hooks->applied(server->user);
 	server->is_clean_due = true;
 }
 
@@ -338,14 +363,17 @@ static bool react(struct server *server, uint8_t type,
 	}
 	if (is_closed(server))
 		return true;
+	/* First the Syncs behind it that are not answered. */
+	if (type == 'Z')
+		server_replies_settle(server);
 	if (type == 'Z')
 		take_ready(server, is_ours);
 	else if (result->is_done)
-		settle(server, &result->entry, true);
+		settle(server, &result->entry, ANSWERED);
 	else if (result->is_failed && result->entry.op != TRACK_QUERY &&
 		 result->entry.op != TRACK_FUNCTION &&
 		 result->entry.op != TRACK_SYNC)
-		settle(server, &result->entry, false);
+		settle(server, &result->entry, FAILED);
 	server_replies_settle(server);
 	return true;
 }

@@ -76,6 +76,8 @@ void server_owe(struct server *server, enum track_op op, unsigned flags,
 		struct server_note *note)
 {
 	track_push(server->track, op, flags, note);
+	if (op == TRACK_SYNC || op == TRACK_QUERY)
+		server->batches++;
 	server_replies_settle(server);
 }
 
@@ -104,28 +106,64 @@ bool server_is_idle(const struct server *server)
 
 bool server_has_statement(struct server *server, struct stmt *stmt)
 {
-	return stmtset_use(server->statements, stmt);
+	uint64_t batch;
+
+	if (!stmtset_use(server->statements, stmt))
+		return false;
+	batch = stmtset_batch(server->statements, stmt);
+	return batch == 0 || batch == server_batch(server);
 }
 
+uint64_t server_batch(const struct server *server)
+{
+	/* 0 stands for "confirmed". */
+	return server->batches + 1;
+}
+
+static struct server_note *note_of_ours(const struct server *server,
+					struct stmt *stmt)
+{
+	struct server_note *note = server_note_new(stmt, 0, true, "");
+
+	note->batch = server_batch(server);
+	return note;
+}
+
+/* To close a statement that does not exist is no error. */
 static void close_on_server(struct server *server, struct stmt *stmt)
 {
 	pgbuild_target(stream_out(server->stream), 'C', 'S',
 		       stmt_server_name(stmt));
-	server_owe(server, TRACK_CLOSE, TRACK_OURS,
-		   server_note_new(stmt, 0, true, ""));
+	server_owe(server, TRACK_CLOSE, TRACK_OURS, NULL);
 }
 
-void server_note_statement(struct server *server, struct stmt *stmt)
+static void make_room(struct server *server)
 {
 	struct stmt *old = stmtset_evict(server->statements);
 
-	if (old) {
-		metrics_count(server->site->totals, COUNTER_PREPARED_EVICTIONS,
-			      0, 0, 1);
-		close_on_server(server, old);
-		stmt_release(old);
+	if (!old)
+		return;
+	metrics_count(server->site->totals, COUNTER_PREPARED_EVICTIONS, 0, 0,
+		      1);
+	pgbuild_target(stream_out(server->stream), 'C', 'S',
+		       stmt_server_name(old));
+	server_owe(server, TRACK_CLOSE, TRACK_OURS, note_of_ours(server, old));
+	stmt_release(old);
+}
+
+void server_expect_statement(struct server *server, struct stmt *stmt)
+{
+	if (!stmtset_use(server->statements, stmt)) {
+		make_room(server);
+		stmtset_add(server->statements, stmt);
+		stmtset_set_batch(server->statements, stmt,
+				  server_batch(server));
+	} else if (stmtset_batch(server->statements, stmt) > 0) {
+		/* Whichever of the two is answered will do. */
+		stmtset_set_batch(server->statements, stmt,
+				  server_batch(server));
 	}
-	stmtset_add(server->statements, stmt);
+	close_on_server(server, stmt);
 }
 
 void server_prepare(struct server *server, struct stmt *stmt)
@@ -133,20 +171,11 @@ void server_prepare(struct server *server, struct stmt *stmt)
 	size_t len;
 	const void *tail = stmt_tail(stmt, &len);
 
-	server_note_statement(server, stmt);
+	server_expect_statement(server, stmt);
 	pgbuild_parse(stream_out(server->stream), stmt_server_name(stmt), tail,
 		      len);
 	metrics_count(server->site->totals, COUNTER_SERVER_PARSES, 0, 0, 1);
-	server_owe(server, TRACK_PARSE, TRACK_OURS,
-		   server_note_new(stmt, 0, true, ""));
-}
-
-void server_forget_statement(struct server *server, struct stmt *stmt)
-{
-	if (!stmtset_use(server->statements, stmt))
-		return;
-	stmtset_remove(server->statements, stmt);
-	close_on_server(server, stmt);
+	server_owe(server, TRACK_PARSE, TRACK_OURS, note_of_ours(server, stmt));
 }
 
 uint64_t server_unnamed(const struct server *server)

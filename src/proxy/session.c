@@ -16,11 +16,9 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "core/metrics.h"
-#include "core/pgbuild.h"
 #include "core/route.h"
 #include "core/track.h"
 #include "net/stream.h"
-#include "net/tls.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -74,97 +72,6 @@ static void release(struct session *session)
 			     NULL);
 }
 
-static void count_unit(struct session *session, const struct session_unit *unit)
-{
-	static const enum metrics_class classes[] = {
-		[ACCESS_NONE] = METRICS_CLASS_UNKNOWN,
-		[ACCESS_READ] = METRICS_CLASS_READ,
-		[ACCESS_WRITE] = METRICS_CLASS_WRITE,
-		[ACCESS_UNKNOWN] = METRICS_CLASS_UNKNOWN,
-	};
-	struct metrics_cell *totals = pool_totals(session->pool);
-	unsigned role = role_of(session);
-
-	metrics_count(totals, COUNTER_QUERIES, role,
-		      classes[unit->judged.access], 1);
-	metrics_observe(totals, HISTOGRAM_QUERY, role,
-			now_of(session) - unit->since_us);
-}
-
-static struct session_unit pop_unit(struct session *session)
-{
-	struct session_unit unit = { 0 };
-
-	if (session->units_count == 0)
-		return unit;
-	unit = session->units[session->units_first];
-	session->units_first = (session->units_first + 1) % session->units_room;
-	session->units_count--;
-	return unit;
-}
-
-static bool may_have_written(const struct session_unit *unit)
-{
-	return unit->judged.access == ACCESS_WRITE ||
-	       unit->judged.access == ACCESS_UNKNOWN;
-}
-
-/* Its owner, the main thread, loads no more often than it makes sense. */
-static void want_catalog(const struct session *session)
-{
-	const struct process *process = session->local->process;
-
-	process->want_catalog(process->arg, pool_database(session->pool),
-			      pool_dbname(session->pool));
-}
-
-static void end_transaction(struct session *session)
-{
-	uint64_t now_us = now_of(session);
-
-	if (session->is_writing)
-		session->last_write_us = now_us;
-	metrics_count(pool_totals(session->pool), COUNTER_TRANSACTIONS,
-		      role_of(session), 0, 1);
-	metrics_observe(pool_totals(session->pool), HISTOGRAM_TRANSACTION,
-			role_of(session), now_us - session->transaction_us);
-	if (session->is_changing_catalog)
-		want_catalog(session);
-	session->is_changing_catalog = false;
-	session_count_bytes(session);
-	session->is_writing = false;
-	session->transaction_us = 0;
-}
-
-static void note_unit(struct session *session, char status)
-{
-	struct session_unit unit = pop_unit(session);
-
-	count_unit(session, &unit);
-	if (may_have_written(&unit) &&
-	    !server_site(session->server)->is_replica)
-		session->is_writing = true;
-	if (unit.judged.effects & EFFECT_DDL)
-		session->is_changing_catalog = true;
-	if (unit.judged.effects & EFFECT_READ_ONLY)
-		session->is_read_only = status == 'T';
-	if (session->transaction_us == 0)
-		session->transaction_us = unit.since_us;
-	if (status == 'I')
-		end_transaction(session);
-	assert(session->units_count == 0 || !server_is_idle(session->server));
-}
-
-/* A Query that was skipped after an error, a Sync that COPY has read over. */
-static void drop_unit(struct session *session)
-{
-	struct session_unit unit = pop_unit(session);
-
-	if (may_have_written(&unit) &&
-	    !server_site(session->server)->is_replica)
-		session->is_writing = true;
-}
-
 static bool breaks_statement_mode(struct session *session, char status)
 {
 	if (session->mode != POOL_MODE_STATEMENT || status == 'I')
@@ -188,7 +95,7 @@ static void on_ready(void *user, char status)
 {
 	struct session *session = user;
 
-	note_unit(session, status);
+	session_note_unit(session, status);
 	if (breaks_statement_mode(session, status))
 		return;
 	release_if_done(session);
@@ -209,7 +116,7 @@ static void on_settled(void *user, const struct track_entry *entry, bool ok)
 {
 	if (entry->op == TRACK_QUERY || entry->op == TRACK_FUNCTION ||
 	    entry->op == TRACK_STRUCK)
-		drop_unit(user);
+		session_drop_unit(user);
 	else
 		relay_settled(user, entry, ok);
 }
@@ -235,7 +142,7 @@ static void on_erred(void *user, const char *sqlstate)
 	struct session *session = user;
 
 	if (is_catalog_sign(sqlstate))
-		want_catalog(session);
+		session_want_catalog(session);
 	log_debug("client %s db=%s: error %s from %s", session->address,
 		  pool_database(session->pool), sqlstate,
 		  server_site(session->server)->label);
@@ -268,52 +175,17 @@ static void on_server_drained(void *user)
 	pump(session);
 }
 
-/* --- welcome --- */
-
-/* The name of an application differs often and changes nothing else. */
-static bool append_welcome(struct session *session)
-{
-	const struct settings *key =
-		settings_with(session->settings, "application_name", NULL);
-	bool is_known =
-		pool_welcome(session->pool, key, stream_out(session->client));
-
-	settings_release(key);
-	return is_known;
-}
-
-/* The parameters are in the out-buffer already. */
-static void send_welcome(struct session *session)
-{
-	struct buf *out = stream_out(session->client);
-	const char *name = settings_get(session->settings, "application_name");
-	uint8_t key[4];
-
-	memcpy(key, &session->secret, sizeof(key));
-	if (name)
-		pgbuild_parameter_status(out, "application_name", name);
-	pgbuild_key(out, session->pid, key, sizeof(key));
-	pgbuild_ready(out, 'I');
-	session_set_state(session, SESSION_IDLE);
-	if (local_settings(session->local)->log_connections)
-		log_info("client %s db=%s user=%s: logged in%s",
-			 session->address, pool_database(session->pool),
-			 pool_user(session->pool),
-			 stream_tls(session->client) ? ", TLS" : "");
-}
-
 static void on_applied(void *user)
 {
 	struct session *session = user;
-	const struct settings *key;
 
+	if (session->state == SESSION_ACTIVE) {
+		release_if_done(session);
+		pump(session);
+	}
 	if (session->state != SESSION_LOGIN)
 		return;
-	key = settings_with(session->settings, "application_name", NULL);
-	pool_make_welcome(session->pool, key, session->server);
-	settings_release(key);
-	(void)append_welcome(session);
-	send_welcome(session);
+	session_greet_shown(session);
 	if (session->mode == POOL_MODE_SESSION)
 		session_set_state(session, SESSION_ACTIVE);
 	else
@@ -450,19 +322,6 @@ static bool is_unsettled(const struct session *session)
 	       is_in_transaction(session);
 }
 
-/* Names that a statement under way may drop cannot be used before it ends. */
-static bool is_dropping_names(const struct session *session)
-{
-	for (unsigned i = 0; i < session->units_count; i++) {
-		unsigned at = (session->units_first + i) % session->units_room;
-
-		if (session->units[at].judged.effects &
-		    (EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL))
-			return true;
-	}
-	return false;
-}
-
 static void begin_to_wait(struct session *session)
 {
 	if (session->waiting_node >= 0)
@@ -508,7 +367,8 @@ static bool find_server(struct session *session)
 	session->target = decision.target;
 	session->reason = decision.reason;
 	if (session->server) {
-		if (is_unsettled(session) || is_dropping_names(session) ||
+		if (is_unsettled(session) ||
+		    session_is_dropping_names(session) ||
 		    !may_follow(session, decision))
 			return false;
 		note_decision(session);
@@ -785,13 +645,19 @@ static struct session *session_new(struct local *local,
 
 static void greet(struct session *session)
 {
-	if (session->mode != POOL_MODE_SESSION && append_welcome(session)) {
-		send_welcome(session);
+	if (session_greet_known(session)) {
 		session_renew_limit(session);
 		pump(session);
 		return;
 	}
 	ask_for_login(session);
+	if (session->state == SESSION_LOGIN && !session->server &&
+	    session_greet_likely(session)) {
+		session_leave_queue(session);
+		session->wait_since_us = 0;
+		session_renew_limit(session);
+		pump(session);
+	}
 }
 
 void session_start(struct local *local, const struct client_login *login)

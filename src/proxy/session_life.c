@@ -130,6 +130,8 @@ void session_bury(struct worker_task *task)
 {
 	struct session *session = LIST_ENTRY(task, struct session, burial);
 
+	if (session->unnamed_before)
+		stmt_release(session->unnamed_before);
 	stmtmap_free(session->names);
 	settings_release(session->settings);
 	free(session->units);

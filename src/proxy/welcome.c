@@ -45,7 +45,8 @@ static void free_welcome(void *value)
 {
 	struct welcome *welcome = value;
 
-	settings_release(welcome->settings);
+	if (welcome->settings)
+		settings_release(welcome->settings);
 	buf_free(&welcome->messages);
 	free(welcome);
 }
@@ -97,7 +98,7 @@ void welcomes_put(struct welcomes *welcomes, const char *database,
 	char *key = key_of(database, user, settings);
 	struct welcome *old;
 
-	welcome->settings = settings_hold(settings);
+	welcome->settings = settings ? settings_hold(settings) : NULL;
 	buf_move(&welcome->messages, messages);
 	assert(buf_len(messages) == 0);
 	(void)pthread_mutex_lock(&welcomes->shared.mutex);

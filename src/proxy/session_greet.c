@@ -1,0 +1,163 @@
+/*
+ * How a client is greeted (PostgreSQL docs, "Message Flow", "Start-up"): the
+ * ParameterStatus messages that a server would send to a session with these
+ * settings, BackendKeyData and ReadyForQuery.
+ *
+ * The first client of a kind is greeted with what a server shows once its
+ * settings are in force there, so that values are spelled as PostgreSQL
+ * spells them and bad ones are refused as PostgreSQL refuses them.  Only when
+ * that would mean to wait behind busy servers, a client whose greeting can be
+ * told without one is not kept waiting.
+ */
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/strmap.h"
+#include "core/pgbuild.h"
+#include "core/pgwire.h"
+#include "net/stream.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* The name of an application differs often and changes nothing else. */
+static bool append_welcome(struct session *session)
+{
+	const struct settings *key =
+		settings_with(session->settings, "application_name", NULL);
+	bool is_known =
+		pool_welcome(session->pool, key, stream_out(session->client));
+
+	settings_release(key);
+	return is_known;
+}
+
+/* The parameters are in the out-buffer already. */
+static void send_rest(struct session *session)
+{
+	struct buf *out = stream_out(session->client);
+	const char *name = settings_get(session->settings, "application_name");
+	uint8_t key[4];
+
+	memcpy(key, &session->secret, sizeof(key));
+	if (name)
+		pgbuild_parameter_status(out, "application_name", name);
+	pgbuild_key(out, session->pid, key, sizeof(key));
+	pgbuild_ready(out, 'I');
+	session_set_state(session, SESSION_IDLE);
+	if (local_settings(session->local)->log_connections)
+		log_info("client %s db=%s user=%s: logged in%s",
+			 session->address, pool_database(session->pool),
+			 pool_user(session->pool),
+			 stream_tls(session->client) ? ", TLS" : "");
+}
+
+bool session_greet_known(struct session *session)
+{
+	if (!append_welcome(session))
+		return false;
+	send_rest(session);
+	return true;
+}
+
+/*
+ * Settings that a server reports in a spelling of its own; all others do not
+ * show in a greeting (PostgreSQL docs, "Asynchronous Operations").
+ */
+static const char *const spelled[] = {
+	"datestyle",
+	"intervalstyle",
+	"timezone",
+	"standard_conforming_strings",
+	"default_transaction_read_only",
+	"integer_datetimes",
+	"session_authorization",
+	"role",
+};
+
+static bool has_spelled(const struct settings *settings)
+{
+	for (size_t i = 0; i < sizeof(spelled) / sizeof(*spelled); i++)
+		if (settings_get(settings, spelled[i]))
+			return true;
+	return false;
+}
+
+/* The server's spelling of the encodings that clients really ask for. */
+static const char *spell_encoding(const char *name)
+{
+	static const struct {
+		const char *asked;
+		const char *shown;
+	} names[] = {
+		{ "utf8", "UTF8" },           { "utf-8", "UTF8" },
+		{ "unicode", "UTF8" },        { "latin1", "LATIN1" },
+		{ "sql_ascii", "SQL_ASCII" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcasecmp(names[i].asked, name) == 0)
+			return names[i].shown;
+	return NULL;
+}
+
+/* What a client that asks for no encoding would get. */
+static bool has_usual_encoding(const struct session *session)
+{
+	const struct strmap *shown = server_parameters(session->server);
+	const char *client = strmap_get(shown, "client_encoding");
+	const char *server = strmap_get(shown, "server_encoding");
+
+	return client && server && strcmp(client, server) == 0;
+}
+
+void session_greet_shown(struct session *session)
+{
+	const struct settings *key =
+		settings_with(session->settings, "application_name", NULL);
+
+	pool_make_welcome(session->pool, key, session->server,
+			  !has_spelled(key) && has_usual_encoding(session),
+			  stream_out(session->client));
+	settings_release(key);
+	send_rest(session);
+}
+
+/* A plain client's greeting, with this one's encoding. */
+static void append_plain(struct session *session, const struct buf *plain,
+			 const char *encoding)
+{
+	struct buf *out = stream_out(session->client);
+	const uint8_t *data = buf_head(plain);
+	size_t len = buf_len(plain);
+	struct pgwire_message message;
+	const char *name;
+	const char *value;
+
+	while (pgwire_read(data, len, &message) == PGWIRE_OK &&
+	       pgwire_read_pair(&message, &name, &value)) {
+		if (encoding && strcmp(name, "client_encoding") == 0)
+			value = encoding;
+		pgbuild_parameter_status(out, name, value);
+		data += message.total;
+		len -= message.total;
+	}
+}
+
+bool session_greet_likely(struct session *session)
+{
+	const char *asked = settings_get(session->settings, "client_encoding");
+	const char *encoding = asked ? spell_encoding(asked) : NULL;
+	struct buf plain = BUF_INIT;
+
+	if (has_spelled(session->settings) || (asked && !encoding) ||
+	    !pool_welcome(session->pool, NULL, &plain))
+		return false;
+	append_plain(session, &plain, encoding);
+	buf_free(&plain);
+	send_rest(session);
+	return true;
+}

@@ -1,0 +1,131 @@
+/*
+ * The units whose ReadyForQuery is to come: what each was, so that its end
+ * can be understood - a write that begins the read-after-write window, DDL
+ * that makes the catalog old, a transaction that is over.
+ *
+ * Invariant: as many units stand here as the server owes ReadyForQuery to
+ * this session; one that the server skips is dropped (session_drop_unit).
+ */
+#include "base/util.h"
+#include "core/metrics.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <assert.h>
+
+static uint64_t now_of(const struct session *session)
+{
+	return local_now(session->local);
+}
+
+static unsigned role_of(const struct session *session)
+{
+	return server_site(session->server)->is_replica ? METRICS_ROLE_REPLICA
+							: METRICS_ROLE_PRIMARY;
+}
+
+static void count_unit(struct session *session, const struct session_unit *unit)
+{
+	static const enum metrics_class classes[] = {
+		[ACCESS_NONE] = METRICS_CLASS_UNKNOWN,
+		[ACCESS_READ] = METRICS_CLASS_READ,
+		[ACCESS_WRITE] = METRICS_CLASS_WRITE,
+		[ACCESS_UNKNOWN] = METRICS_CLASS_UNKNOWN,
+	};
+	struct metrics_cell *totals = pool_totals(session->pool);
+	unsigned role = role_of(session);
+
+	metrics_count(totals, COUNTER_QUERIES, role,
+		      classes[unit->judged.access], 1);
+	metrics_observe(totals, HISTOGRAM_QUERY, role,
+			now_of(session) - unit->since_us);
+}
+
+static struct session_unit pop_unit(struct session *session)
+{
+	struct session_unit unit = { 0 };
+
+	if (session->units_count == 0)
+		return unit;
+	unit = session->units[session->units_first];
+	session->units_first = (session->units_first + 1) % session->units_room;
+	session->units_count--;
+	return unit;
+}
+
+static bool may_have_written(const struct session_unit *unit)
+{
+	return unit->judged.access == ACCESS_WRITE ||
+	       unit->judged.access == ACCESS_UNKNOWN;
+}
+
+/* Its owner, the main thread, loads no more often than it makes sense. */
+void session_want_catalog(const struct session *session)
+{
+	const struct process *process = session->local->process;
+
+	process->want_catalog(process->arg, pool_database(session->pool),
+			      pool_dbname(session->pool));
+}
+
+static void end_transaction(struct session *session)
+{
+	uint64_t now_us = now_of(session);
+
+	if (session->is_writing)
+		session->last_write_us = now_us;
+	metrics_count(pool_totals(session->pool), COUNTER_TRANSACTIONS,
+		      role_of(session), 0, 1);
+	metrics_observe(pool_totals(session->pool), HISTOGRAM_TRANSACTION,
+			role_of(session), now_us - session->transaction_us);
+	if (session->is_changing_catalog)
+		session_want_catalog(session);
+	session->is_changing_catalog = false;
+	session_count_bytes(session);
+	session->is_writing = false;
+	session->transaction_us = 0;
+}
+
+void session_note_unit(struct session *session, char status)
+{
+	struct session_unit unit = pop_unit(session);
+
+	count_unit(session, &unit);
+	if (may_have_written(&unit) &&
+	    !server_site(session->server)->is_replica)
+		session->is_writing = true;
+	if (unit.judged.effects & EFFECT_DDL)
+		session->is_changing_catalog = true;
+	if (unit.judged.effects & EFFECT_READ_ONLY)
+		session->is_read_only = status == 'T';
+	if (session->transaction_us == 0)
+		session->transaction_us = unit.since_us;
+	if (status == 'I')
+		end_transaction(session);
+	assert(session->units_count == 0 || !server_is_idle(session->server));
+}
+
+/* A Query that was skipped after an error, a Sync that COPY has read over. */
+void session_drop_unit(struct session *session)
+{
+	struct session_unit unit = pop_unit(session);
+
+	if (may_have_written(&unit) &&
+	    !server_site(session->server)->is_replica)
+		session->is_writing = true;
+}
+
+/* Names that a statement under way may drop cannot be used before it ends. */
+bool session_is_dropping_names(const struct session *session)
+{
+	for (unsigned i = 0; i < session->units_count; i++) {
+		unsigned at = (session->units_first + i) % session->units_room;
+
+		if (session->units[at].judged.effects &
+		    (EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL))
+			return true;
+	}
+	return false;
+}
