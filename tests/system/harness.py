@@ -268,7 +268,8 @@ class Pgweir:
         san = str(self.dir / "sanitizer")
         return {
             **os.environ, "HOME": str(self.dir),
-            "ASAN_OPTIONS": "log_path=%s:detect_leaks=1:exitcode=99" % san,
+            "ASAN_OPTIONS": "log_path=%s:detect_leaks=1:exitcode=99"
+            ":quarantine_size_mb=8" % san,
             "LSAN_OPTIONS": os.environ.get("LSAN_OPTIONS", "exitcode=99"),
             "UBSAN_OPTIONS": "log_path=%s:print_stacktrace=1" % san,
             "TSAN_OPTIONS": "log_path=%s:exitcode=99 %s" % (

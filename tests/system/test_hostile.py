@@ -33,7 +33,8 @@ EVERY_TYPE = [chr(c) for c in range(33, 127)]
 def target(binary, cluster):
     """One pgweir for all attacks: what breaks it shows in the next test."""
     from harness import Pgweir
-    with Pgweir(cluster, {"client_login_timeout": 3,
+    cluster.sql("CREATE TABLE IF NOT EXISTS hx (i int)", user="app")
+    with Pgweir(cluster, {"client_login_timeout": 3, "tcp_defer_accept": 0,
                           "default_pool_size": 3}, nodes=ONE,
                 binary=binary) as weir:
         yield weir
@@ -392,7 +393,7 @@ SCRIPTS = {
         query("CREATE TEMP TABLE x (i int) ON COMMIT DROP; INSERT INTO x"
               " VALUES (1); SELECT * FROM x")],
     "COPY in": [
-        query("CREATE TABLE IF NOT EXISTS hx (i int); TRUNCATE hx"),
+        query("TRUNCATE hx"),
         query("COPY hx FROM STDIN") + copy_data(b"1\n2\n") + copy_done(),
         query("SELECT sum(i) FROM hx")],
     "COPY in given up": [query("COPY hx FROM STDIN") + copy_data(b"1\n")
@@ -435,10 +436,10 @@ SCRIPTS = {
         query("BEGIN; SET LOCAL timezone = 'Asia/Tokyo'"),
         query("SHOW timezone"), query("COMMIT"), query("SHOW timezone")],
     "statement names of all lengths": [
-        b"".join(parse("SELECT %d" % n, "n" * n) for n in
-                 (1, 62, 63, 64, 200, 2000)) + sync(),
-        b"".join(bind(name="n" * n) + execute() for n in
-                 (2000, 200, 64, 63, 62, 1)) + sync()],
+        b"".join(parse("SELECT %d" % n, ("n%d" % n).ljust(n, "."))
+                 for n in (1, 62, 63, 64, 200, 2000)) + sync(),
+        b"".join(bind(name=("n%d" % n).ljust(n, ".")) + execute()
+                 for n in (2000, 200, 64, 63, 62, 1)) + sync()],
     "empty statement under a name": [
         parse("", "e1"), bind(name="e1"), execute(), sync()],
     "error text and fields": [
@@ -520,11 +521,11 @@ def test_same_answers_to_bytes_in_drops(cluster, target, size):
 def test_dying_at_every_byte(cluster, make_weir):
     """A client that goes after any byte leaves nothing for the next."""
     weir = make_weir({"default_pool_size": 1}, nodes=ONE)
+    cluster.sql("CREATE TABLE IF NOT EXISTS hx (i int)", user="app")
     data = (query("BEGIN") + parse("SELECT 'left over', $1::int", "die")
             + bind(["1"], "die") + execute() + sync()
             + query("COPY hx FROM STDIN") + copy_data(b"1\n2\n")
             + copy_done() + query("SELECT 'late'"))
-    cluster.sql("CREATE TABLE IF NOT EXISTS hx (i int)", user="app")
     for size in range(len(data)):
         with Wire(weir.port) as conn:
             conn.login()
@@ -589,7 +590,8 @@ def test_tracked_parameters_of_any_length(cluster, make_weir):
 @pytest.mark.own
 def test_startup_parameters_of_any_length(cluster, make_weir):
     weir = make_weir({"default_pool_size": 1}, nodes=ONE)
-    for value in VALUES:
+    for value in (v for v in VALUES if len(v) < 9000):
+        # A startup packet may have 10,000 bytes.
         seen = []
         for port in (cluster.ports["primary"], weir.port):
             with Wire(port) as conn:

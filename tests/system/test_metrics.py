@@ -146,7 +146,7 @@ def test_histograms_add_up(make_weir):
         conn.execute("SELECT pg_sleep(0.2)")
     series = {}
     for key, value in weir.metrics().items():
-        match = re.match(r'(\w+)_bucket\{(.*?),?le="(.*?)"\}', key)
+        match = re.match(r'(\w+)_bucket\{(.*?),?\ble="(.*?)"\}', key)
         if match:
             series.setdefault(match.group(1, 2), []).append(
                 (float(match.group(3).replace("+Inf", "inf")), value))
