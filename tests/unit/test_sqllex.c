@@ -33,9 +33,9 @@ static const char *tokens_of(const char *sql, size_t len, bool plain_backslash,
 		if (token.kind == SQLLEX_END)
 			break;
 		assert_true(count < sizeof(out) - 1);
-		out[count] = kinds[token.kind];
-		if (token.kind == SQLLEX_PUNCT)
-			out[count] = token.punct;
+		out[count] = token.punct;
+		if (token.kind != SQLLEX_PUNCT)
+			out[count] = kinds[token.kind];
 		count++;
 	} while (token.kind != SQLLEX_BAD);
 	out[count] = '\0';
