@@ -14,6 +14,7 @@
 #include "control/admin_sockets.h"
 #include "core/pgbuild.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -486,6 +487,7 @@ static bool read_argument(const struct words *words, unsigned at,
 {
 	unsigned rest = words->count - at;
 
+	assert(at <= words->count);
 	switch (parsed->command->argument) {
 	case ADMIN_ARGUMENT_SET: return read_assignment(words, at, parsed);
 	case ADMIN_ARGUMENT_NONE:

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/util.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -46,6 +47,12 @@ static int wait_for_verdict(int fd)
 	return got == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/*
+ * The caller's process stays until the daemon can serve, or has failed: "pgweir
+ * -d && psql ..." must work.  The pipe's end is the failure, so that no death
+ * of the child goes unnoticed.  No thread may run yet: only the thread that
+ * calls fork() lives on in the child.
+ */
 bool daemon_detach(int *verdict)
 {
 	int ends[2];
@@ -69,10 +76,15 @@ bool daemon_detach(int *verdict)
 	return true;
 }
 
+/*
+ * Terminal and pipes are given back only now: until here faults were to be seen
+ * there.
+ */
 void daemon_ready(int verdict)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
+	assert(verdict >= 0);
 	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
 		(void)dup2(null, fd);
 	if (null > STDERR_FILENO)
@@ -89,6 +101,10 @@ struct account {
 	gid_t gid;
 };
 
+/*
+ * getpwnam_r wants room for all strings of the entry; NSS modules can have long
+ * ones, and a second try with more would be one more path to test.
+ */
 static bool find_account(const char *user, struct account *account)
 {
 	struct passwd entry;
@@ -113,6 +129,7 @@ static bool change_account(const char *user, const struct account *account)
 	       setgid(account->gid) == 0 && setuid(account->uid) == 0;
 }
 
+/* Already that user is fine: a unit with User= and a file with user= agree. */
 bool daemon_become(const char *user, struct buf *error)
 {
 	struct account account;
@@ -140,6 +157,10 @@ bool daemon_become(const char *user, struct buf *error)
 	return false;
 }
 
+/*
+ * Called as root, before it is given up.  lchown: a link that somebody has put
+ * there must not give away what it points to.
+ */
 void daemon_give_file(const char *path, const char *user)
 {
 	struct account account;
@@ -153,6 +174,7 @@ void daemon_give_file(const char *path, const char *user)
 
 /* ---- limits ------------------------------------------------------------- */
 
+/* Soft limits are low for the sake of select(), which nobody here uses. */
 uint64_t daemon_raise_files(void)
 {
 	struct rlimit limit;
@@ -198,11 +220,13 @@ static bool is_same_file(int fd, const char *path)
 	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
+/* In place, not by a new file: the lock is on this one. */
 static bool write_pid(int fd)
 {
 	char text[24];
 	int len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 
+	assert(len > 0 && (size_t)len < sizeof(text));
 	return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) == len;
 }
 
@@ -254,6 +278,7 @@ struct daemon_signals {
 	struct event *events[SIGNALS];
 };
 
+/* In the loop, not in a signal handler: anything may be called. */
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
 	const struct daemon_signals *signals = arg;
@@ -262,6 +287,10 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 	signals->callback(signals->arg, number);
 }
 
+/*
+ * SIGPIPE is ignored for the whole process: a peer that has gone is seen by the
+ * result of the write.
+ */
 struct daemon_signals *daemon_signals_new(struct event_base *base,
 					  daemon_signal_fn *callback, void *arg)
 {
@@ -316,6 +345,10 @@ void daemon_notify_text(struct buf *out, enum daemon_state state,
 			   status);
 }
 
+/*
+ * MSG_DONTWAIT: a manager that hangs must not hang us.  A name that begins with
+ * @ is abstract (unix(7)): the NUL in its place, its length exact.
+ */
 bool daemon_notify_send(const char *path, const struct buf *text)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };

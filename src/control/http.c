@@ -41,6 +41,10 @@ enum {
 	BACKLOG = 64
 };
 
+/*
+ * http->bound is NULL while stats_port = 0; connections is the length of
+ * visits.
+ */
 struct http {
 	struct event_base *base;
 	struct evhttp *evhttp;
@@ -63,6 +67,7 @@ struct visit {
 
 /* ---- connections -------------------------------------------------------- */
 
+/* A full house stops accepting: who comes waits in the kernel's queue. */
 static void http_accept_more(struct http *http, bool is_wanted)
 {
 	struct evconnlistener *listener;
@@ -84,10 +89,12 @@ static void not_yet(struct bufferevent *socket, short what, void *arg)
 	(void)arg;
 }
 
+/* The place is free: at the limit, accepting begins again. */
 static void visit_end(struct visit *visit)
 {
 	struct http *http = visit->http;
 
+	assert(http->connections > 0);
 	list_remove(&visit->link);
 	/* The last reference: closes the socket. */
 	(void)bufferevent_decref(visit->socket);
@@ -97,6 +104,10 @@ static void visit_end(struct visit *visit)
 		http_accept_more(http, true);
 }
 
+/*
+ * evhttp drops its reference by bufferevent_free(), which takes the callbacks
+ * away; there is no other sign of it.
+ */
 static bool visit_is_over(const struct visit *visit)
 {
 	bufferevent_event_cb callback;
@@ -105,6 +116,7 @@ static bool visit_is_over(const struct visit *visit)
 	return !callback;
 }
 
+/* Runs only while there are visits, a quarter of a second apart. */
 static void http_sweep(struct http *http)
 {
 	const struct timeval delay = { 0, SWEEP_US };
@@ -131,6 +143,11 @@ static void sweep_fired(evutil_socket_t fd, short what, void *arg)
 	http_sweep(arg);
 }
 
+/*
+ * evhttp's hook for new connections: it wants a bufferevent without a socket
+ * and puts the accepted one in.  Two references from here on, evhttp's and
+ * ours.
+ */
 static struct bufferevent *visit_begin(struct event_base *base, void *arg)
 {
 	const struct timeval delay = { 0, SWEEP_US };
@@ -191,18 +208,21 @@ static void write_index(struct http *http, struct page *page)
 		    "reached\n</ul>\n");
 }
 
+/* The version is the text format's (Prometheus, exposition formats 0.0.4). */
 static void write_metrics(struct http *http, struct page *page)
 {
 	page->type = "text/plain; version=0.0.4; charset=utf-8";
 	http->hooks.metrics(http->hooks.arg, &page->body);
 }
 
+/* Answered by the loop itself: that it comes is the news. */
 static void write_healthz(struct http *http, struct page *page)
 {
 	(void)http;
 	append_text(page, "ok\n");
 }
 
+/* For load balancers: 503 takes this instance out, the text says why. */
 static void write_readyz(struct http *http, struct page *page)
 {
 	struct buf why = BUF_INIT;
@@ -242,6 +262,10 @@ static void write_page(struct http *http, const char *path, struct page *page)
 	append_text(page, "there is /metrics, /healthz and /readyz\n");
 }
 
+/*
+ * Content-Length by hand: a HEAD must show the length of what GET would send,
+ * and evhttp counts the empty body.  nosniff: help texts are no HTML.
+ */
 static void send_page(struct evhttp_request *request, struct page *page,
 		      bool is_head)
 {
@@ -249,6 +273,7 @@ static void send_page(struct evhttp_request *request, struct page *page,
 	struct evbuffer *body = evbuffer_new();
 	char length[24];
 
+	assert(page->type && page->reason);
 	assert(body);
 	(void)snprintf(length, sizeof(length), "%zu", buf_len(&page->body));
 	(void)evhttp_add_header(headers, "Content-Type", page->type);
@@ -263,6 +288,7 @@ static void send_page(struct evhttp_request *request, struct page *page,
 	evbuffer_free(body);
 }
 
+/* Every request ends here, also those for unknown pages and methods. */
 static void request_came(struct evhttp_request *request, void *arg)
 {
 	struct http *http = arg;
@@ -297,6 +323,7 @@ static void append_failure(struct buf *error, const char *address, int port,
 		   *address ? address : "*", port, why);
 }
 
+/* Blocks when the address is a name: at start-up and reload only. */
 static struct addrinfo *find_address(const char *address, int port,
 				     struct buf *error)
 {
@@ -317,6 +344,10 @@ static struct addrinfo *find_address(const char *address, int port,
 	return found;
 }
 
+/*
+ * Opened before the old one is closed, so that a fault leaves that one in use;
+ * the same address with another port is no conflict.
+ */
 static struct evconnlistener *open_listener(struct http *http,
 					    const char *address, int port,
 					    struct buf *error)
@@ -347,6 +378,7 @@ static void http_stop_listening(struct http *http)
 	http->bound = NULL;
 }
 
+/* Takes the listener (NULL: the port is switched off). */
 static void http_use(struct http *http, struct evconnlistener *listener,
 		     const char *address, int port)
 {
@@ -364,6 +396,7 @@ static void http_use(struct http *http, struct evconnlistener *listener,
 		 *address ? address : "*", http_port(http));
 }
 
+/* Nothing to do is the rule: the port stays open over most reloads. */
 bool http_reload(struct http *http, const struct config *config,
 		 struct buf *error)
 {
@@ -385,6 +418,7 @@ bool http_reload(struct http *http, const struct config *config,
 	return true;
 }
 
+/* Asked of the kernel, since port 0 lets it choose (the tests do). */
 uint16_t http_port(const struct http *http)
 {
 	struct sockaddr_storage address;

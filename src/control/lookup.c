@@ -22,6 +22,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* One question; its answer carries the id under which it was asked. */
 struct job {
 	struct list link;
 	char *host;
@@ -40,6 +41,7 @@ struct shared {
 	unsigned owners; /* threads that still use this */
 };
 
+/* The main thread's side. */
 struct lookup {
 	struct shared *shared;
 	struct event *event;
@@ -47,6 +49,10 @@ struct lookup {
 	void *arg;
 };
 
+/*
+ * AI_ADDRCONFIG leaves out families that this machine has no address of, as
+ * libpq does; numeric_only asks no server and cannot block.
+ */
 void lookup_now(const char *host, uint16_t port, bool numeric_only,
 		struct lookup_answer *answer)
 {
@@ -90,8 +96,10 @@ static void free_jobs(struct list *jobs)
 /* Called with the mutex held; gives it up. */
 static void shared_leave(struct shared *shared)
 {
-	bool is_last = --shared->owners == 0;
+	bool is_last;
 
+	assert(shared->owners > 0);
+	is_last = --shared->owners == 0;
 	(void)pthread_mutex_unlock(&shared->mutex);
 	if (!is_last)
 		return;
@@ -103,6 +111,10 @@ static void shared_leave(struct shared *shared)
 	free(shared);
 }
 
+/*
+ * Called with the mutex held, which the wait gives up meanwhile; NULL ends the
+ * helper.
+ */
 static struct job *shared_next(struct shared *shared)
 {
 	struct list *first;
@@ -116,6 +128,11 @@ static struct job *shared_next(struct shared *shared)
 	return LIST_ENTRY(first, struct job, link);
 }
 
+/*
+ * The thread: the mutex is given up for the look-up alone, which may take long.
+ * The write can only fail when the counter is full, when the loop is awake
+ * anyway.
+ */
 static void *helper(void *arg)
 {
 	struct shared *shared = arg;
@@ -136,6 +153,7 @@ static void *helper(void *arg)
 	return NULL;
 }
 
+/* Taken over in one go: a callback may ask again, which takes the mutex. */
 static void answers_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct lookup *lookup = arg;
@@ -179,6 +197,7 @@ static bool start_helper(struct shared *shared)
 	return is_running;
 }
 
+/* Two owners from the start: counting up later would be a race. */
 static struct shared *shared_new(void)
 {
 	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -223,6 +242,10 @@ struct lookup *lookup_new(struct event_base *base,
 	return lookup;
 }
 
+/*
+ * The helper may sit in getaddrinfo for many seconds: nobody waits for it, the
+ * last to leave frees.
+ */
 void lookup_free(struct lookup *lookup)
 {
 	if (!lookup)

@@ -30,6 +30,10 @@ enum {
 	POST_DELAY_US = 10000 /* positions of several nodes are one snapshot */
 };
 
+/*
+ * One node of the configuration.  Survives a reload when the node's label does,
+ * with all that is known of it; index is its number in the config in force.
+ */
 struct watch {
 	struct monitor *monitor;
 	unsigned index;
@@ -58,8 +62,10 @@ struct monitor {
 
 /* ---- settings ----------------------------------------------------------- */
 
+/* The nodes of a [databases] line are numbers in config->nodes. */
 static bool line_has_node(const struct config_database *line, unsigned node)
 {
+	/* Without monitor_user: the first line's user who can log in there. */
 	for (unsigned i = 0; i < line->node_count; i++)
 		if (line->nodes[i] == node)
 			return true;
@@ -71,6 +77,10 @@ static bool is_set(const char *text)
 	return text && *text;
 }
 
+/*
+ * Only a password in plain text helps a client of the server: a SCRAM verifier
+ * or an MD5 hash of auth_file proves nothing there.
+ */
 const char *monitor_password_of(const char *password, const char *user,
 				const struct users *users)
 {
@@ -116,6 +126,10 @@ struct monitor_login monitor_login_of(const struct config *config,
 	return monitor_login_with(config, NULL, node);
 }
 
+/*
+ * Points the probe at what the configuration says now.  Costs nothing when
+ * nothing has changed: the probe keeps its connection then.
+ */
 static void watch_aim(struct watch *watch)
 {
 	const struct config *config = watch->monitor->config;
@@ -134,6 +148,7 @@ static void watch_aim(struct watch *watch)
 
 /* ---- snapshots ---------------------------------------------------------- */
 
+/* Whose position a replica's lag is measured by; monitor_node has the rule. */
 static const struct monitor_node *find_source(const struct monitor *monitor,
 					      const struct monitor_node *node)
 {
@@ -146,6 +161,10 @@ static const struct monitor_node *find_source(const struct monitor *monitor,
 	return best;
 }
 
+/*
+ * Said at each crossing of the limit, not with each probe.  Routing makes its
+ * own comparison with the same numbers: this is only the log.
+ */
 static void watch_tell_lag(struct watch *watch)
 {
 	const struct topology_node *now = &watch->node.now;
@@ -165,6 +184,10 @@ static void watch_tell_lag(struct watch *watch)
 			 watch->label);
 }
 
+/*
+ * Immutable once it is out: workers read it without a lock.  Lag depends on the
+ * other nodes' positions, so all nodes are measured anew each time.
+ */
 static struct topology *monitor_snapshot(struct monitor *monitor)
 {
 	struct topology *topology =
@@ -174,6 +197,7 @@ static struct topology *monitor_snapshot(struct monitor *monitor)
 	for (unsigned i = 0; i < monitor->count; i++) {
 		struct watch *watch = monitor->watches[i];
 
+		assert(watch->index == i);
 		monitor_node_measure(&watch->node,
 				     find_source(monitor, &watch->node),
 				     now_us);
@@ -183,6 +207,10 @@ static struct topology *monitor_snapshot(struct monitor *monitor)
 	return topology;
 }
 
+/*
+ * The one way out to the workers.  The timer is taken back because this
+ * snapshot has what it would have told.
+ */
 static void monitor_post(struct monitor *monitor)
 {
 	(void)event_del(monitor->post);
@@ -215,12 +243,17 @@ static void watch_wait(struct watch *watch, uint64_t delay_us)
 	(void)evtimer_add(watch->timer, &delay);
 }
 
+/*
+ * Asks now, whatever the timer says; the report sets it again.  While a name is
+ * being looked up for the first time there is nothing to ask.
+ */
 static void watch_probe(struct watch *watch)
 {
 	struct monitor *monitor = watch->monitor;
 	const struct sockaddr_storage *address;
 	socklen_t len;
 
+	assert(watch->index < monitor->count);
 	(void)event_del(watch->timer);
 	if (resolve_is_pending(monitor->resolve, watch->index)) {
 		watch_wait(watch, NAME_GAP_US);
@@ -269,6 +302,10 @@ static void call_replicas(const struct watch *primary)
 
 /* ---- what the log says -------------------------------------------------- */
 
+/*
+ * By class of SQLSTATE (PostgreSQL's documentation, appendix A): 28 no such
+ * login, 3D000 no such database, 42501 no privilege, 53300 full.
+ */
 static const char *advice_for(const char *sqlstate)
 {
 	if (strncmp(sqlstate, "28", 2) == 0)
@@ -282,6 +319,10 @@ static const char *advice_for(const char *sqlstate)
 	return "raise max_connections of the server or lower the pools";
 }
 
+/*
+ * A server that refuses us lives and may serve clients: it is not called down,
+ * but nobody can tell its role from here.
+ */
 static void tell_refusal(const struct watch *watch)
 {
 	const struct monitor *monitor = watch->monitor;
@@ -296,6 +337,7 @@ static void tell_refusal(const struct watch *watch)
 		    advice_for(watch->node.sqlstate));
 }
 
+/* One line per outage and cause: repeated failures are no news. */
 static void tell_failure(const struct watch *watch, unsigned changes)
 {
 	const struct monitor *monitor = watch->monitor;
@@ -316,6 +358,7 @@ static void tell_up(const struct watch *watch)
 {
 	const struct topology_node *now = &watch->node.now;
 
+	/* A server that lets us not in is up too; tell_refusal says so. */
 	if (now->role != ROLE_UNKNOWN)
 		log_info("node %s: up, %s, timeline %u, PostgreSQL %u.%u",
 			 watch->label, topology_role_name(now->role),
@@ -323,6 +366,10 @@ static void tell_up(const struct watch *watch)
 			 now->server_version % 10000);
 }
 
+/*
+ * A warning even when it was planned: whoever reads the log after a failover
+ * looks for this line.
+ */
 static void tell_role(const struct watch *watch)
 {
 	const struct monitor_node *node = &watch->node;
@@ -363,6 +410,10 @@ static void watch_tell(const struct watch *watch, unsigned changes)
 		tell_limit(watch);
 }
 
+/*
+ * Split brain is judged by line, not over all nodes: two lines may well be two
+ * systems.  Said once until it is over.
+ */
 static void tell_primaries(struct monitor *monitor, unsigned index)
 {
 	const struct config_database *line = &monitor->config->databases[index];
@@ -370,6 +421,7 @@ static void tell_primaries(struct monitor *monitor, unsigned index)
 	const struct watch *second = NULL;
 	int used;
 
+	assert(index < monitor->config->database_count);
 	for (unsigned i = 0; i < line->node_count; i++) {
 		const struct watch *watch = monitor->watches[line->nodes[i]];
 
@@ -423,12 +475,18 @@ static bool watch_tries_next(struct watch *watch,
 	       resolve_next(resolve, watch->index);
 }
 
+/*
+ * The heart of it: takes what a probe has found, says what is new, and decides
+ * how soon others hear.  A change of role or state is posted at once, a new
+ * position after a moment, together with those of other nodes.
+ */
 static void probe_reported(void *arg, const struct probe_report *report)
 {
 	struct watch *watch = arg;
 	struct monitor *monitor = watch->monitor;
 	unsigned changes;
 
+	assert(!probe_is_busy(watch->probe));
 	if (watch_tries_next(watch, report)) {
 		log_info("node %s: %s, trying its next address", watch->label,
 			 report->reason);
@@ -486,6 +544,10 @@ static struct watch *watch_new(struct monitor *monitor, const char *label)
 	return watch;
 }
 
+/*
+ * Taken out of the array, so that what is left over at the end is gone from the
+ * configuration.
+ */
 static struct watch *take_by_label(struct watch **watches, unsigned count,
 				   const char *label)
 {
@@ -499,6 +561,7 @@ static struct watch *take_by_label(struct watch **watches, unsigned count,
 	return NULL;
 }
 
+/* Held on its own: the monitor outlives the snapshot they came with. */
 void monitor_set_users(struct monitor *monitor, const struct users *users)
 {
 	const struct users *held = users ? users_hold(users) : NULL;
@@ -509,6 +572,11 @@ void monitor_set_users(struct monitor *monitor, const struct users *users)
 		watch_aim(monitor->watches[i]);
 }
 
+/*
+ * By label, not by number: a line more in the file renumbers the nodes, and a
+ * known primary must not turn unknown for that.  The snapshot is made at once,
+ * since the caller reads it; it is posted with the first answers.
+ */
 void monitor_reload(struct monitor *monitor, const struct config *config)
 {
 	struct watch **before = monitor->watches;
@@ -519,6 +587,7 @@ void monitor_reload(struct monitor *monitor, const struct config *config)
 	monitor->config = held;
 	monitor->count = config->node_count;
 	monitor->watches = xcalloc(monitor->count + 1, sizeof(struct watch *));
+	/* Lines are numbered anew, so what was said of them is forgotten. */
 	free(monitor->alarms);
 	monitor->alarms = xcalloc(config->database_count + 1, sizeof(bool));
 	for (unsigned i = 0; i < monitor->count; i++) {
@@ -559,6 +628,7 @@ struct monitor *monitor_new(struct event_base *base,
 	return monitor;
 }
 
+/* A session had trouble with the node. A storm of such news is one probe. */
 void monitor_poke(struct monitor *monitor, unsigned node)
 {
 	struct watch *watch;

@@ -25,6 +25,7 @@ enum { AT_ONCE = 4, TURN_US = 10000, NAMES_US = 5000000 };
 
 enum trial_state { TRIAL_WAITING, TRIAL_RUNNING, TRIAL_DONE };
 
+/* Strings are borrowed from the configuration, which outlives the check. */
 struct trial {
 	struct check *check;
 	const struct config_database *line; /* NULL: the node itself */
@@ -51,6 +52,7 @@ struct check {
 
 /* ---- running the trials ------------------------------------------------- */
 
+/* The probe is freed by the next turn, never inside its own callback. */
 static void trial_done(void *arg, const struct probe_report *report)
 {
 	struct trial *trial = arg;
@@ -59,6 +61,7 @@ static void trial_done(void *arg, const struct probe_report *report)
 	trial->state = TRIAL_DONE;
 }
 
+/* One probe per trial: another user or database is another connection. */
 static void trial_start(struct trial *trial)
 {
 	const struct config *config = trial->check->config;
@@ -99,6 +102,10 @@ static unsigned count_in(const struct check *check, enum trial_state state)
 	return count;
 }
 
+/*
+ * Starts and cleans up what the callbacks left behind; ends the loop when the
+ * last trial is done.  A timer, since nothing here is in a hurry.
+ */
 static void turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct check *check = arg;
@@ -123,6 +130,7 @@ static void turn(evutil_socket_t fd, short what, void *arg)
 		(void)event_base_loopbreak(check->base);
 }
 
+/* The addresses are asked for when a trial begins. */
 static void ignore_address(void *arg, unsigned node,
 			   const struct sockaddr_storage *address,
 			   socklen_t len)
@@ -133,6 +141,10 @@ static void ignore_address(void *arg, unsigned node,
 	(void)len;
 }
 
+/*
+ * Ends for sure: every probe has a time limit of its own, and names are waited
+ * for no longer than NAMES_US.
+ */
 static void check_run(struct check *check)
 {
 	const struct timeval pause = { 0, TURN_US };
@@ -146,6 +158,7 @@ static void check_run(struct check *check)
 	assert(check->turn);
 	(void)event_add(check->turn, &pause);
 	(void)event_base_dispatch(check->base);
+	assert(count_in(check, TRIAL_DONE) == check->count);
 	event_free(check->turn);
 	resolve_free(check->resolve);
 	event_base_free(check->base);
@@ -180,6 +193,7 @@ static bool can_try(const struct config_database *line)
 	return strcmp(line->name, "*") != 0 || is_set(line->dbname);
 }
 
+/* Must agree with check_plan(): the array is made of this size. */
 static unsigned count_trials(const struct config *config)
 {
 	unsigned count = config->node_count;
@@ -190,6 +204,7 @@ static unsigned count_trials(const struct config *config)
 	return count;
 }
 
+/* Nodes first, by number, so that trials[node] is the node's own. */
 static void check_plan(struct check *check, const struct users *users)
 {
 	const struct config *config = check->config;
@@ -217,12 +232,14 @@ static void check_plan(struct check *check, const struct users *users)
 			trial_of_line(at, config, users);
 		}
 	}
+	assert(at == check->trials + check->count);
 	for (unsigned i = 0; i < check->count; i++)
 		check->trials[i].check = check;
 }
 
 /* ---- what was found ----------------------------------------------------- */
 
+/* By its own word: a node that was not asked is none. */
 static bool is_primary(const struct trial *trial)
 {
 	return trial->report.outcome == PROBE_ANSWERED &&
@@ -246,6 +263,7 @@ static const struct probe_facts *primary_of(const struct check *check,
 	return best;
 }
 
+/* Not streaming is a fault even at no lag: it will fall behind. */
 static void tell_replica(struct check *check, const struct probe_facts *facts)
 {
 	const struct probe_facts *primary = primary_of(check, facts);
@@ -262,6 +280,7 @@ static void tell_replica(struct check *check, const struct probe_facts *facts)
 		check->is_good = false;
 }
 
+/* What is wrong is in capitals: it is read by people in a hurry. */
 static void tell_node(struct check *check, const struct trial *trial)
 {
 	const struct probe_report *report = &trial->report;
@@ -316,6 +335,7 @@ static void tell_login(struct check *check, const struct trial *trial)
 		   trial->report.reason);
 }
 
+/* A line needs exactly one, or writes have nowhere, or two places, to go. */
 static void tell_primary(struct check *check,
 			 const struct config_database *line)
 {

@@ -26,6 +26,11 @@
 
 enum probe_state { PROBE_CLOSED, PROBE_CONNECTING, PROBE_IDLE, PROBE_ASKING };
 
+/*
+ * Invariants: state says what connection and socket are (both NULL when
+ * CLOSED); is_busy holds from probe_start() to the report, of which there is
+ * exactly one.
+ */
 struct probe {
 	struct event_base *base;
 	probe_done_fn *done;
@@ -57,6 +62,12 @@ struct probe {
 	char address[NI_MAXHOST]; /* numeric; "" not known */
 };
 
+/*
+ * One query for primary and replica, since which one it is shows in the answer
+ * only.  OFFSET 0 keeps the planner from pulling the subquery up: r must be one
+ * value for the whole row even when the server is promoted meanwhile.  All
+ * names are qualified: the role's search_path is not ours.
+ */
 #define IN_RECOVERY \
 	" FROM (SELECT pg_catalog.pg_is_in_recovery() OFFSET 0) AS s(r)"
 #define POSITION                                                \
@@ -65,6 +76,10 @@ struct probe {
 	" ELSE pg_catalog.pg_current_wal_flush_lsn() END,"      \
 	" CASE WHEN NOT r THEN"                                 \
 	" pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END,"
+/*
+ * A role without pg_read_all_stats sees the row of the WAL receiver, but of its
+ * columns the pid alone: then its being there counts.
+ */
 #define RECEIVING                                               \
 	" CASE WHEN r THEN EXISTS (SELECT FROM"                 \
 	" pg_catalog.pg_stat_wal_receiver w"                    \
@@ -92,6 +107,7 @@ static const char question_limited[] = POSITION
 
 /* ---- texts -------------------------------------------------------------- */
 
+/* Five digits or capitals, and the colon of PQERRORS_VERBOSE behind them. */
 static bool is_sqlstate(const char *text)
 {
 	for (int i = 0; i < 5; i++)
@@ -117,6 +133,10 @@ static const char *skip_severity(const char *text, char sqlstate[6])
 	return code[6] == ' ' ? code + 7 : code + 6;
 }
 
+/*
+ * libpq's texts are for terminals: several lines, "FATAL:", a hint.  A log line
+ * wants the cause alone, in lower case behind our own words.
+ */
 void probe_explain(const char *message, char *reason, size_t room,
 		   char sqlstate[6])
 {
@@ -168,6 +188,10 @@ static bool read_system(const char *text, struct probe_facts *facts)
 	return util_parse_u64(text, UINT64_MAX, &facts->position.system);
 }
 
+/*
+ * A primary's timeline is in the name of its WAL file, which every role may
+ * see; a replica's is what it receives.  Unknown is 0, which equals no other.
+ */
 static bool read_timeline(const struct probe_row *row,
 			  struct probe_facts *facts)
 {
@@ -202,6 +226,7 @@ bool probe_read_row(const struct probe_row *row, struct probe_facts *facts)
 
 /* ---- the connection ----------------------------------------------------- */
 
+/* The event first: it must not outlive the socket that PQfinish closes. */
 static void probe_close(struct probe *probe)
 {
 	if (probe->socket)
@@ -210,9 +235,14 @@ static void probe_close(struct probe *probe)
 	if (probe->connection)
 		PQfinish(probe->connection);
 	probe->connection = NULL;
+	assert(!probe->socket);
 	probe->state = PROBE_CLOSED;
 }
 
+/*
+ * The end of a question.  The callback may start the next one, or aim the probe
+ * anew, but not free it.
+ */
 static void probe_report(struct probe *probe, struct probe_report *report)
 {
 	assert(probe->is_busy);
@@ -223,6 +253,10 @@ static void probe_report(struct probe *probe, struct probe_report *report)
 	probe->done(probe->arg, report);
 }
 
+/*
+ * For what libpq knows nothing of; is_connecting lets the owner try the name's
+ * next address.
+ */
 static void probe_fail(struct probe *probe, const char *reason, bool is_timeout)
 {
 	struct probe_report report = {
@@ -238,7 +272,11 @@ static void probe_fail(struct probe *probe, const char *reason, bool is_timeout)
 
 static void probe_connect(struct probe *probe);
 
-/* The connection broke, or the server said no. */
+/*
+ * The connection broke, or the server said no.  A kept connection that broke is
+ * tried anew once, at once: an idle one that died says little about the server,
+ * and the first question after a restart would be a false alarm.
+ */
 static void probe_fail_libpq(struct probe *probe)
 {
 	struct probe_report report = {
@@ -255,6 +293,7 @@ static void probe_fail_libpq(struct probe *probe)
 	}
 	probe_explain(PQerrorMessage(probe->connection), report.reason,
 		      sizeof(report.reason), report.sqlstate);
+	/* libpq gives up by itself here, without a message of the server's. */
 	if (PQconnectionNeedsPassword(probe->connection)) {
 		report.outcome = PROBE_REFUSED;
 		(void)util_copy(report.sqlstate, sizeof(report.sqlstate),
@@ -281,6 +320,7 @@ static bool probe_watch(struct probe *probe, short what)
 	return probe->socket && event_add(probe->socket, NULL) == 0;
 }
 
+/* Else libpq writes to stderr, which a daemon has given away. */
 static void discard_notice(void *arg, const char *message)
 {
 	(void)arg;
@@ -293,6 +333,11 @@ static const char *or_null(const char *text)
 	return text && *text ? text : NULL;
 }
 
+/*
+ * hostaddr spares libpq's look-up, which blocks; host stays for the check of
+ * the certificate's name.  options and target_session_attrs are given so that
+ * no environment variable (PGOPTIONS and the like) has a say.
+ */
 static PGconn *probe_open(const struct probe *probe)
 {
 	const char *const keys[] = {
@@ -335,12 +380,14 @@ static PGconn *probe_open(const struct probe *probe)
 	return PQconnectStartParams(keys, values, 0);
 }
 
+/* Returns with a report made or an event to come: never neither. */
 static void probe_connect(struct probe *probe)
 {
 	if (!probe->target.is_unix && probe->address[0] == '\0') {
 		probe_fail(probe, "its name is not resolved", false);
 		return;
 	}
+	assert(probe->state == PROBE_CLOSED && !probe->connection);
 	probe->was_kept = false;
 	probe->state = PROBE_CONNECTING;
 	probe->connection = probe_open(probe);
@@ -358,6 +405,10 @@ static void probe_connect(struct probe *probe)
 
 /* ---- the question ------------------------------------------------------- */
 
+/*
+ * Nonblocking: a question may leave in parts.  EV_PERSIST keeps the reading
+ * event for as long as the connection is kept.
+ */
 static void probe_flush(struct probe *probe)
 {
 	int left = PQflush(probe->connection);
@@ -374,6 +425,7 @@ static void probe_flush(struct probe *probe)
 static void probe_ask(struct probe *probe)
 {
 	probe->state = PROBE_ASKING;
+	assert(probe->is_busy && probe->connection);
 	probe->sent_us = util_now_us();
 	if (!PQsendQuery(probe->connection,
 			 probe->is_limited ? question_limited : question_full))
@@ -382,6 +434,7 @@ static void probe_ask(struct probe *probe)
 		probe_flush(probe);
 }
 
+/* Six columns in the order of the question, all as text. */
 static bool read_result(const PGresult *result, struct probe_facts *facts)
 {
 	struct probe_row row;
@@ -429,6 +482,10 @@ static void probe_answered(struct probe *probe, const PGresult *result)
 	probe_report(probe, &report);
 }
 
+/*
+ * 42501: the role may not call pg_control_*(). It is asked for less from then
+ * on; everything else is a failure that the log should show.
+ */
 static void probe_question_failed(struct probe *probe, const PGresult *result)
 {
 	const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -454,6 +511,7 @@ static void probe_question_failed(struct probe *probe, const PGresult *result)
 	probe_fail(probe, reason, false);
 }
 
+/* Only complete results are looked at: PQgetResult would block before. */
 static void probe_take_result(struct probe *probe)
 {
 	PGresult *result;
@@ -472,6 +530,10 @@ static void probe_take_result(struct probe *probe)
 	PQclear(result);
 }
 
+/*
+ * libpq says after each step what it waits for, and may have another socket
+ * (another address, TLS refused): so the event is made anew.
+ */
 static void probe_poll_connect(struct probe *probe)
 {
 	switch (PQconnectPoll(probe->connection)) {
@@ -522,6 +584,10 @@ static void socket_ready(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/*
+ * Our own limit, for connecting and asking together: connect_timeout of libpq
+ * holds for its blocking calls only.
+ */
 static void limit_reached(evutil_socket_t fd, short what, void *arg)
 {
 	struct probe *probe = arg;
@@ -534,6 +600,10 @@ static void limit_reached(evutil_socket_t fd, short what, void *arg)
 		   true);
 }
 
+/*
+ * Runs in the loop, so that no report comes while the caller of probe_start()
+ * is still on the stack.  aim() may kick what nobody waits for.
+ */
 static void kicked(evutil_socket_t fd, short what, void *arg)
 {
 	struct probe *probe = arg;
@@ -568,6 +638,7 @@ struct probe *probe_new(struct event_base *base, probe_done_fn *done,
 	return probe;
 }
 
+/* The password was copied for us, so it is wiped by us. */
 static void free_target(struct probe *probe)
 {
 	if (probe->target.password)
@@ -599,6 +670,10 @@ static bool same_text(const char *one, const char *other)
 	return strcmp(one ? one : "", other ? other : "") == 0;
 }
 
+/*
+ * What a connection was made with; settings that play no part in it may change
+ * without one being opened anew.
+ */
 static bool is_same_target(const struct probe *probe,
 			   const struct probe_target *target, const char *port)
 {
@@ -648,6 +723,10 @@ void probe_aim(struct probe *probe, const struct probe_target *target)
 	probe->target.is_unix = target->node->is_unix;
 }
 
+/*
+ * Another address is another server, maybe: a kept connection to the old one
+ * would go on answering for it.
+ */
 void probe_set_address(struct probe *probe, const struct sockaddr *address,
 		       socklen_t len)
 {

@@ -28,7 +28,11 @@ enum {
 	DEFAULT_TTL_US = 15000000
 };
 
-/* One node of the config. */
+/*
+ * One node of the config.  is_pending: an answer is owed; it comes under id,
+ * which is never used again, since the node may have another number by then.
+ * Invariant: used < count, or count is 0 and nothing is known.
+ */
 struct name {
 	struct resolve *resolve;
 	uint64_t id;
@@ -57,10 +61,12 @@ struct resolve {
 	struct name **names; /* by node */
 };
 
+/* The one way out: whoever listens keeps what was told last. */
 static void tell(const struct name *name)
 {
 	const struct lookup_address *address = &name->addresses[name->used];
 
+	assert(name->used < name->count);
 	name->resolve->callback(name->resolve->arg, name->node,
 				&address->address, address->len);
 }
@@ -72,6 +78,10 @@ static void name_wait(struct name *name, uint64_t delay_us)
 	(void)evtimer_add(name->timer, &delay);
 }
 
+/*
+ * The time itself, as in PgBouncer: getaddrinfo hides what the record says.  0
+ * would be a busy loop and means the default.
+ */
 static uint64_t time_to_live(const struct name *name)
 {
 	uint64_t ttl = name->resolve->config->settings.dns_max_ttl_us;
@@ -81,6 +91,7 @@ static uint64_t time_to_live(const struct name *name)
 
 /* ---- answers ------------------------------------------------------------ */
 
+/* Both were zeroed before they were filled: padding compares equal. */
 static bool is_same_address(const struct lookup_address *one,
 			    const struct lookup_address *other)
 {
@@ -96,6 +107,7 @@ static void name_set(struct name *name, const struct lookup_address *list,
 	unsigned used = 0;
 	bool is_kept = false;
 
+	assert(count > 0);
 	memcpy(fresh, list, count * sizeof(*fresh));
 	for (unsigned i = 0; name->count > 0 && i < count; i++)
 		if (is_same_address(&fresh[i], &name->addresses[name->used])) {
@@ -111,6 +123,10 @@ static void name_set(struct name *name, const struct lookup_address *list,
 		tell(name);
 }
 
+/*
+ * Said once per outage.  What is known stays: a name server that is down must
+ * not take the database down with it.
+ */
 static void name_failed(struct name *name, const char *why)
 {
 	if (!name->is_failing)
@@ -121,6 +137,7 @@ static void name_failed(struct name *name, const char *why)
 	name->is_failing = true;
 }
 
+/* The timer is the next question, whether this answer was good or not. */
 static void name_answered(struct name *name, const struct lookup_answer *answer)
 {
 	name->is_pending = false;
@@ -151,6 +168,7 @@ static void answered(void *arg, const struct lookup_answer *answer)
 
 /* ---- questions ---------------------------------------------------------- */
 
+/* A configuration of addresses alone starts no thread. */
 static bool needs_helper(struct resolve *resolve)
 {
 	if (!resolve->lookup)
@@ -158,6 +176,10 @@ static bool needs_helper(struct resolve *resolve)
 	return resolve->lookup != NULL;
 }
 
+/*
+ * The timer is a limit now: a look-up cannot be broken off, but it can be
+ * complained of, and its answer is still welcome when it comes.
+ */
 static void name_ask(struct name *name)
 {
 	if (!needs_helper(name->resolve)) {
@@ -165,6 +187,7 @@ static void name_ask(struct name *name)
 		name_wait(name, RETRY_US);
 		return;
 	}
+	assert(name->is_name && !name->is_pending);
 	name->is_pending = true;
 	lookup_ask(name->resolve->lookup, name->id, name->host, name->port);
 	name_wait(name, LOOKUP_LIMIT_US);
@@ -240,6 +263,10 @@ static void name_free(struct name *name)
 	free(name);
 }
 
+/*
+ * Addresses and sockets are told from here, before the caller has the resolver
+ * in hand; names later, from the loop.
+ */
 static void name_start(struct resolve *resolve, unsigned node)
 {
 	const struct config_node *from = &resolve->config->nodes[node];
@@ -259,6 +286,7 @@ static void name_start(struct resolve *resolve, unsigned node)
 		name_ask(name);
 }
 
+/* As in the monitor: what is left over has gone from the configuration. */
 static struct name *take_by_label(struct name **names, unsigned count,
 				  const char *label)
 {
@@ -272,6 +300,10 @@ static struct name *take_by_label(struct name **names, unsigned count,
 	return NULL;
 }
 
+/*
+ * A kept name is told again under its new number: the listener's addresses are
+ * those of the new configuration from now on.
+ */
 void resolve_reload(struct resolve *resolve, const struct config *config)
 {
 	struct name **before = resolve->names;
@@ -350,6 +382,10 @@ bool resolve_is_pending(const struct resolve *resolve, unsigned node)
 	return name->is_pending && !name->is_failing && name->count == 0;
 }
 
+/*
+ * Round all addresses once, then false: the node as a whole has failed, and the
+ * caller should wait before the next round.
+ */
 bool resolve_next(struct resolve *resolve, unsigned node)
 {
 	struct name *name;
@@ -368,6 +404,7 @@ bool resolve_next(struct resolve *resolve, unsigned node)
 	return false;
 }
 
+/* The next trouble may go round all addresses again. */
 void resolve_worked(struct resolve *resolve, unsigned node)
 {
 	if (node < resolve->count)

@@ -159,6 +159,7 @@ static void layout_init(struct layout *layout)
 static const struct place *layout_place(const struct layout *layout,
 					enum metrics_type type, unsigned id)
 {
+	assert(id < metrics_row_count(type));
 	if (type == METRICS_TYPE_COUNTER)
 		return &layout->counters[id];
 	if (type == METRICS_TYPE_GAUGE)
@@ -218,6 +219,7 @@ static void cell_fold(struct metrics_cell *into,
 {
 	uint32_t slots = into->metrics->layout.slots[into->scope];
 
+	assert(into != from && into->scope == from->scope);
 	for (uint32_t i = 0; i < slots; i++)
 		slot_add(&into->slots[i], slot_get(&from->slots[i]));
 }

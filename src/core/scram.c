@@ -274,6 +274,7 @@ static enum scram_result server_take_first(struct scram_server *server,
 	struct text nonce;
 	struct text extension;
 
+	assert(server->stage == STAGE_FIRST && !server->nonce);
 	if (error)
 		return server_end(server, SCRAM_BAD, error);
 	if (!take_attribute(&rest, 'n', &name) ||
@@ -357,6 +358,7 @@ static enum scram_result server_take_final(struct scram_server *server,
 	bool is_right = false;
 	const char *error = server_read_final(server, rest, &unproved, proof);
 
+	assert(server->stage == STAGE_FINAL && server->nonce);
 	if (error)
 		return server_end(server, SCRAM_BAD, error);
 	append_string(&server->auth, ",");
@@ -534,6 +536,7 @@ static enum scram_result client_take_first(struct scram_client *client,
 	struct text nonce;
 	const char *error = client_read_first(client, rest, &nonce, &salt);
 
+	assert(client->stage == STAGE_FIRST);
 	if (error)
 		return client_end(client, SCRAM_BAD, error);
 	if (client->password &&
@@ -554,6 +557,7 @@ static enum scram_result client_take_final(struct scram_client *client,
 	uint8_t signature[SCRAM_KEY_LEN];
 	struct text value;
 
+	assert(client->stage == STAGE_FINAL);
 	if (rest.at[0] == 'e')
 		return client_end(client, SCRAM_WRONG,
 				  "server refused the proof");

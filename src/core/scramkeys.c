@@ -187,6 +187,7 @@ static bool derive(const char *password, const struct scramkeys_salt *salt,
 	uint8_t salted[SCRAM_KEY_LEN];
 	bool is_done;
 
+	assert(salt->iterations > 0 && salt->len <= SCRAM_SALT_MAX);
 	is_done =
 		PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt->bytes,
 				  (int)salt->len, (int)salt->iterations,

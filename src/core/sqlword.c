@@ -5,6 +5,7 @@
  */
 #include "core/sqlword.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct known {
@@ -64,5 +65,6 @@ enum sqlword sqlword_of(const struct sqllex_token *token)
 
 enum sqlword_freedom sqlword_freedom(enum sqlword word)
 {
+	assert((size_t)word < WORDS);
 	return words[word].freedom;
 }

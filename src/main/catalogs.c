@@ -87,6 +87,10 @@ struct catalogs {
 
 /* ---- words for libpq ---------------------------------------------------- */
 
+/*
+ * Quoted as libpq reads it (documentation of libpq, "Keyword/Value Connection
+ * Strings"): names and passwords may hold anything.
+ */
 static void append_word(struct buf *out, const char *key, const char *value)
 {
 	if (!value || *value == '\0')
@@ -100,6 +104,7 @@ static void append_word(struct buf *out, const char *key, const char *value)
 	buf_printf(out, "' ");
 }
 
+/* Without a known address libpq would look the name up, and block. */
 static bool append_address(struct buf *out, const struct node_address *address)
 {
 	char host[NI_MAXHOST];
@@ -133,6 +138,10 @@ static void append_login(struct buf *out, const struct catalogs_target *target)
 	append_word(out, "password", login.password);
 }
 
+/*
+ * False: the node's name is not resolved yet.  The text holds a password: the
+ * caller wipes it.
+ */
 bool catalogs_conninfo(const struct catalogs_target *target, struct buf *out)
 {
 	const struct config_settings *settings = &target->config->settings;
@@ -158,6 +167,7 @@ bool catalogs_conninfo(const struct catalogs_target *target, struct buf *out)
 
 static void entry_due(evutil_socket_t fd, short what, void *arg);
 
+/* The event's own time is not asked for: entry_hasten() needs it. */
 static void entry_schedule(struct entry *entry, uint64_t delay_us)
 {
 	struct timeval delay = util_timeval(delay_us);
@@ -201,6 +211,7 @@ static struct entry *entry_new(struct catalogs *catalogs, const char *key,
 	return entry;
 }
 
+/* A load under way goes on and finds nobody (slot->entry is NULL). */
 static void entry_free(void *value)
 {
 	struct entry *entry = value;
@@ -230,6 +241,7 @@ bool catalogs_is_split(const struct config *config,
 	return config->settings.split_reads && line->node_count > 1;
 }
 
+/* Free loaders are asked, not counted: a loader is busy until its callback. */
 static struct slot *find_slot(struct catalogs *catalogs)
 {
 	for (unsigned i = 0; i < LOADERS; i++)
@@ -279,12 +291,17 @@ static bool slot_start(struct slot *slot, struct entry *entry,
 	return is_started;
 }
 
+/*
+ * Nothing happens to an entry whose line needs no catalog now: it sleeps
+ * without a timer until a reload wakes it.
+ */
 static void entry_load(struct entry *entry, struct slot *slot)
 {
 	const struct config *config = entry->catalogs->config;
 	const struct config_database *line =
 		config_find_database(config, entry->database);
 
+	assert(!entry->slot && !slot->entry);
 	(void)event_del(entry->timer);
 	if (line && catalogs_is_split(config, line) &&
 	    !slot_start(slot, entry, line))
@@ -318,6 +335,10 @@ static void entry_due(evutil_socket_t fd, short what, void *arg)
 
 /* ---- results ------------------------------------------------------------ */
 
+/*
+ * The callback takes the catalog; the log has the first one and the first after
+ * a failure, the others are routine.
+ */
 static void entry_loaded(struct entry *entry, struct catalog *catalog,
 			 const char *label)
 {
@@ -338,6 +359,7 @@ static void entry_loaded(struct entry *entry, struct catalog *catalog,
 			       entry->dbname, catalog);
 }
 
+/* Doubles, up to the usual period: a server that refuses is not hammered. */
 static uint64_t retry_delay(const struct entry *entry)
 {
 	uint64_t most = entry->catalogs->config->settings.catalog_refresh_us;
@@ -377,11 +399,16 @@ static void entry_failed(struct entry *entry, const char *error,
 		entry_schedule(entry, retry_delay(entry));
 }
 
+/*
+ * catalog NULL: error says why.  The slot is free, so the next due entry may
+ * start.
+ */
 static void on_loaded(void *arg, struct catalog *catalog, const char *error)
 {
 	struct slot *slot = arg;
 	struct entry *entry = slot->entry;
 
+	assert(!entry || entry->slot == slot);
 	slot->entry = NULL;
 	if (entry) {
 		entry->slot = NULL;
@@ -482,6 +509,7 @@ struct catalogs *catalogs_new(struct event_base *base,
 	return catalogs;
 }
 
+/* Loaders first: a load under way is broken off and tells nobody. */
 void catalogs_free(struct catalogs *catalogs)
 {
 	if (!catalogs)

@@ -110,6 +110,10 @@ static bool take_option(struct command_line *line, int option,
 	}
 }
 
+/*
+ * Options and the file in any order, as GNU programs have it; "--" ends the
+ * options.
+ */
 static bool take_options(struct command_line *line, int argc,
 			 char *const argv[], struct buf *error)
 {
@@ -139,6 +143,7 @@ static bool wants_no_file(const struct command_line *line)
 	return line->command != COMMAND_RUN && line->command != COMMAND_CHECK;
 }
 
+/* A fault does not matter where help was asked for: "pgweir -x --help". */
 bool command_line_parse(struct command_line *line, int argc, char *const argv[],
 			struct buf *error)
 {

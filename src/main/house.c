@@ -55,6 +55,7 @@ enum house_mail_kind {
 	HOUSE_SHUTDOWN
 };
 
+/* What the kind needs is set, the rest is NULL or 0; strings are the mail's. */
 struct house_mail {
 	struct mail mail;
 	char *name;   /* of a database, of a node */
@@ -63,9 +64,14 @@ struct house_mail {
 	int mode; /* enum session_shutdown */
 };
 
+/*
+ * Ends in on_quiet(), never here: mail may still be under way.  mode only grows
+ * (NONE, CLIENTS, SERVERS, NOW).
+ */
 static void stop(struct house *house, enum session_shutdown mode,
 		 const char *why);
 
+/* From any thread; the house outlives the workers, so the mailbox is there. */
 static void post(struct house *house, enum house_mail_kind kind,
 		 const struct house_mail *content)
 {
@@ -106,6 +112,10 @@ static void post_shutdown(void *arg, int mode)
 	post(arg, HOUSE_SHUTDOWN, &content);
 }
 
+/*
+ * On the worker's thread: a console session stays on the worker that has
+ * accepted it, only what it orders goes to the main thread.
+ */
 static void on_console(void *arg, struct local *local,
 		       const struct client_login *login)
 {
@@ -124,6 +134,7 @@ static void take_trouble(const struct house *house, const char *label)
 			monitor_poke(house->monitor, i);
 }
 
+/* The ticket must be answered in any case: an operator waits at it. */
 static void take_reload(struct house *house, struct admin_ticket *ticket)
 {
 	struct buf error = BUF_INIT;
@@ -163,12 +174,17 @@ static void on_mail(void *arg, struct mail *mail)
 
 /* ---- what the rooms of control learn ------------------------------------ */
 
+/*
+ * During a reload all addresses are collected, and posted with the snapshot
+ * that they belong to: workers never see half of a change.
+ */
 static void on_address(void *arg, unsigned node,
 		       const struct sockaddr_storage *address, socklen_t len)
 {
 	struct house *house = arg;
 	struct node_address *entry = &house->addresses[node];
 
+	assert(node < house_config(house)->node_count);
 	*entry = (struct node_address){ .is_known = true,
 					.len = len,
 					.address = *address };
@@ -178,6 +194,7 @@ static void on_address(void *arg, unsigned node,
 				   entry);
 }
 
+/* No proxy yet, or no more: the reference is ours to give back. */
 static void on_topology(void *arg, struct topology *taken)
 {
 	const struct house *house = arg;
@@ -195,6 +212,10 @@ static const struct topology *get_topology(void *arg)
 	return monitor_topology(house->monitor);
 }
 
+/*
+ * By node of the configuration in force; one more than there are nodes, so that
+ * it is never an empty array.
+ */
 static const struct node_address *get_addresses(void *arg)
 {
 	const struct house *house = arg;
@@ -202,6 +223,7 @@ static const struct node_address *get_addresses(void *arg)
 	return house->addresses;
 }
 
+/* Only asked for by workers, so the proxy is there. */
 static void on_catalog(void *arg, const char *database, const char *dbname,
 		       struct catalog *catalog)
 {
@@ -210,6 +232,7 @@ static void on_catalog(void *arg, const char *database, const char *dbname,
 	proxy_post_catalog(house->proxy, database, dbname, catalog);
 }
 
+/* The descriptor is the proxy's from here on. */
 static void on_client(void *arg, int fd, bool is_unix,
 		      const struct sockaddr_storage *peer)
 {
@@ -230,6 +253,10 @@ static void on_metrics(void *arg, struct buf *out)
 
 /* ---- statistics --------------------------------------------------------- */
 
+/*
+ * One sample for the log, systemd's status line and the console's averages, so
+ * that they agree.  Taken also when log_stats is off.
+ */
 static void on_stats(evutil_socket_t fd, short what, void *arg)
 {
 	struct house *house = arg;
@@ -250,6 +277,10 @@ static void on_stats(evutil_socket_t fd, short what, void *arg)
 
 /* ---- stopping ----------------------------------------------------------- */
 
+/*
+ * Polled, since no event marks the moment at which the last session, cancel
+ * request and server have gone on all workers; it matters only at the end.
+ */
 static void on_quiet(evutil_socket_t fd, short what, void *arg)
 {
 	const struct house *house = arg;
@@ -262,6 +293,7 @@ static void on_quiet(evutil_socket_t fd, short what, void *arg)
 		(void)event_base_loopbreak(house->base);
 }
 
+/* The ports close first: new clients find another instance at once. */
 static void begin_to_stop(struct house *house)
 {
 	struct timeval poll = { .tv_usec = QUIET_POLL_US };
@@ -282,6 +314,7 @@ static void stop(struct house *house, enum session_shutdown mode,
 		[SHUTDOWN_NOW] = "ending at once",
 	};
 
+	assert(mode > SHUTDOWN_NONE && mode <= SHUTDOWN_NOW);
 	/* Asked again, and for nothing hastier: somebody is in a hurry. */
 	if (mode <= house->mode)
 		mode = SHUTDOWN_NOW;
@@ -303,6 +336,7 @@ static void on_hangup(struct house *house)
 	buf_free(&error);
 }
 
+/* The signals of pgbouncer(1), so that units and habits keep working. */
 static void on_signal(void *arg, int number)
 {
 	struct house *house = arg;
@@ -321,6 +355,7 @@ static void on_signal(void *arg, int number)
 
 /* ---- opening: the process ----------------------------------------------- */
 
+/* The command line goes before the file, as everywhere. */
 static const char *user_of(const struct house *house)
 {
 	return house->line->user ? house->line->user
@@ -340,6 +375,10 @@ static bool open_log(struct house *house, struct buf *error)
 	return house->is_log_open;
 }
 
+/*
+ * Here already, for the ports should be opened by the process that keeps them,
+ * and threads do not survive a fork.
+ */
 static bool open_background(struct house *house, struct buf *error)
 {
 	if (!house->line->is_daemon)
@@ -372,6 +411,10 @@ static struct event_base *new_base(void)
 	return base;
 }
 
+/*
+ * Signals before anything that may block: a SIGTERM at start-up is obeyed as
+ * soon as the loop runs.
+ */
 static bool open_loop(struct house *house, struct buf *error)
 {
 	house->base = new_base();
@@ -392,6 +435,7 @@ static bool open_loop(struct house *house, struct buf *error)
 	return false;
 }
 
+/* Before root is given up: ports below 1024 and root's folders. */
 static bool open_ports(struct house *house, struct buf *error)
 {
 	const struct config_settings *settings = &house_config(house)->settings;
@@ -437,6 +481,11 @@ static bool open_pidfile(struct house *house, struct buf *error)
 	return house->pidfile != NULL;
 }
 
+/*
+ * Each step needs the one before it.  Without a change of user the log opens
+ * first, so that later faults are in it; else the file must belong to the new
+ * user.
+ */
 static bool open_process(struct house *house, struct buf *error)
 {
 	bool is_dropping = *user_of(house) != '\0';
@@ -462,6 +511,7 @@ static unsigned count_cores(void)
 	return count > 0 ? (unsigned)count : 1;
 }
 
+/* WORKERS_MAX bounds what a machine of many cores gets by "auto" too. */
 static unsigned count_workers(const struct house *house)
 {
 	int wanted = house_config(house)->settings.workers;
@@ -470,6 +520,7 @@ static unsigned count_workers(const struct house *house)
 	return count < WORKERS_MAX ? count : WORKERS_MAX;
 }
 
+/* The resolver tells known addresses at once, so their array is first. */
 static bool open_nodes(struct house *house, struct buf *error)
 {
 	const struct config *config = house_config(house);
@@ -554,6 +605,10 @@ static bool open_proxy(struct house *house, struct buf *error)
 	return false;
 }
 
+/*
+ * From the ground up; close_rooms() goes the other way.  What fails here was
+ * said in error and is undone by house_close().
+ */
 static bool open_rooms(struct house *house, struct buf *error)
 {
 	house->metrics = metrics_new();
@@ -568,6 +623,7 @@ static bool open_rooms(struct house *house, struct buf *error)
 	return true;
 }
 
+/* Two descriptors per client would be too much to ask: many share servers. */
 static void tell_limits(const struct house *house)
 {
 	uint64_t files = daemon_raise_files();
@@ -597,6 +653,7 @@ static void tell_start(const struct house *house, const struct buf *warnings)
 		 config->database_count, config->node_count);
 }
 
+/* READY=1 and the verdict of -d come last: both mean that clients can come. */
 struct house *house_open(const struct command_line *line, const char *version,
 			 struct snapshot *snapshot, const struct buf *warnings,
 			 struct buf *error)
@@ -645,6 +702,7 @@ static void close_rooms(struct house *house)
 	resolve_free(house->resolve);
 }
 
+/* The mailbox before the base: what is still in it is answered by on_mail(). */
 static void close_loop(struct house *house)
 {
 	if (house->mailbox)
@@ -658,6 +716,7 @@ static void close_loop(struct house *house)
 		event_base_free(house->base);
 }
 
+/* Also of a house that has opened only in part: every pointer may be NULL. */
 void house_close(struct house *house)
 {
 	/* What is still in the mailbox must find nobody to start anew. */

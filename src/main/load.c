@@ -28,6 +28,7 @@ static bool load_users(const struct config_settings *settings,
 	return *users != NULL;
 }
 
+/* "client" is who comes: this context is a TLS server's. */
 static bool load_client_tls(const struct config_settings *settings,
 			    struct tls_context **context, struct buf *error)
 {
@@ -50,6 +51,7 @@ static bool load_client_tls(const struct config_settings *settings,
 	return *context != NULL;
 }
 
+/* Without a file of authorities too: sslmode says what is checked. */
 static bool load_server_tls(const struct config_settings *settings,
 			    struct tls_context **context, struct buf *error)
 {
@@ -70,6 +72,10 @@ static bool load_server_tls(const struct config_settings *settings,
 	return *context != NULL;
 }
 
+/*
+ * The three are read even when the first has failed, for the sake of all faults
+ * at once.  A release of NULL is nothing.
+ */
 struct snapshot *load_snapshot(const char *path, uint64_t generation,
 			       struct buf *error, struct buf *warnings)
 {

@@ -55,6 +55,7 @@ static int check(struct snapshot *snapshot, struct buf *found)
 	return is_good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* The house takes the snapshot, also when it cannot open. */
 static int run(const struct command_line *line, struct snapshot *snapshot,
 	       struct buf *warnings)
 {
@@ -73,6 +74,7 @@ static int run(const struct command_line *line, struct snapshot *snapshot,
 	return EXIT_SUCCESS;
 }
 
+/* Generation 1; every reload counts on from there. */
 static int work(const struct command_line *line)
 {
 	struct buf error = BUF_INIT;

@@ -17,6 +17,7 @@
 
 #include <stddef.h>
 
+/* 0: no TLS, or no certificate of our own; the page leaves it out then. */
 static uint64_t expiry_of(const struct tls_context *context)
 {
 	int64_t seconds = context ? tls_context_expiry(context) : 0;
@@ -24,6 +25,10 @@ static uint64_t expiry_of(const struct tls_context *context)
 	return seconds > 0 ? (uint64_t)seconds : 0;
 }
 
+/*
+ * Main thread, between two turns of the loop: the snapshot, the topology and
+ * the addresses are of one configuration.
+ */
 void page_metrics(const struct house *house, struct buf *out)
 {
 	const struct snapshot *snapshot = house->snapshot;
@@ -45,6 +50,10 @@ void page_metrics(const struct house *house, struct buf *out)
 	metrics_render(house->metrics, out, &page);
 }
 
+/*
+ * What a load balancer wants to know: would a write find its server?  Lagging
+ * or missing replicas cost speed, not readiness.
+ */
 bool page_ready(const struct house *house, struct buf *why)
 {
 	const struct topology *topology = monitor_topology(house->monitor);

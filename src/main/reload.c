@@ -38,6 +38,7 @@ static void reload_log(struct house *house)
 			    config->settings.logfile, strerrordesc_np(errno));
 }
 
+/* Stays on the old port when the new one cannot be opened. */
 static void reload_http(struct house *house)
 {
 	struct buf error = BUF_INIT;
@@ -65,6 +66,10 @@ static void reload_nodes(struct house *house, struct snapshot *snapshot)
 	snapshot_release(before);
 }
 
+/*
+ * From here on nothing may fail.  The workers get snapshot, topology and
+ * addresses in one mail, made for the same configuration.
+ */
 static void put_in_force(struct house *house, struct snapshot *snapshot)
 {
 	const struct topology *topology;
@@ -79,6 +84,7 @@ static void put_in_force(struct house *house, struct snapshot *snapshot)
 	house_set_stats_period(house);
 }
 
+/* Warnings again at each reload: the file still says what they are about. */
 static void tell_success(const struct config *before,
 			 const struct config *after, const struct buf *warnings)
 {
@@ -92,6 +98,7 @@ static void tell_success(const struct config *before,
 		 after->database_count, after->node_count);
 }
 
+/* For the log, for /metrics (reload_ok) and for who has asked. */
 static bool refuse(struct house *house, const struct buf *faults,
 		   struct buf *error)
 {

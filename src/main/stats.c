@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 static uint64_t sum_all(struct metrics *metrics, enum metrics_counter counter)
@@ -13,6 +14,10 @@ static uint64_t sum_all(struct metrics *metrics, enum metrics_counter counter)
 	return metrics_sum(metrics, counter, NULL, METRICS_ALL, METRICS_ALL);
 }
 
+/*
+ * Bytes are the clients' side, as in PgBouncer's SHOW STATS: what travels to
+ * servers depends on routing, and would be counted twice.
+ */
 void stats_take(struct stats_sample *sample, struct metrics *metrics,
 		uint64_t now_us)
 {
@@ -46,6 +51,7 @@ static unsigned long long rate(uint64_t before, uint64_t now, uint64_t span_us)
 	return (unsigned long long)((double)(now - before) / seconds + 0.5);
 }
 
+/* Of what ended in between; a mean since the start would show nothing. */
 static unsigned long long mean(const struct metrics_moments *before,
 			       const struct metrics_moments *now)
 {
@@ -59,6 +65,7 @@ void stats_format(struct buf *out, const struct stats_sample *before,
 {
 	uint64_t span_us = now->at_us - before->at_us;
 
+	assert(now->at_us >= before->at_us);
 	buf_printf(out, "%llu xacts/s, %llu queries/s, ",
 		   rate(before->transactions, now->transactions, span_us),
 		   rate(before->queries, now->queries, span_us));
