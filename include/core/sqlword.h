@@ -16,7 +16,12 @@ enum sqlword_freedom {
 	NAME_RESERVED /* none, except after AS or a dot */
 };
 
-/* Sorted by name: the id is the name in capitals. */
+/*
+ * Sorted by name, since sqlword_of() searches by bisection: the id is the name
+ * in capitals.  Which freedom a word has is in PostgreSQL's
+ * src/include/parser/kwlist.h: COL_NAME_KEYWORD is NAME_COLUMN here,
+ * TYPE_FUNC_NAME_KEYWORD is NAME_TYPE.
+ */
 #define SQLWORDS(X)                                 \
 	X(ABORT, NAME_FREE)                         \
 	X(ALL, NAME_RESERVED)                       \

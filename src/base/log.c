@@ -54,6 +54,7 @@ static struct {
 	char *ident;
 } shared = { PTHREAD_MUTEX_INITIALIZER, -1, false, NULL };
 
+/* NULL, or a word that the table of options would refuse: daemon. */
 static int facility_of(const char *name)
 {
 	for (size_t i = 0; name && i < sizeof(facilities) / sizeof(*facilities);
@@ -149,6 +150,10 @@ static size_t format_head(char *line, size_t room, enum log_level level)
 				      (int)getpid(), level_names[level]);
 }
 
+/*
+ * One write: with O_APPEND lines of several processes do not mix either.  A
+ * file that fails (a full disk) makes us speak on the terminal again.
+ */
 static void write_line(enum log_level level, const char *line, size_t len,
 		       const char *text)
 {

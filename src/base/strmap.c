@@ -72,6 +72,7 @@ static struct entry *slot_for(const struct strmap *map, const void *key,
 	return &map->slots[at];
 }
 
+/* Doubles, so that an insertion costs constant time on average. */
 static void grow(struct strmap *map)
 {
 	struct strmap old = *map;
@@ -164,6 +165,7 @@ void *strmap_remove(struct strmap *map, const char *key)
 	return strmap_remove_bytes(map, key, strlen(key));
 }
 
+/* In no order; the map must not change meanwhile. */
 bool strmap_next(const struct strmap *map, size_t *at, const char **key,
 		 void **value)
 {

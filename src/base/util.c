@@ -24,6 +24,10 @@ enum { DISTANCE_WORD_MAX = 63, US_PER_S = 1000000 };
 static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
 static uint64_t hash_seed;
 
+/*
+ * Not by the log, which may want memory itself.  A pooler that runs on with
+ * half of a structure would be worse than a restart.
+ */
 static _Noreturn void die_of_memory(size_t size)
 {
 	(void)fprintf(stderr, "pgweir: out of memory (%zu bytes)\n", size);
@@ -84,6 +88,7 @@ char *xasprintf(const char *format, ...)
 	return text;
 }
 
+/* Both clocks exist on every Linux: no error to look at. */
 static uint64_t clock_us(clockid_t id)
 {
 	struct timespec now;
@@ -110,6 +115,7 @@ struct timeval util_timeval(uint64_t span_us)
 	};
 }
 
+/* Blocks at boot only, until the kernel has gathered enough. */
 void util_random(void *out, size_t len)
 {
 	unsigned char *next = out;
@@ -134,6 +140,7 @@ void util_wipe(void *secret, size_t len)
 		explicit_bzero(secret, len);
 }
 
+/* volatile: a compiler must not find the first difference for us. */
 bool util_equal_secret(const void *one, const void *other, size_t len)
 {
 	const volatile unsigned char *a = one;
@@ -150,6 +157,10 @@ static void draw_hash_seed(void)
 	util_random(&hash_seed, sizeof(hash_seed));
 }
 
+/*
+ * XXH3 under a random seed is no cryptographic hash, but strangers see neither
+ * hash nor order, so they have nothing to search by.
+ */
 uint64_t util_hash(const void *data, size_t len)
 {
 	(void)pthread_once(&hash_once, draw_hash_seed);
@@ -194,6 +205,7 @@ static unsigned least(unsigned a, unsigned b, unsigned c)
 	return ab < c ? ab : c;
 }
 
+/* Levenshtein's, one row at a time; two words of the length of a key. */
 unsigned util_distance(const char *one, const char *other, unsigned limit)
 {
 	unsigned row[DISTANCE_WORD_MAX + 1];

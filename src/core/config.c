@@ -132,6 +132,9 @@ const struct config_user *config_find_user(const struct config *config,
 		       sizeof(*config->users), compare_user);
 }
 
+/*
+ * The narrower scope wins: user, database, [pgweir]. The same in the next two.
+ */
 enum config_pool_mode config_mode_of(const struct config *config,
 				     const struct config_database *database,
 				     const struct config_user *user)

@@ -31,6 +31,10 @@ enum {
 static const char *const section_names[] = { "databases", "pgweir", "pgbouncer",
 					     "users", "peers" };
 
+/*
+ * Places are kept as text ("file:line"): the files are gone from memory when a
+ * later line is at fault.
+ */
 struct builder {
 	struct config *config;
 	struct config_faults faults;
@@ -307,6 +311,7 @@ static void take_user(struct builder *builder, const struct config_place *place,
 	config->users[config->user_count++] = user;
 }
 
+/* Files of PgBouncer are read as they stand. */
 static bool is_settings(const char *section)
 {
 	return strcmp(section, "pgweir") == 0 ||
@@ -327,6 +332,7 @@ static void take_pair(void *context, const struct config_place *place,
 		take_user(builder, place, name, value);
 }
 
+/* Also the section itself, at distance 0. */
 static const char *nearest_section(const char *name)
 {
 	const char *nearest = NULL;
@@ -441,6 +447,7 @@ static void judge_whole(struct builder *builder)
 			     "no line in [databases]: no client can be served");
 }
 
+/* Bytes, not letters of a language: core/config searches by the same order. */
 static int compare_databases(const void *one, const void *other)
 {
 	const struct config_database *left = one;
@@ -489,6 +496,7 @@ static void read_source(struct builder *builder,
 		config_file_read(source->path, &events);
 }
 
+/* On false the caller clears config, which is in order but not complete. */
 bool config_build(struct config *config, const struct config_source *source,
 		  struct buf *error, struct buf *warnings)
 {
@@ -519,6 +527,7 @@ bool config_build(struct config *config, const struct config_source *source,
 	return builder.faults.count == 0;
 }
 
+/* Secrets are wiped by the option table, row by row. */
 void config_clear(struct config *config)
 {
 	for (unsigned i = 0; i < config->database_count; i++) {

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Per scope; bounds both the memory and the length of the page. */
 enum { RETIRED_MAX = 1000 };
 
 /* Where a metric lives in the cells of its scope. */
@@ -51,6 +52,10 @@ struct metrics {
 	} shared;
 };
 
+/*
+ * slots: counters, then gauges, then histograms, as the layout has them.  Only
+ * the owner writes; whoever reads takes the mutex for the cell to stay.
+ */
 struct metrics_cell {
 	struct list link; /* under the mutex */
 	struct metrics *metrics;
@@ -59,6 +64,10 @@ struct metrics_cell {
 	_Atomic uint64_t slots[];
 };
 
+/*
+ * Which labels tell the cells of a scope apart.  A row may show fewer of them:
+ * cells that differ in the others are summed.
+ */
 static const unsigned scope_labels[METRICS_SCOPE_COUNT] = {
 	[METRICS_WORKER] = METRICS_LABEL_WORKER,
 	[METRICS_DATABASE] = METRICS_LABEL_DATABASE,
@@ -112,6 +121,10 @@ static void labels_key(struct buf *key, const struct metrics_labels *labels,
 		buf_append_cstring(key, labels->backend);
 }
 
+/*
+ * NULL on either side is "any": a filter that is not set, or a label that the
+ * scope has not.
+ */
 static bool label_matches(const char *have, const char *want)
 {
 	return !want || !have || strcmp(have, want) == 0;
@@ -128,6 +141,10 @@ static bool labels_match(const struct metrics_labels *have,
 
 /* ---- layout ------------------------------------------------------------- */
 
+/*
+ * Slots are given out in the order of the tables: gauges come between the
+ * counters and the histograms, as a run that can be cleared at a close.
+ */
 static void layout_row(struct layout *layout, struct place *place,
 		       const struct metrics_row *row, uint32_t slots_each)
 {
@@ -179,6 +196,10 @@ static void slot_set(_Atomic uint64_t *slot, uint64_t value)
 	atomic_store_explicit(slot, value, memory_order_relaxed);
 }
 
+/*
+ * Not an atomic addition: a cell has one writer, and a locked instruction costs
+ * more than all the rest of it.
+ */
 static void slot_add(_Atomic uint64_t *slot, uint64_t add)
 {
 	slot_set(slot, slot_get(slot) + add);
@@ -205,6 +226,7 @@ static struct metrics_cell *cell_new(struct metrics *metrics,
 	return cell;
 }
 
+/* What a closed pool had in use is in use no more; its counters stay. */
 static void cell_clear_gauges(struct metrics_cell *cell)
 {
 	const struct layout *layout = &cell->metrics->layout;
@@ -214,6 +236,7 @@ static void cell_clear_gauges(struct metrics_cell *cell)
 		slot_set(&cell->slots[i], 0);
 }
 
+/* All slots, gauges included: those of a retiring cell are 0 by now. */
 static void cell_fold(struct metrics_cell *into,
 		      const struct metrics_cell *from)
 {
@@ -250,6 +273,7 @@ static struct metrics_cell *retired_find(struct metrics *metrics,
 	return cell;
 }
 
+/* Under the mutex, and the owner has left: nobody writes the cell now. */
 static void cell_retire(struct metrics_cell *cell)
 {
 	struct metrics *metrics = cell->metrics;
@@ -269,6 +293,10 @@ static void cell_retire(struct metrics_cell *cell)
 	buf_free(&key);
 }
 
+/*
+ * A cell of the same labels may exist already, of another worker or retired:
+ * they are summed, never shared.
+ */
 struct metrics_cell *metrics_open(struct metrics *metrics,
 				  enum metrics_scope scope,
 				  const struct metrics_labels *labels)
@@ -321,6 +349,7 @@ void metrics_free(struct metrics *metrics)
 
 /* ---- the hot path ------------------------------------------------------- */
 
+/* first and second are enumerators of our own, never numbers from outside. */
 static uint32_t place_index(const struct metrics_cell *cell,
 			    const struct place *place, unsigned first,
 			    unsigned second)
@@ -352,6 +381,10 @@ static _Atomic uint64_t *gauge_slot(struct metrics_cell *cell,
 			    place_index(cell, place, first, second)];
 }
 
+/*
+ * Unsigned sums wrap: -1 is added as 2^64 - 1 and comes out right in the end,
+ * also when one worker counts up and another one down.
+ */
 void metrics_gauge(struct metrics_cell *cell, enum metrics_gauge gauge,
 		   unsigned first, unsigned second, int64_t add)
 {
@@ -388,6 +421,7 @@ struct reading {
 	struct strmap *known; /* joined labels to group */
 };
 
+/* The 0 in front makes a key that is not empty of a row without labels. */
 static struct metrics_group *reading_group(struct reading *reading,
 					   const struct metrics_cell *cell)
 {
@@ -413,6 +447,7 @@ static struct metrics_group *reading_group(struct reading *reading,
 	return group;
 }
 
+/* Ages are kept as the moment they count from; 0 is "nothing waits". */
 static uint64_t merge(enum metrics_merge how, uint64_t have, uint64_t value)
 {
 	switch (how) {
@@ -488,6 +523,7 @@ void metrics_set_free(struct metrics_set *set)
 	free(set);
 }
 
+/* METRICS_ALL is negative. */
 static bool dimension_matches(unsigned index, int want)
 {
 	return want < 0 || index == (unsigned)want;
@@ -552,6 +588,7 @@ struct metrics_moments metrics_set_moments(const struct metrics_set *set,
 	return moments;
 }
 
+/* For who wants one number; a page reads the set once and asks it often. */
 uint64_t metrics_sum(struct metrics *metrics, enum metrics_counter counter,
 		     const struct metrics_labels *labels, int first, int second)
 {

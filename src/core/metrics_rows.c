@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
+/* In the order of the enumerators, as the lists of the header are. */
 #define NAME(id, name) name,
 static const char *const role_names[] = { METRICS_ROLES(NAME) };
 static const char *const class_names[] = { METRICS_CLASSES(NAME) };
@@ -36,6 +37,11 @@ static const char *const sqlstate_names[] = {
 	"55", "57", "58", "72", "F0", "HV", "P0", "XX", "other",
 };
 
+/*
+ * A dimension is a label with a value for each of its enumerators.  Of a sparse
+ * one only the values that have been counted are shown: 45 classes of SQLSTATE
+ * for every database would drown the page.
+ */
 #define COUNT_OF(list) (unsigned)(sizeof(list) / sizeof((list)[0]))
 #define DIMENSION(name, label, list)                                \
 	static const struct metrics_dimension name = { label, list, \
@@ -59,7 +65,10 @@ DIMENSION(cancel, "result", cancel_names);
 SPARSE_DIMENSION(route_reason, "reason", reason_names);
 SPARSE_DIMENSION(sqlstate, "sqlstate_class", sqlstate_names);
 
-/* table: */
+/*
+ * table: what only grows.  Names end in _total, as Prometheus wants it; times
+ * are counted in microseconds and shown in seconds.
+ */
 static const struct metrics_row counters[] = {
 	[COUNTER_CLIENT_CONNECTIONS] = {
 		.name = "pgweir_client_connections_total",
@@ -338,6 +347,7 @@ _Static_assert(COUNT_OF(counters) == COUNTER_COUNT, "a row for each");
 _Static_assert(COUNT_OF(gauges) == GAUGE_COUNT, "a row for each");
 _Static_assert(COUNT_OF(histograms) == HISTOGRAM_COUNT, "a row for each");
 
+/* By enumerator, which is the index of the row. */
 unsigned metrics_row_count(enum metrics_type type)
 {
 	switch (type) {
@@ -359,12 +369,17 @@ const struct metrics_row *metrics_row(enum metrics_type type, unsigned id)
 	return &histograms[id];
 }
 
+/* Numbers that one row has in a cell: one for each combination. */
 unsigned metrics_row_width(const struct metrics_row *row)
 {
 	return (row->first ? row->first->count : 1) *
 	       (row->second ? row->second->count : 1);
 }
 
+/*
+ * Linear, since errors are rare; what we do not know is "other", so that a
+ * server of a later version needs no change here.
+ */
 unsigned metrics_sqlstate_class(const char *code)
 {
 	const unsigned other = COUNT_OF(sqlstate_names) - 1;

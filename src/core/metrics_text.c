@@ -20,6 +20,7 @@
 
 /* ---- rows that workers count -------------------------------------------- */
 
+/* Labels are written in this order everywhere: dashboards join rows by them. */
 static void write_labels(struct promtext *line, const struct metrics_row *row,
 			 const struct metrics_labels *labels)
 {
@@ -46,12 +47,17 @@ static void write_dimensions(struct promtext *line,
 			       row->second->names[index % stride]);
 }
 
+/* One sparse dimension makes the row sparse: zeros are left out. */
 static bool is_sparse(const struct metrics_row *row)
 {
 	return (row->first && row->first->is_sparse) ||
 	       (row->second && row->second->is_sparse);
 }
 
+/*
+ * Gauges may be below zero for a moment, while one worker has counted down what
+ * another has not yet counted up.
+ */
 static void write_group(struct buf *out, const struct metrics_row *row,
 			enum metrics_type type,
 			const struct metrics_group *group)
@@ -80,6 +86,10 @@ static void begin_histogram(struct promtext *line, struct buf *out,
 	write_dimensions(line, row, index);
 }
 
+/*
+ * Prometheus' buckets are cumulative and want +Inf last; ours are finer, and
+ * only some of their bounds are shown (core/histogram).
+ */
 static void write_histogram(struct buf *out, const struct metrics_row *row,
 			    const struct metrics_group *group, unsigned index)
 {
@@ -101,6 +111,7 @@ static void write_histogram(struct buf *out, const struct metrics_row *row,
 	promtext_u64(&line, count);
 }
 
+/* No head without a line: a metric that has nothing to say is left out. */
 static void write_row(struct metrics *metrics, struct buf *out,
 		      enum metrics_type type, unsigned id, uint64_t now_us)
 {
@@ -198,6 +209,7 @@ static void write_build(struct buf *out, const struct metrics_page *page)
 	promtext_u64(&line, page->reload_ok);
 }
 
+/* One of the two sides may have none. */
 static void write_certificate(struct buf *out, const char *side,
 			      uint64_t expires_s)
 {
@@ -224,6 +236,7 @@ static void write_certificates(struct buf *out, const struct metrics_page *page)
 
 /* ---- nodes -------------------------------------------------------------- */
 
+/* Lag is a word about replicas that answer; an old one would mislead. */
 static bool is_replica(const struct topology_node *node)
 {
 	return node->is_up && node->role == ROLE_REPLICA;

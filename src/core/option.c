@@ -31,6 +31,7 @@ enum {
 #define TIME_MAX_US INT64_C(1000000000000000)
 #define SECOND_US   1000000U
 
+/* Letter case does not count; a NULL word ends the table. */
 struct suffix {
 	const char *word;
 	uint64_t factor;
@@ -54,12 +55,14 @@ static const struct suffix size_suffixes[] = {
 	{ NULL, 0 },
 };
 
+/* What people write; it is printed as 0 or 1. */
 static const struct option_choice bool_words[] = {
 	{ "0", 0, NULL },     { "1", 1, NULL },    { "no", 0, NULL },
 	{ "yes", 1, NULL },   { "off", 0, NULL },  { "on", 1, NULL },
 	{ "false", 0, NULL }, { "true", 1, NULL }, { NULL, 0, NULL },
 };
 
+/* Rows without a field (aliases, dead keys) have size 0. */
 bool option_is_text(const struct option *option)
 {
 	return option->size > 0 &&
@@ -413,6 +416,7 @@ static bool parse_text(const struct option *option, const char *text,
 	return true;
 }
 
+/* A key without a field takes anything: it has no effect. */
 bool option_parse(const struct option *option, const char *text, void *base,
 		  struct buf *why)
 {
@@ -508,6 +512,7 @@ void option_format(const struct option *option, const void *base,
 	format_number(option, value, out);
 }
 
+/* Unset and empty are different: one means the wider scope's value. */
 bool option_is_equal(const struct option *option, const void *one,
 		     const void *other)
 {
@@ -525,6 +530,7 @@ bool option_is_equal(const struct option *option, const void *one,
 	return strcmp(left, right) == 0;
 }
 
+/* Strings alone own memory; numbers may stay as they are. */
 void option_table_clear(const struct option_table *table, void *base)
 {
 	const struct option *option;

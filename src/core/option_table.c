@@ -32,6 +32,10 @@
 	.name = #member, .type = OPTION_TIME, \
 	FIELD(struct config_user, member##_us)
 
+/*
+ * Upper limits: where the kernel or the protocol has none, what no sane file
+ * reaches.
+ */
 enum {
 	PORT_MAX = 65535,
 	CONNECTIONS_MAX = 1000000,
@@ -48,14 +52,20 @@ enum {
 #define PROBE_MIN_US INT64_C(10000)
 #define PROBE_MAX_US INT64_C(3600000000)
 
+/*
+ * What the length field of a message can say; the least leaves room for a
+ * start-up message.
+ */
 #define PACKET_MAX INT64_C(2147483647)
 #define PACKET_MIN INT64_C(1024)
 
+/* PgBouncer's own default: an expired password is none. */
 #define AUTH_QUERY                                                   \
 	"SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL " \
 	"ELSE rolpassword END FROM pg_authid WHERE rolname=$1 AND "  \
 	"rolcanlogin"
 
+/* As in pgbouncer.ini; UNSET has no word, since it is the absence of one. */
 static const struct option_choice pool_modes[] = {
 	{ "session", POOL_MODE_SESSION, NULL },
 	{ "transaction", POOL_MODE_TRANSACTION, NULL },

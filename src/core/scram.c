@@ -40,6 +40,7 @@ struct text {
 	const char *end;
 };
 
+/* FIRST and FINAL are what is expected next; PROVED and OVER take nothing. */
 enum stage { STAGE_FIRST, STAGE_FINAL, STAGE_PROVED, STAGE_OVER };
 
 struct scram_server {
@@ -127,6 +128,7 @@ static bool is_printable(struct text text)
 
 /* ---- what both roles do ------------------------------------------------- */
 
+/* As many random bytes as PostgreSQL draws (scram-common.h). */
 static void draw_nonce(char *nonce)
 {
 	uint8_t raw[NONCE_RAW_LEN];
@@ -147,6 +149,7 @@ static bool append_key(struct buf *buf, const uint8_t *key)
 	return true;
 }
 
+/* Exactly a key: a longer text of which the start would do is refused. */
 static bool read_key(struct text text, uint8_t *key)
 {
 	size_t len = 0;
@@ -170,6 +173,7 @@ static void xor_key(uint8_t *into, const uint8_t *other)
 
 /* ---- server ------------------------------------------------------------- */
 
+/* For good: whatever comes after it is out of order. */
 static enum scram_result server_end(struct scram_server *server,
 				    enum scram_result result, const char *error)
 {
@@ -178,6 +182,11 @@ static enum scram_result server_end(struct scram_server *server,
 	return result;
 }
 
+/*
+ * The proof is then checked against random keys, as it would be against real
+ * ones: neither the messages nor an answer that comes at once tell which users
+ * there are.
+ */
 static void server_set_mock(struct scram_server *server, const char *user,
 			    uint32_t iterations)
 {
@@ -187,6 +196,11 @@ static void server_set_mock(struct scram_server *server, const char *user,
 		(void)server_end(server, SCRAM_BAD, crypto_failed);
 }
 
+/*
+ * A plain password is salted as a server would have done it at CREATE ROLE; the
+ * salt is the user's, so that the derived keys are found again in the cache.
+ * Any other kind of secret cannot do SCRAM and meets the mock.
+ */
 struct scram_server *scram_server_new(const char *secret, const char *user,
 				      uint32_t iterations)
 {
@@ -247,7 +261,10 @@ static const char *server_read_gs2(struct scram_server *server,
 	return NULL;
 }
 
-/* Appends server-first to AuthMessage and to out. */
+/*
+ * Appends server-first to AuthMessage and to out: r, s and i in this order, no
+ * extensions (RFC 5802 section 5.1).
+ */
 static bool server_say_first(struct scram_server *server, struct buf *out)
 {
 	char salt[SALT_TEXT_ROOM];
@@ -265,6 +282,7 @@ static bool server_say_first(struct scram_server *server, struct buf *out)
 	return true;
 }
 
+/* A mandatory extension (m=) ends the exchange: section 5.1 says so. */
 static enum scram_result server_take_first(struct scram_server *server,
 					   struct text rest, struct buf *out)
 {
@@ -349,6 +367,7 @@ static bool server_check_proof(struct scram_server *server,
 	return true;
 }
 
+/* ServerSignature only after a right proof: it would help to guess. */
 static enum scram_result server_take_final(struct scram_server *server,
 					   struct text rest, struct buf *out)
 {
@@ -393,6 +412,10 @@ enum scram_result scram_server_step(struct scram_server *server,
 	return server_take_final(server, text, out);
 }
 
+/*
+ * What lets a pooler log in elsewhere as this user, without his password: the
+ * client has shown it by his proof.
+ */
 bool scram_server_client_key(const struct scram_server *server,
 			     uint8_t out[SCRAM_KEY_LEN])
 {
@@ -485,7 +508,11 @@ void scram_client_first(struct scram_client *client, struct buf *out)
 	buf_append(out, buf_head(&client->auth), buf_len(&client->auth));
 }
 
-/* NULL, or what is wrong with server-first. */
+/*
+ * NULL, or what is wrong with server-first.  A nonce that does not extend ours
+ * may be a replay; the limits of the count are checked before anything is
+ * computed, since a server that is none could choose a huge one.
+ */
 static const char *client_read_first(const struct scram_client *client,
 				     struct text rest, struct text *nonce,
 				     struct scramkeys_salt *salt)
@@ -509,7 +536,10 @@ static const char *client_read_first(const struct scram_client *client,
 	return rest.at == rest.end ? NULL : "bytes after the iteration count";
 }
 
-/* Appends client-final to AuthMessage (without the proof) and to out. */
+/*
+ * Appends client-final to AuthMessage (without the proof) and to out.  biws is
+ * base64 of "n,,": no channel binding, no other identity.
+ */
 static bool client_say_final(struct scram_client *client, struct text nonce,
 			     struct buf *out)
 {
@@ -550,6 +580,10 @@ static enum scram_result client_take_first(struct scram_client *client,
 	return SCRAM_CONTINUE;
 }
 
+/*
+ * The server proves itself as well: without the signature it may be anybody,
+ * and the session ends.
+ */
 static enum scram_result client_take_final(struct scram_client *client,
 					   struct text rest)
 {

@@ -37,6 +37,7 @@ struct part {
 	size_t len;
 };
 
+/* name is a random-looking text already: its first byte chooses the set. */
 struct cache_entry {
 	bool is_used;
 	uint8_t name[SCRAM_KEY_LEN];
@@ -60,6 +61,10 @@ static EVP_MAC *crypto_mac;
 static EVP_MD *crypto_sha256;
 static uint8_t process_key[SCRAM_KEY_LEN];
 
+/*
+ * Never freed: they live as long as the process, and OpenSSL's own clean-up at
+ * exit may run before a last use.
+ */
 static void crypto_open(void)
 {
 	crypto_mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
@@ -67,6 +72,7 @@ static void crypto_open(void)
 	util_random(process_key, sizeof(process_key));
 }
 
+/* False when OpenSSL has no HMAC or SHA-256, as a policy may have it. */
 static bool crypto_is_open(void)
 {
 	(void)pthread_once(&crypto_once, crypto_open);
@@ -92,6 +98,10 @@ static bool hmac_run(EVP_MAC_CTX *context, const uint8_t *key,
 	       len == SCRAM_KEY_LEN;
 }
 
+/*
+ * A context per call: EVP_MAC_CTX is no thread's own, and making one is cheap
+ * once the algorithm has been fetched.
+ */
 static bool hmac_parts(const uint8_t *key, const struct part *parts,
 		       unsigned count, uint8_t *out)
 {
@@ -145,6 +155,7 @@ static bool cache_name(const char *password, const struct scramkeys_salt *salt,
 	return hmac_parts(process_key, parts, PART_COUNT_MAX, name);
 }
 
+/* A copy, made under the lock: an entry may give way right after it. */
 static bool cache_find(const uint8_t *name, struct scramkeys *out)
 {
 	bool is_found = false;
@@ -165,6 +176,10 @@ static bool cache_find(const uint8_t *name, struct scramkeys *out)
 	return is_found;
 }
 
+/*
+ * Two threads may have derived the same keys: the second entry is a waste of a
+ * place, no more.
+ */
 static void cache_put(const uint8_t *name, const struct scramkeys *keys)
 {
 	(void)pthread_mutex_lock(&cache.lock);
@@ -201,6 +216,10 @@ static bool derive(const char *password, const struct scramkeys_salt *salt,
 	return is_done;
 }
 
+/*
+ * About 1 ms for 4096 iterations the first time (PBKDF2 is slow on purpose),
+ * microseconds from then on.
+ */
 bool scramkeys_derive(const char *password, const struct scramkeys_salt *salt,
 		      struct scramkeys *out)
 {
@@ -216,6 +235,10 @@ bool scramkeys_derive(const char *password, const struct scramkeys_salt *salt,
 	return true;
 }
 
+/*
+ * Wrong passwords cost a derivation each time: they are never entered, or a
+ * stranger's guesses would push the good ones out.
+ */
 bool scramkeys_verify(const char *secret, const char *password)
 {
 	struct scramkeys_salt salt;
@@ -240,6 +263,10 @@ bool scramkeys_verify(const char *secret, const char *password)
 	return is_equal;
 }
 
+/*
+ * The same for a user as long as the process lives: a salt that changed would
+ * tell that there is no such user.
+ */
 bool scramkeys_salt_of(const char *user, uint32_t iterations,
 		       struct scramkeys_salt *out)
 {
@@ -258,6 +285,7 @@ bool scramkeys_salt_of(const char *user, uint32_t iterations,
 
 /* ---- text forms --------------------------------------------------------- */
 
+/* RFC 4648 section 4, the standard alphabet; no line breaks. */
 static bool is_base64(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
@@ -315,6 +343,7 @@ bool scramkeys_decode(const char *text, size_t text_len, uint8_t *out,
 	return true;
 }
 
+/* Digits alone: a sign or a blank is a forged message. */
 bool scramkeys_parse_iterations(const char *text, size_t len, uint32_t *out)
 {
 	char copy[16];
@@ -355,6 +384,10 @@ static bool take_field(const char **at, char end, struct part *field)
 	return true;
 }
 
+/*
+ * SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>, as the
+ * documentation of pg_authid has it.  The client key is not in it.
+ */
 bool scramkeys_parse(const char *secret, struct scramkeys_salt *salt,
 		     struct scramkeys *keys)
 {
@@ -378,6 +411,7 @@ bool scramkeys_parse(const char *secret, struct scramkeys_salt *salt,
 	       decode_key(fields[3].data, fields[3].len, keys->server_key);
 }
 
+/* The same form; secrets of our own have a salt of SCRAM_SALT_LEN. */
 bool scramkeys_format(const struct scramkeys_salt *salt,
 		      const struct scramkeys *keys, char out[SCRAM_SECRET_ROOM])
 {

@@ -78,6 +78,7 @@ static void on_rest_over(evutil_socket_t fd, short what, void *arg)
 	switch_all(arg, true);
 }
 
+/* Said at most once a second, each time with what to do about it. */
 static void rest(struct listeners *listeners, int error)
 {
 	struct timeval pause = { .tv_usec = REST_US };
@@ -104,7 +105,10 @@ static bool is_shortage(int error)
 	       error == ENOMEM;
 }
 
-/* A client that has gone, or the network's trouble, is not ours. */
+/*
+ * A client that has gone, or the network's trouble, is not ours: Linux hands
+ * errors of the new connection on (accept(2), "Error handling").
+ */
 static bool is_passing(int error)
 {
 	return error != EAGAIN && error != EBADF && error != EINVAL &&
@@ -192,6 +196,10 @@ static void set_int(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+/*
+ * V6ONLY: the wildcard of IPv4 has a socket of its own.  DEFER_ACCEPT spares a
+ * wake-up for clients that connect and say nothing.
+ */
 static void set_tcp_options(const struct listener *listener,
 			    const struct listener_options *options)
 {
@@ -298,6 +306,7 @@ static bool open_host(struct opening *opening, const char *host, int family)
 	return is_done;
 }
 
+/* A kernel without IPv6 is no fault when "*" is asked for. */
 static bool has_family(int family)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -338,6 +347,7 @@ static bool open_word(struct opening *opening, char *word)
 	return open_host(opening, word, AF_UNSPEC);
 }
 
+/* All of the list are tried, so that all faults are in one report. */
 static bool open_addresses(struct opening *opening)
 {
 	char *copy = xstrdup(opening->options->addresses);
@@ -386,6 +396,7 @@ static bool open_unix(struct opening *opening)
 
 /* ---- life --------------------------------------------------------------- */
 
+/* Made once, for the line in the log that says that we listen. */
 static void describe(struct listeners *listeners)
 {
 	struct buf *out = &listeners->description;

@@ -97,6 +97,7 @@ void tls_free(struct tls *tls)
 	free(tls);
 }
 
+/* The first reason stays the reason: nothing calls OpenSSL behind it. */
 static enum tls_result set_broken(struct tls *tls, enum tls_result result,
 				  const char *reason)
 {
@@ -172,6 +173,7 @@ static void read_common_name(struct tls *tls)
 	OPENSSL_free(text);
 }
 
+/* May be called again when it is done: that does nothing. */
 enum tls_result tls_handshake(struct tls *tls)
 {
 	enum tls_result result;
@@ -252,6 +254,7 @@ bool tls_pending(const struct tls *tls)
 	return !tls->is_drained && SSL_has_pending(tls->ssl) == 1;
 }
 
+/* One way: the answer of the other side is not waited for (RFC 8446 6.1). */
 void tls_close_notify(struct tls *tls)
 {
 	if (tls->broken != TLS_OK || !SSL_is_init_finished(tls->ssl))

@@ -26,6 +26,7 @@
 
 enum { PROTOCOL_COUNT = 4 };
 
+/* references is the only field that changes once it is made. */
 struct tls_context {
 	atomic_uint references;
 	SSL_CTX *ssl;
@@ -50,6 +51,7 @@ static bool is_set(const char *value)
 	return value && value[0] != '\0';
 }
 
+/* The first error of the queue is the cause, later ones its consequences. */
 void tls_context_take_reason(char out[TLS_REASON_ROOM])
 {
 	unsigned long code = ERR_get_error();
@@ -105,6 +107,7 @@ static const struct {
 	{ "tlsv1.1", 0x2 }, { "tlsv1.2", 0x4 }, { "tlsv1.3", 0x8 },
 };
 
+/* 0: no word of ours. */
 static unsigned protocol_bits(const char *word, size_t len)
 {
 	size_t count = sizeof(protocol_groups) / sizeof(protocol_groups[0]);
@@ -140,6 +143,7 @@ static unsigned parse_protocols(const char *list)
 	return bits;
 }
 
+/* OpenSSL wants a range, PgBouncer's syntax allows gaps: those are options. */
 static bool set_protocols(const struct maker *maker)
 {
 	const char *list = is_set(maker->files->protocols)
@@ -181,6 +185,10 @@ static bool is_default_ciphers(const char *ciphers)
 	return false;
 }
 
+/*
+ * Two lists, since TLS 1.3 has its own; dheparams and ecdhcurve take
+ * PgBouncer's words, of which "auto" is what OpenSSL does by itself.
+ */
 static bool set_ciphers(const struct maker *maker)
 {
 	const struct tls_files *files = maker->files;
@@ -225,6 +233,7 @@ static bool load_key(const struct maker *maker, const char *key)
 				  : NULL);
 }
 
+/* A client's certificate is optional, a server's is not. */
 static bool load_pair(const struct maker *maker)
 {
 	const char *key = maker->files->key;
@@ -252,6 +261,10 @@ static bool wants_verified_peer(const struct maker *maker)
 	       is_set(maker->files->ca);
 }
 
+/*
+ * A server names the authorities it accepts, so that clients can choose the
+ * right certificate.  As libpq: require with a file of authorities verifies.
+ */
 static bool load_authorities(const struct maker *maker)
 {
 	const char *ca = maker->files->ca;
@@ -279,6 +292,7 @@ static bool load_authorities(const struct maker *maker)
 	return true;
 }
 
+/* Seconds since 1970; 0 without a certificate of our own. */
 static int64_t read_expiry(SSL_CTX *ssl)
 {
 	X509 *own = SSL_CTX_get0_certificate(ssl);

@@ -50,6 +50,10 @@ struct worker {
 	} shared;
 };
 
+/*
+ * The letter to stop is the worker's own and never freed; all others are the
+ * hook's.
+ */
 static void on_mail(void *arg, struct mail *mail)
 {
 	struct worker *worker = arg;
@@ -74,6 +78,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	worker->tick_due_us = now_us + WHEEL_TICK_US;
 }
 
+/* IGNORE_ENV: nobody should change the back end from the environment. */
 static struct event_base *new_base(void)
 {
 	struct event_config *config = event_config_new();
@@ -120,6 +125,10 @@ struct worker *worker_new(unsigned index, const struct worker_hooks *hooks)
 	return NULL;
 }
 
+/*
+ * A batch: what tasks queue meanwhile is for the next round.  Taken out before
+ * it runs, so that a task may queue itself again.
+ */
 static void run_tasks(struct list *tasks)
 {
 	struct list batch;
@@ -142,6 +151,7 @@ static bool has_tasks(const struct worker *worker)
 	       !list_is_empty(&worker->graves);
 }
 
+/* Graves last in each round: a flush may still look at what is freed. */
 static void run_rounds(struct worker *worker)
 {
 	for (int round = 0; round < ROUNDS_MAX && has_tasks(worker); round++) {
@@ -160,6 +170,7 @@ static void tell_turned(struct worker *worker)
 	worker->hooks.turned(worker->hooks.arg, busy_us, worker->lag_us);
 }
 
+/* With tasks left over it only looks in: they must not wait for a socket. */
 void worker_turn(struct worker *worker)
 {
 	int flags = EVLOOP_ONCE;
@@ -174,6 +185,7 @@ void worker_turn(struct worker *worker)
 	tell_turned(worker);
 }
 
+/* One more round of tasks at the end: hooks may have closed streams. */
 static void *thread_main(void *arg)
 {
 	struct worker *worker = arg;
@@ -212,6 +224,7 @@ bool worker_start(struct worker *worker)
 	return true;
 }
 
+/* Once: the letter is one, and in the mailbox it may be only once. */
 void worker_stop(struct worker *worker)
 {
 	if (!atomic_exchange(&worker->shared.is_stopped, true))
@@ -226,6 +239,7 @@ void worker_wait(struct worker *worker)
 	worker->is_started = false;
 }
 
+/* Also the undo of a worker_new() that failed half-way, errno kept. */
 void worker_join(struct worker *worker)
 {
 	int saved_errno = errno;
