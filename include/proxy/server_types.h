@@ -102,10 +102,10 @@ struct server_note {
 };
 
 /*
- * A Parse of the unnamed statement has no note, or one with the statement
- * that it replaces when that is in flight, too.
+ * A Parse or Close of the unnamed statement has no note, or one with the
+ * statement that it replaces when that is in flight, too.
  */
-bool server_is_unnamed_parse(const struct track_entry *entry);
+bool server_changes_unnamed(const struct track_entry *entry);
 struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 				    bool is_sent, const char *name);
 

@@ -105,8 +105,8 @@ struct session {
 	unsigned units_first;
 	unsigned units_count;
 	unsigned units_room;
-	unsigned unnamed_parses; /* in flight */
-	unsigned closes;         /* of known names, in flight */
+	unsigned unnamed_changes; /* Parse and Close, in flight */
+	unsigned closes;          /* of known names, in flight */
 	unsigned node;    /* index in the pool, of the server or the queue */
 	int waiting_node; /* in whose queue it stands; -1 none */
 	enum route_target target; /* of the unit, and why */
@@ -116,8 +116,9 @@ struct session {
 	bool is_plain_backslash;
 	bool is_safe_encoding;
 	bool avoids_replicas;
-	bool has_parsed_unnamed; /* the last such Parse answered was done */
-	bool is_hoarding;        /* the client's unread limit is raised */
+	bool has_changed_unnamed; /* the last of these answered was done */
+	bool is_unnamed_there;    /* on the server: unnamed_before */
+	bool is_hoarding;         /* the client's unread limit is raised */
 	bool is_mid_unit;
 	bool is_skipping;         /* a cancelled unit, up to its end */
 	bool ends_unit;           /* ... with this message */

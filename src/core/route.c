@@ -53,8 +53,17 @@ static enum metrics_route_reason primary_reason(const struct sqlclass *judged)
 					      : ROUTE_REASON_UNKNOWN;
 }
 
+/* State that a session needs at its next write, which is on the primary. */
+enum {
+	STAYING = EFFECT_TEMP | EFFECT_SET | EFFECT_LISTEN | EFFECT_ADVISORY |
+		  EFFECT_PREPARE | EFFECT_HOLD | EFFECT_LOAD |
+		  EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL
+};
+
 static bool may_leave(const struct sqlclass *judged)
 {
+	if (judged->effects & STAYING)
+		return false;
 	if (is_read_only_begin(judged))
 		return true;
 	return judged->access == ACCESS_READ &&

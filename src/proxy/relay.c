@@ -206,13 +206,15 @@ static struct server_note *keep_unnamed(struct session *session)
 {
 	const struct stmtmap_entry *before = stmtmap_find(session->names, "");
 
-	if (session->unnamed_parses > 0)
+	if (session->unnamed_changes > 0)
 		return before ? server_note_new(before->stmt, 0, false, "")
 			      : NULL;
 	if (session->unnamed_before)
 		stmt_release(session->unnamed_before);
 	session->unnamed_before = before ? stmt_hold(before->stmt) : NULL;
-	session->has_parsed_unnamed = false;
+	session->has_changed_unnamed = false;
+	session->is_unnamed_there =
+		before && server_unnamed(session->server) == before->serial;
 	return NULL;
 }
 
@@ -227,7 +229,7 @@ static void parse_unnamed(struct session *session,
 	entry = put_name(session, "", stmt, class_of_parse(session, parse));
 	stmt_release(stmt);
 	server_set_unnamed(session->server, entry->serial);
-	session->unnamed_parses++;
+	session->unnamed_changes++;
 	count_total(session, COUNTER_SERVER_PARSES);
 	server_owe(session->server, TRACK_PARSE, 0, note);
 	pass_message(session, message);
@@ -306,7 +308,7 @@ static void parse_huge(struct session *session,
 	stmtmap_remove(session->names, "");
 	session->unnamed_serial = next_serial(session);
 	server_set_unnamed(session->server, session->unnamed_serial);
-	session->unnamed_parses++;
+	session->unnamed_changes++;
 	server_owe(session->server, TRACK_PARSE, 0, note);
 	pass_message(session, message);
 }
@@ -465,7 +467,11 @@ static void close_statement(struct session *session,
 	struct server_note *note;
 
 	if (!*name) {
-		server_owe(session->server, TRACK_CLOSE, 0, NULL);
+		note = keep_unnamed(session);
+		stmtmap_remove(session->names, "");
+		server_set_unnamed(session->server, 0);
+		session->unnamed_changes++;
+		server_owe(session->server, TRACK_CLOSE, 0, note);
 		pass_message(session, message);
 		return;
 	}
@@ -534,6 +540,8 @@ static void restore_unnamed(struct session *session)
 	query = stmt_query(stmt, &len);
 	entry = put_name(session, "", stmt, intake_judge(session, query, len));
 	entry->is_settled = true;
+	if (session->is_unnamed_there)
+		server_set_unnamed(session->server, entry->serial);
 }
 
 /* Which statement the server has now. */
@@ -543,26 +551,25 @@ static void note_unnamed(struct session *session,
 	const struct server_note *note = entry->note;
 	bool is_skipped = (entry->flags & TRACK_SKIPPED) != 0;
 
-	if (is_skipped && !session->has_parsed_unnamed)
+	if (is_skipped && !session->has_changed_unnamed)
 		return;
 	if (session->unnamed_before)
 		stmt_release(session->unnamed_before);
 	session->unnamed_before =
 		is_skipped && note ? stmt_hold(note->stmt) : NULL;
-	session->has_parsed_unnamed = ok;
+	session->has_changed_unnamed = ok;
+	session->is_unnamed_there = is_skipped;
 }
 
 static void settle_unnamed(struct session *session,
 			   const struct track_entry *entry, bool ok)
 {
-	if (entry->op == TRACK_CLOSE && ok)
-		stmtmap_remove(session->names, "");
-	if (entry->op != TRACK_PARSE)
+	if (!server_changes_unnamed(entry))
 		return;
-	assert(session->unnamed_parses > 0);
-	session->unnamed_parses--;
+	assert(session->unnamed_changes > 0);
+	session->unnamed_changes--;
 	note_unnamed(session, entry, ok);
-	if (session->unnamed_parses > 0)
+	if (session->unnamed_changes > 0)
 		return;
 	if (ok) {
 		struct stmtmap_entry *last = stmtmap_find(session->names, "");
@@ -581,7 +588,7 @@ void relay_settled(struct session *session, const struct track_entry *entry,
 	const struct server_note *note = entry->note;
 	struct stmtmap_entry *named;
 
-	if (!note || server_is_unnamed_parse(entry)) {
+	if (!note || server_changes_unnamed(entry)) {
 		settle_unnamed(session, entry, ok);
 		return;
 	}
@@ -614,10 +621,11 @@ static void relay_query(struct session *session,
 	session->unit.judged = session->scan.judged;
 	stmtmap_remove(session->names, "");
 	server_set_unnamed(session->server, 0);
+	/* First the unit: the server may be skipping up to a Sync already. */
+	push_unit(session);
 	server_owe(session->server,
 		   message->type == 'Q' ? TRACK_QUERY : TRACK_FUNCTION, 0,
 		   NULL);
-	push_unit(session);
 	session->ends_unit = true;
 	pass_message(session, message);
 }
@@ -627,8 +635,8 @@ static void relay_sync(struct session *session,
 {
 	struct server *server = session->server;
 
-	server_owe(server, TRACK_SYNC, 0, NULL);
 	push_unit(session);
+	server_owe(server, TRACK_SYNC, 0, NULL);
 	session->ends_unit = true;
 	pass_message(session, message);
 	if (!session->cleanup_name)

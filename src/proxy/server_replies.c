@@ -96,12 +96,12 @@ struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 	return note;
 }
 
-bool server_is_unnamed_parse(const struct track_entry *entry)
+bool server_changes_unnamed(const struct track_entry *entry)
 {
 	const struct server_note *note = entry->note;
 
-	return entry->op == TRACK_PARSE &&
-	       (!note || (!note->is_sent && !*note->name));
+	return (entry->op == TRACK_PARSE || entry->op == TRACK_CLOSE) &&
+	       (!note || (!note->is_sent && !*note->name && note->stmt));
 }
 
 void server_note_free(struct server_note *note)
@@ -139,9 +139,9 @@ static void keep_statements(struct server *server,
 
 	if (entry->op == TRACK_PARSE && note && note->is_sent)
 		note_parse(server, note, outcome);
-	if (server_is_unnamed_parse(entry) && outcome == FAILED)
+	if (server_changes_unnamed(entry) && outcome == FAILED)
 		server->unnamed = 0;
-	if (server_is_unnamed_parse(entry) && outcome == SKIPPED)
+	if (server_changes_unnamed(entry) && outcome == SKIPPED)
 		server->unnamed = SERVER_UNNAMED_UNKNOWN;
 	/* One that had to make room stays, under a name nobody knows of. */
 	if (entry->op == TRACK_CLOSE && note && note->is_sent &&
