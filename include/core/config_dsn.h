@@ -11,6 +11,20 @@
 
 struct buf;
 
+/* What parts words in a line: a blank or a tab, no line end. */
+static inline bool config_is_blank(char byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+
+/* The first byte that is none; it may be the NUL. */
+static inline char *config_skip_blanks(char *text)
+{
+	while (config_is_blank(*text))
+		text++;
+	return text;
+}
+
 enum config_dsn_result { CONFIG_DSN_PAIR, CONFIG_DSN_END, CONFIG_DSN_BAD };
 
 struct config_dsn {

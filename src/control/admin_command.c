@@ -29,6 +29,7 @@
 #define DEBUG_COLUMNS                                                 \
 	"recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i " \
 	"pkt_avail:i send_avail:i"
+/* In the order of enum rates_figure: control/rates fills them by number. */
 #define TOTAL_COLUMNS                                             \
 	"total_server_assignment_count:n total_xact_count:n "     \
 	"total_query_count:n total_received:n total_sent:n "      \
@@ -298,6 +299,7 @@ static void show_help(struct admin_job *job)
 /* --- reading ---------------------------------------------------------------
  */
 
+/* More than any command has; longer texts are not for the console. */
 enum { WORDS_MAX = 6, TEXT_MAX = 1000 };
 
 struct words {
@@ -305,6 +307,7 @@ struct words {
 	char word[WORDS_MAX][ADMIN_ARGUMENT_ROOM];
 };
 
+/* Always false, so that a reader can end with it. */
 static bool fail(struct admin_parsed *parsed, const char *sqlstate,
 		 const char *hint)
 {
@@ -313,6 +316,7 @@ static bool fail(struct admin_parsed *parsed, const char *sqlstate,
 	return false;
 }
 
+/* What names of databases and users may hold without quotes. */
 static bool is_word_char(char c)
 {
 	return isalnum((unsigned char)c) || (c && strchr("_.*-+:/", c)) ||
@@ -538,6 +542,10 @@ static bool judge(const struct words *words, bool is_admin,
 	return fail(parsed, "42601", "SHOW HELP lists the commands.");
 }
 
+/*
+ * An empty text is no command and no fault.  SELECT is read as SHOW for drivers
+ * that allow queries only: "SELECT version".
+ */
 bool admin_parse(const char *text, bool is_admin, struct admin_parsed *parsed)
 {
 	struct words words;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The caller frees. One reading per command, so that its rows agree. */
 static struct metrics_set *read_gauge(const struct admin_job *job,
 				      enum metrics_gauge gauge)
 {
@@ -41,6 +42,7 @@ static const char *balance_name(const struct config_database *line)
 	return line->load_balance ? "round-robin" : "disable";
 }
 
+/* A limit of a line, or of the scope around it. */
 static int own_or(int own, int wider)
 {
 	return own == CONFIG_UNSET ? wider : own;
@@ -49,6 +51,7 @@ static int own_or(int own, int wider)
 /* --- databases -------------------------------------------------------------
  */
 
+/* What the rows of SHOW DATABASES are made of. */
 struct databases {
 	struct admin_job *job;
 	const struct config *config;
@@ -67,6 +70,7 @@ static void put_hosts(struct admin_job *job, const struct config *config,
 	buf_free(&hosts);
 }
 
+/* Columns that say what may be; those behind them say what is. */
 static void put_database_limits(const struct databases *all,
 				const struct config_database *line)
 {
@@ -219,6 +223,10 @@ static bool is_stranger(const struct people *people, const struct users *users,
 	       !config_find_user(people->config, name);
 }
 
+/*
+ * Three sources, each user once: the auth_file, [users], and who else is
+ * connected.
+ */
 static void put_users(const struct people *people, const struct users *users)
 {
 	const struct config *config = people->config;
@@ -260,6 +268,7 @@ struct pools {
 	struct metrics_set *waits;
 };
 
+/* The state is the row's first dimension (core/metrics_rows). */
 static int64_t count_clients(const struct pools *pools,
 			     const struct metrics_labels *labels,
 			     enum metrics_client_state state)
@@ -284,6 +293,7 @@ static void put_pool_clients(const struct pools *pools,
 					    METRICS_CLIENT_CANCEL_WAITING));
 }
 
+/* In the order of the columns. */
 static void put_pool_servers(const struct pools *pools,
 			     const struct metrics_labels *labels)
 {
@@ -359,6 +369,7 @@ static int64_t positive(int64_t value)
 	return value > 0 ? value : 0;
 }
 
+/* Literal addresses are no names: nobody looks them up. */
 static unsigned count_names(const struct local *local)
 {
 	const struct config *config = local_config(local);

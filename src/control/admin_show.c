@@ -42,6 +42,7 @@ void admin_show_version(struct admin_job *job)
 	free(text);
 }
 
+/* PAUSE and SUSPEND are not there yet; monitoring wants the rows. */
 void admin_show_state(struct admin_job *job)
 {
 	put_pair(job, "active", "yes");
@@ -49,6 +50,7 @@ void admin_show_state(struct admin_job *job)
 	put_pair(job, "suspended", "no");
 }
 
+/* Column heads without rows: exporters ask for these and want an answer. */
 void admin_show_nothing(struct admin_job *job)
 {
 	(void)job;
@@ -97,6 +99,7 @@ static void put_option(void *context, const char *key, const char *value,
 	admin_row_end(job);
 }
 
+/* Secrets come as "****" from below. */
 void admin_show_config(struct admin_job *job)
 {
 	const struct config_show_sink sink = { .row = put_option,
@@ -235,6 +238,7 @@ static struct rates_report *report_for(const struct admin_job *job)
 				job->now_us);
 }
 
+/* In the order of enum rates_figure, as the columns are. */
 static void put_figures(struct admin_job *job, const uint64_t *values)
 {
 	for (unsigned i = 0; i < RATES_COUNT; i++)

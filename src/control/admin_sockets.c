@@ -161,6 +161,7 @@ static void put_client(void *arg, const struct session_info *info)
 	put_row(view, &row);
 }
 
+/* The visitors take a plain pointer, so the view is copied. */
 static void visit_clients(const struct view *view)
 {
 	struct view copy = *view;
@@ -214,6 +215,7 @@ static unsigned server_address(const struct server *server, char *out,
 	return 0;
 }
 
+/* As the server has reported it (ParameterStatus). */
 static const char *parameter_of(const struct server *server, const char *name)
 {
 	const char *value = strmap_get(server_parameters(server), name);
@@ -298,6 +300,7 @@ void admin_show_active_sockets(struct admin_job *job)
 	show_both(job, true);
 }
 
+/* The number has the worker's in it: number % workers. */
 bool admin_client_worker(const struct admin_job *job, unsigned workers,
 			 unsigned *worker)
 {

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+/* True when it is another one than last time, and so worth a line. */
 static bool set_reason(struct monitor_node *node,
 		       const struct probe_report *report)
 {
@@ -23,6 +24,7 @@ static bool set_reason(struct monitor_node *node,
 	return is_new;
 }
 
+/* The role stays what it was: it says what the outage means to clients. */
 static unsigned take_failure(struct monitor_node *node,
 			     const struct probe_report *report)
 {
@@ -73,6 +75,10 @@ static unsigned take_refusal(struct monitor_node *node,
 	return changes;
 }
 
+/*
+ * A change of the timeline alone is a failover that came back to the same node,
+ * or a restore: positions of the old one mean nothing now.
+ */
 static unsigned take_role(struct monitor_node *node,
 			  const struct probe_facts *facts)
 {
@@ -94,6 +100,10 @@ static unsigned take_role(struct monitor_node *node,
 	return changes;
 }
 
+/*
+ * A primary's positions are kept as samples with the time at which they were
+ * asked for: a replica's lag in time is read off them.
+ */
 static unsigned take_position(struct monitor_node *node,
 			      const struct probe_report *report)
 {
@@ -115,6 +125,10 @@ static unsigned take_position(struct monitor_node *node,
 	return has_moved ? NODE_MOVED : 0;
 }
 
+/*
+ * The first time of all a replica is taken at its word: a start must not wait
+ * for MONITOR_RISE_REPLICA rounds.
+ */
 static unsigned take_answer(struct monitor_node *node,
 			    const struct probe_report *report)
 {
@@ -156,6 +170,11 @@ unsigned monitor_node_take(struct monitor_node *node,
 	return changes;
 }
 
+/*
+ * While the primary is down nobody falls behind: lag is then counted up to its
+ * last position.  A replica that does not receive is not called broken for
+ * that, since it has nothing to receive.
+ */
 void monitor_node_measure(struct monitor_node *replica,
 			  const struct monitor_node *source, uint64_t now_us)
 {
@@ -177,6 +196,11 @@ void monitor_node_measure(struct monitor_node *replica,
 		is_source_up ? now_us : staleness_newest_us(&source->samples));
 }
 
+/*
+ * The node of the same system that has been primary on the newest timeline; of
+ * two such the one that is up.  That it is primary now does not matter: one
+ * that is down is still what its replicas are measured by.
+ */
 bool monitor_node_is_source(const struct monitor_node *replica,
 			    const struct monitor_node *other,
 			    const struct monitor_node *best)

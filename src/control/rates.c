@@ -64,6 +64,10 @@ struct sample {
 	struct strmap *totals;
 };
 
+/*
+ * base is one or two periods old, last at most one: averages cover the last
+ * full period and what has passed since.
+ */
 struct rates {
 	struct {
 		pthread_mutex_t mutex;
@@ -116,6 +120,10 @@ static void read_figure(struct strmap *totals, struct metrics *metrics,
 	metrics_set_free(set);
 }
 
+/*
+ * One figure after the other, so not of one moment; counters only grow, so no
+ * difference is below zero.
+ */
 static struct strmap *read_totals(struct metrics *metrics)
 {
 	struct strmap *totals = strmap_new();
@@ -145,6 +153,7 @@ void rates_free(struct rates *rates)
 	free(rates);
 }
 
+/* The maps are swapped under the mutex and freed outside it. */
 void rates_sample(struct rates *rates, struct metrics *metrics, uint64_t now_us)
 {
 	struct strmap *totals = read_totals(metrics);
@@ -236,6 +245,7 @@ static void fill(struct rates_report *report, struct strmap *totals,
 	sum_up(report, base, span_us);
 }
 
+/* The totals are read before the mutex is taken: metrics have their own. */
 struct rates_report *rates_report_new(struct rates *rates,
 				      struct metrics *metrics, uint64_t now_us)
 {

@@ -49,6 +49,10 @@ struct catalog_builder {
 	bool is_uncertain;
 };
 
+/*
+ * id tells catalogs apart for the caches of verdicts: a new one is a new
+ * number, also when it says the same.
+ */
 struct catalog {
 	struct table tables[TABLES];
 	bool is_uncertain;
@@ -161,6 +165,7 @@ static const struct entry *table_find(const struct table *table,
 	return worst;
 }
 
+/* Names are compared as they are stored: folded by the caller. */
 static bool is_schema(const struct sought *sought, const char *schema)
 {
 	return sought->schema_len == strlen(schema) &&
@@ -215,6 +220,10 @@ void catalog_set_uncertain(struct catalog_builder *builder)
 	builder->is_uncertain = true;
 }
 
+/*
+ * Takes the builder.  qsort is not stable, which does not matter: of doubles
+ * the worst counts, wherever it stands.
+ */
 struct catalog *catalog_finish(struct catalog_builder *builder)
 {
 	static atomic_uint_fast64_t last_id;
@@ -347,6 +356,10 @@ bool catalog_is_certain(const struct catalog *catalog)
 	return catalog && !catalog->is_uncertain;
 }
 
+/*
+ * Not when the database has a function of the same name: which of the two a
+ * call means depends on its arguments.
+ */
 bool catalog_is_builtin(const struct catalog *catalog, const char *schema,
 			size_t schema_len, const char *name, size_t name_len)
 {

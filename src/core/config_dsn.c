@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* libpq's as Debian builds it; upstream's own is /tmp. */
 #define DEFAULT_SOCKET_DIR "/var/run/postgresql"
 
 enum {
@@ -25,18 +26,6 @@ enum {
 	SOCKET_DIR_MAX = 92,
 	HOSTS_MAX = 64 /* per database */
 };
-
-static bool is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t';
-}
-
-static char *skip_blanks(char *text)
-{
-	while (is_blank(*text))
-		text++;
-	return text;
-}
 
 /* The reason is a constant text: it cannot repeat a value. */
 static enum config_dsn_result bad(struct config_dsn *dsn, const char *why)
@@ -69,38 +58,42 @@ static enum config_dsn_result take_value(struct config_dsn *dsn, char **value)
 	if (*dsn->at == '\'') {
 		if (!take_quoted(dsn, value))
 			return bad(dsn, "the closing quote ' is missing");
-		if (*dsn->at && !is_blank(*dsn->at))
+		if (*dsn->at && !config_is_blank(*dsn->at))
 			return bad(dsn, "a blank is missing after a quoted "
 					"value; a quote in it is written ''");
 	} else {
 		*value = dsn->at;
-		while (*dsn->at && !is_blank(*dsn->at))
+		while (*dsn->at && !config_is_blank(*dsn->at))
 			dsn->at++;
 		if (dsn->at == *value)
 			return bad(dsn, "a value is missing after =");
 	}
-	assert(*dsn->at == '\0' || is_blank(*dsn->at));
+	assert(*dsn->at == '\0' || config_is_blank(*dsn->at));
 	if (*dsn->at)
 		*dsn->at++ = '\0';
 	return CONFIG_DSN_PAIR;
 }
 
+/*
+ * PgBouncer's rules, not libpq's: a quote is doubled, a backslash is a byte
+ * like any other.
+ */
 enum config_dsn_result config_dsn_next(struct config_dsn *dsn, char **key,
 				       char **value)
 {
 	char *end;
 
-	dsn->at = skip_blanks(dsn->at);
+	dsn->at = config_skip_blanks(dsn->at);
 	if (!*dsn->at)
 		return CONFIG_DSN_END;
 	*key = dsn->at;
 	end = dsn->at + strcspn(dsn->at, "= \t");
-	dsn->at = skip_blanks(end);
+	dsn->at = config_skip_blanks(end);
 	if (*dsn->at != '=' || end == *key)
 		return bad(dsn, "expected key=value; a value with blanks is "
 				"written in 'quotes'");
 	*end = '\0';
-	dsn->at = skip_blanks(dsn->at + 1);
+	dsn->at = config_skip_blanks(dsn->at + 1);
 	return take_value(dsn, value);
 }
 
@@ -126,11 +119,12 @@ static char *take_item(const char **at)
 	const char *end = start + strcspn(start, ",");
 
 	*at = *end ? end + 1 : NULL;
-	while (end > start && is_blank(end[-1]))
+	while (end > start && config_is_blank(end[-1]))
 		end--;
 	return xstrndup(start, (size_t)(end - start));
 }
 
+/* Empty items count: "5432,,5433" has three ports, of which one is usual. */
 static unsigned count_items(const char *list)
 {
 	unsigned count = 1;

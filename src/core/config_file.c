@@ -16,6 +16,7 @@
 
 #include "base/buf.h"
 #include "base/util.h"
+#include "core/config_dsn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,6 +36,10 @@ enum {
 	SECTION_NAME_MAX = 40 /* inih cuts at 49 */
 };
 
+/*
+ * One open file, or a text in memory.  text has a byte more than len, for the
+ * NUL of the last line; device and inode are 0 for a text.
+ */
 struct source {
 	struct source *outer; /* the file that includes this one */
 	char *path;
@@ -46,6 +51,10 @@ struct source {
 	ino_t inode;
 };
 
+/*
+ * name and value point into the line that was read last: valid until the next
+ * one is asked for.
+ */
 struct reader {
 	const struct config_file_events *events;
 	struct source *source;
@@ -200,23 +209,13 @@ static const char *open_file(struct reader *reader, char *path)
 	return NULL;
 }
 
-static bool is_blank(char byte)
-{
-	return byte == ' ' || byte == '\t';
-}
-
-static char *skip_blanks(char *text)
-{
-	while (is_blank(*text))
-		text++;
-	return text;
-}
-
+/* The carriage return of a file that was written on Windows goes too. */
 static void trim_end(char *text)
 {
 	size_t len = strlen(text);
 
-	while (len > 0 && (is_blank(text[len - 1]) || text[len - 1] == '\r'))
+	while (len > 0 &&
+	       (config_is_blank(text[len - 1]) || text[len - 1] == '\r'))
 		text[--len] = '\0';
 }
 
@@ -261,8 +260,8 @@ static void read_directive(struct reader *reader, char *line)
 	size_t len = sizeof(word) - 1;
 
 	if (strncmp(line, word, len) == 0 &&
-	    (line[len] == '\0' || is_blank(line[len])))
-		include_file(reader, skip_blanks(line + len));
+	    (line[len] == '\0' || config_is_blank(line[len])))
+		include_file(reader, config_skip_blanks(line + len));
 	else
 		fault_here(reader, "unknown directive, only %include FILE is "
 				   "known");
@@ -274,7 +273,7 @@ static bool read_section(struct reader *reader, char *line, char *out,
 {
 	struct config_place place = place_of(reader);
 	char *end = strchr(line, ']');
-	const char *rest = end ? skip_blanks(end + 1) : NULL;
+	const char *rest = end ? config_skip_blanks(end + 1) : NULL;
 
 	reader->has_section = true;
 	reader->is_known_section = false;
@@ -304,7 +303,7 @@ static char *unquote_name(char *name)
 	for (; *from; from++) {
 		if (*from == '"' && *++from != '"') {
 			*to = '\0';
-			return skip_blanks(from);
+			return config_skip_blanks(from);
 		}
 		*to++ = *from;
 	}
@@ -336,7 +335,7 @@ static bool read_pair(struct reader *reader, char *line)
 		return false;
 	}
 	reader->name = line;
-	reader->value = skip_blanks(equals + 1);
+	reader->value = config_skip_blanks(equals + 1);
 	return true;
 }
 
@@ -370,7 +369,7 @@ static char *next_line(struct reader *reader)
 /* True when out holds a line for inih. */
 static bool read_line(struct reader *reader, char *line, char *out, size_t room)
 {
-	line = skip_blanks(line);
+	line = config_skip_blanks(line);
 	trim_end(line);
 	switch (*line) {
 	case '\0':
@@ -424,6 +423,7 @@ static int take_pair(void *user, const char *section, const char *name,
 	return 1;
 }
 
+/* inih calls feed_line() for each line and take_pair() for each stand-in. */
 static void read_all(struct reader *reader)
 {
 	/* Only whole, short lines are fed: inih finds no fault of its own. */
@@ -442,6 +442,7 @@ void config_file_read(const char *path, const struct config_file_events *events)
 		read_all(&reader);
 }
 
+/* A copy, since lines are cut and unquoted in place. */
 void config_file_read_text(const char *name, const char *text, size_t len,
 			   const struct config_file_events *events)
 {

@@ -16,6 +16,7 @@
 
 #include <string.h>
 
+/* Two less than a terminal has, so that nothing wraps in a pager either. */
 enum { TEXT_COLUMNS = 78 };
 
 enum { TABLES = 3 };
@@ -32,6 +33,7 @@ struct printer {
 	void (*group_end)(struct buf *out);
 };
 
+/* A form is text alone: there is nothing to escape but where it says so. */
 static void put(struct buf *out, const char *text)
 {
 	buf_append(out, text, strlen(text));
@@ -231,6 +233,10 @@ static void sample_option(struct buf *out, const struct option *option)
 		   fallback);
 }
 
+/*
+ * Databases and users are shown by examples in the head: their keys are in the
+ * help, and a line of each would be no line of a file.
+ */
 void config_text_sample(struct buf *out)
 {
 	static const struct printer printer = { sample_section, sample_group,
@@ -255,6 +261,7 @@ static void put_cell(struct buf *out, const char *text)
 	}
 }
 
+/* Under the heading of the page that docs/configuration.md begins with. */
 static void reference_section(struct buf *out, const struct option_table *table)
 {
 	buf_printf(out, "\n## Section [%s]\n", table->section);

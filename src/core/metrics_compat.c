@@ -21,6 +21,7 @@ static const struct metrics_labels any = { 0 };
 
 /* ---- pgbouncer_stats_totals_* ------------------------------------------- */
 
+/* Where a total comes from: a counter, or the sum of a histogram. */
 enum source { COUNTED, TIMED };
 
 /* table: */
@@ -66,6 +67,10 @@ static const struct total {
 	  COUNTER_SERVER_ASSIGNMENTS, METRICS_ALL, METRICS_ALL },
 };
 
+/*
+ * first and second choose among the values of our row, METRICS_ALL is no
+ * choice; PgBouncer has one number per database, so they are summed.
+ */
 static void write_total(struct metrics *metrics, struct buf *out,
 			const struct total *total)
 {

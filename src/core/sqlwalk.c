@@ -319,6 +319,11 @@ static void walk_column_word(struct walk *walk)
 		walk_lose(walk);
 }
 
+/*
+ * "left(x, 1)" is a call, "a LIKE (b)" is none: sqlplace tells by what stands
+ * before.  Where it could be an operator, only a function that is known counts
+ * as called.
+ */
 static void walk_type_call(struct walk *walk)
 {
 	bool is_operator = sqlplace_is_infix(walk);
@@ -330,6 +335,7 @@ static void walk_type_call(struct walk *walk)
 		walk_call(walk, &name);
 }
 
+/* JOIN without a left side is no query that we know. */
 static void walk_join(struct walk *walk, struct level *level)
 {
 	if (level->from == FROM_NONE || level->from == FROM_WANT)
@@ -376,6 +382,7 @@ static void walk_free_word(struct walk *walk)
 
 /* ---- token by token ---------------------------------------------------- */
 
+/* By the category of the grammar, as PostgreSQL's own parser decides. */
 static void walk_keyword(struct walk *walk)
 {
 	switch (sqlword_freedom(walk->cursor->word)) {
@@ -481,6 +488,7 @@ static void check_no_item(struct walk *walk)
 		walk_lose(walk);
 }
 
+/* A database may have operators of its own: the cursor judges those. */
 static void walk_operator(struct walk *walk)
 {
 	const struct sqllex_token *token = &walk->cursor->now;
@@ -580,6 +588,7 @@ void sqlwalk_query(struct sqlcursor *cursor)
 	walk_tokens(cursor, false);
 }
 
+/* For the parenthesis that a utility statement has its query in. */
 void sqlwalk_group(struct sqlcursor *cursor)
 {
 	walk_tokens(cursor, true);

@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A byte more than the file had: when it is filled the file has grown. */
 enum { FILE_MAX = 64 << 20, READ_EXTRA = 1 };
 
 struct users {
@@ -32,6 +33,7 @@ struct users {
 	struct strmap *secrets; /* user -> secret, owned */
 };
 
+/* at never passes end, so no text needs a NUL behind it. */
 struct reader {
 	const char *at;
 	const char *end; /* of the line */
@@ -90,6 +92,10 @@ static char *take_quoted(struct reader *reader)
 	return NULL;
 }
 
+/*
+ * What follows the secret in the line is not looked at, as in PgBouncer.  A
+ * user who comes twice has the last secret.
+ */
 static bool read_entry(struct reader *reader, struct users *users)
 {
 	char *name = take_quoted(reader);
@@ -113,6 +119,7 @@ static bool read_entry(struct reader *reader, struct users *users)
 	return true;
 }
 
+/* Lines that begin with ; are comments. */
 static bool read_line(struct reader *reader, struct users *users)
 {
 	skip_blanks(reader);
@@ -207,6 +214,7 @@ static struct users *load_open(int fd, const char *path, struct buf *error)
 	return users;
 }
 
+/* Main thread: it blocks for as long as the disk does. */
 struct users *users_load(const char *path, struct buf *error)
 {
 	struct users *users;
