@@ -6,6 +6,7 @@
  * chapter "Frontend/Backend Protocol", "Message Formats").  Pure: bytes in,
  * facts out, nothing copied, every length checked before it is used.
  */
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,6 +60,7 @@ static inline enum pgwire_result pgwire_read(const uint8_t *data, size_t len,
 
 	if (len < PGWIRE_HEADER)
 		return PGWIRE_MORE;
+	assert(data);
 	word = pgwire_u32(data + 1);
 	if (word < 4 || word > PGWIRE_LARGE_MAX)
 		return PGWIRE_BAD;

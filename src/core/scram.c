@@ -326,7 +326,7 @@ static const char *server_read_final(const struct scram_server *server,
 	struct text value;
 	const char *begin;
 
-	unproved->at = rest.at;
+	*unproved = (struct text){ rest.at, rest.at };
 	/* base64 of "n,," and of "y,,": what the client said at first */
 	if (!take_attribute(&rest, 'c', &value) ||
 	    !text_is(value, server->gs2 == 'y' ? "eSws" : "biws"))
