@@ -90,7 +90,12 @@ enum sqlclass_effect {
 	EFFECT_TWO_PHASE = 1 << 22,    /* PREPARE TRANSACTION ... */
 	EFFECT_CHAIN = 1 << 23,        /* COMMIT/ROLLBACK AND CHAIN */
 	EFFECT_CURSOR = 1 << 24,       /* DECLARE, FETCH, MOVE, CLOSE */
-	EFFECT_CATALOG_READ = 1 << 25  /* looks at the system catalog */
+	EFFECT_CATALOG_READ = 1 << 25, /* looks at the system catalog */
+	/* What ends a state of the session's altogether. */
+	EFFECT_RESET_ALL = 1 << 26,    /* RESET ALL */
+	EFFECT_UNLISTEN_ALL = 1 << 27, /* UNLISTEN * */
+	EFFECT_CLOSE_ALL = 1 << 28,    /* CLOSE ALL */
+	EFFECT_UNLOCK_ALL = 1 << 29    /* pg_advisory_unlock_all() */
 };
 
 struct sqlclass {

@@ -67,7 +67,8 @@ struct mail_catalog {
 
 struct mail_grant {
 	struct mail mail;
-	struct server *server; /* parked */
+	struct server *server; /* parked, or NULL: ask again */
+	uint64_t generation;   /* of the configuration that it was opened by */
 	uint64_t session;
 	char *pool; /* its key, for a session that is gone */
 	char *node;

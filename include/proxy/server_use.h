@@ -9,6 +9,11 @@
 /* The session state is no longer what settings say: DISCARD ALL after use. */
 void server_mark_dirty(struct server *server);
 bool server_is_dirty(const struct server *server);
+/*
+ * RESET ALL was done: the server is as it was after its login, settings of
+ * the client's startup packet included, unless something else is unknown.
+ */
+void server_note_reset(struct server *server);
 
 /*
  * Brings the settings in front of what is sent next, in the same packet.

@@ -123,6 +123,7 @@ struct session {
 	bool is_skipping;         /* a cancelled unit, up to its end */
 	bool ends_unit;           /* ... with this message */
 	bool is_writing;          /* has a unit that may have written */
+	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
 	bool is_read_only;        /* was begun so */
 };

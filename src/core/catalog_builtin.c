@@ -333,9 +333,11 @@ static const char *const lock_names[] = {
 
 /* ... and their release. */
 static const char *const unlock_names[] = {
-	"pg_advisory_unlock", "pg_advisory_unlock_all",
+	"pg_advisory_unlock",
 	"pg_advisory_unlock_shared",
 };
+
+static const char *const unlock_all_names[] = { "pg_advisory_unlock_all" };
 
 /* Tie the session to a replication origin. */
 static const char *const origin_names[] = {
@@ -474,6 +476,8 @@ static const struct function_list function_lists[] = {
 	FUNCTION_LIST(control_names, FUNCTION_NEVER_REPLICA, 0),
 	FUNCTION_LIST(lock_names, FUNCTION_NEVER_REPLICA, EFFECT_ADVISORY),
 	FUNCTION_LIST(unlock_names, FUNCTION_NEVER_REPLICA, EFFECT_UNLOCK),
+	FUNCTION_LIST(unlock_all_names, FUNCTION_NEVER_REPLICA,
+		      EFFECT_UNLOCK | EFFECT_UNLOCK_ALL),
 	FUNCTION_LIST(origin_names, FUNCTION_NEVER_REPLICA, EFFECT_HIDDEN),
 };
 

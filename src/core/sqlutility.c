@@ -125,3 +125,25 @@ void sqlutility_judge_discard(struct sqlcursor *cursor)
 					      ? EFFECT_DISCARD_ALL
 					      : EFFECT_DISCARD);
 }
+
+/* RESET ALL leaves nothing of what was set; of another nobody knows. */
+void sqlutility_judge_reset(struct sqlcursor *cursor)
+{
+	sqlcursor_add_effects(cursor, cursor->word == WORD_ALL
+					      ? EFFECT_RESET_ALL
+					      : EFFECT_SET);
+}
+
+void sqlutility_judge_unlisten(struct sqlcursor *cursor)
+{
+	bool is_all = cursor->now.len == 1 && *cursor->now.text == '*';
+
+	sqlcursor_add_effects(cursor,
+			      is_all ? EFFECT_UNLISTEN_ALL : EFFECT_LISTEN);
+}
+
+void sqlutility_judge_close(struct sqlcursor *cursor)
+{
+	if (cursor->word == WORD_ALL)
+		sqlcursor_add_effects(cursor, EFFECT_CLOSE_ALL);
+}

@@ -92,12 +92,16 @@ void pool_learn_password(struct pool *pool, const char *password)
 	share_credentials(pool);
 }
 
-static void replace(char **text, const char *with)
+/* True when it was something else before. */
+static bool replace(char **text, const char *with)
 {
-	if (*text && strcmp(*text, with) == 0)
-		return;
+	bool was_set = *text != NULL;
+
+	if (was_set && strcmp(*text, with) == 0)
+		return false;
 	free(*text);
 	*text = xstrdup(with);
+	return was_set;
 }
 
 static struct pool_node *find_node(struct pool_node **nodes, unsigned count,
@@ -149,11 +153,16 @@ static void refresh_topology(struct pool *pool)
 		pool_node_refresh(pool->nodes[i], pool->config->nodes[i]);
 }
 
-/* The database is served no more: its servers go as they rest. */
-static void lose_config(struct pool *pool)
+/* What is connected belongs to another database now: it goes as it rests. */
+static void retire_all(struct pool *pool)
 {
-	for (unsigned i = 0; i < pool->node_count; i++)
+	for (unsigned i = 0; i < pool->node_count; i++) {
 		pool_node_retire(pool->nodes[i]);
+		list_append(&pool->retired, &pool->nodes[i]->retired_link);
+	}
+	pool->node_count = 0;
+	free(pool->nodes);
+	pool->nodes = NULL;
 }
 
 static void refresh_config(struct pool *pool)
@@ -164,11 +173,14 @@ static void refresh_config(struct pool *pool)
 
 	pool->config = line;
 	if (!line) {
-		lose_config(pool);
+		retire_all(pool);
 		return;
 	}
-	replace(&pool->dbname, line->dbname ? line->dbname : pool->database);
-	replace(&pool->server_user, line->user ? line->user : pool->user);
+	if (replace(&pool->dbname,
+		    line->dbname ? line->dbname : pool->database))
+		retire_all(pool);
+	if (replace(&pool->server_user, line->user ? line->user : pool->user))
+		retire_all(pool);
 	refresh_nodes(pool);
 	refresh_credentials(pool);
 	share_credentials(pool);
@@ -516,7 +528,7 @@ static struct pool_node *find_by_name(struct local *local, const char *key,
 	return pool ? find_node(pool->nodes, pool->node_count, label) : NULL;
 }
 
-/* Who waited has left, and so has the pool. */
+/* The pool has left with who waited, or it has become another's since. */
 static void drop_grant(struct local *local, const struct mail_grant *mail)
 {
 	server_free_parked(mail->server);
@@ -526,14 +538,15 @@ static void drop_grant(struct local *local, const struct mail_grant *mail)
 static void take_grant(struct local *local, struct mail_grant *mail)
 {
 	struct pool_node *node = find_by_name(local, mail->pool, mail->node);
+	bool is_current = node && mail->generation == node->pool->generation;
 
-	if (!mail->server)
+	if (mail->server && !is_current)
+		drop_grant(local, mail);
+	if (!mail->server || !is_current)
 		(void)local->process->pool_hooks->granted(local, mail->session,
 							  NULL);
-	else if (node)
-		pool_node_adopt(node, mail->server, mail->session);
 	else
-		drop_grant(local, mail);
+		pool_node_adopt(node, mail->server, mail->session);
 	free(mail->pool);
 	free(mail->node);
 }

@@ -178,6 +178,7 @@ static void send_away(struct pool_node *node, struct server *server,
 		server_close(server, METRICS_CLOSE_OTHER, "could not be moved");
 	}
 	mail->session = session;
+	mail->generation = node->pool->generation;
 	mail->pool = xstrdup(node->pool->key);
 	mail->node = xstrdup(node->label);
 	worker_post(node->site.local->process->workers[worker], &mail->mail);
@@ -213,7 +214,7 @@ static bool serve_one(struct pool_node *node)
 
 static bool may_open(const struct pool_node *node)
 {
-	return !node->is_retired && !node->is_draining && node->pool->config &&
+	return !node->is_retired && node->pool->config &&
 	       is_time_to_retry(node);
 }
 
@@ -341,7 +342,9 @@ static bool is_to_go(const struct pool_node *node, const struct server *server,
 		lifetime_us = node->pool->config->server_lifetime_us;
 	*reason = node->is_draining ? METRICS_CLOSE_SHUTDOWN
 				    : METRICS_CLOSE_RELOAD;
-	if (node->is_draining || node->is_retired)
+	/* Shutting down, those who wait are served first. */
+	if (node->is_retired ||
+	    (node->is_draining && quota_waiting(node->quota) == 0))
 		return true;
 	if (node->limits.pool > 0 &&
 	    quota_servers(node->quota) > node->limits.pool)
@@ -520,7 +523,8 @@ static void fill_up(struct pool_node *node)
 {
 	struct quota_limits limits = node->limits;
 
-	if (quota_servers(node->quota) < min_size(node) && may_open(node) &&
+	if (!node->is_draining && quota_servers(node->quota) < min_size(node) &&
+	    may_open(node) &&
 	    quota_try_open(node->quota, &limits) == QUOTA_GRANTED)
 		(void)open_server(node);
 }

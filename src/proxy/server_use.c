@@ -30,6 +30,12 @@ bool server_is_dirty(const struct server *server)
 	return server->is_dirty;
 }
 
+void server_note_reset(struct server *server)
+{
+	settings_release(server->settings);
+	server->settings = settings_empty();
+}
+
 bool server_apply(struct server *server, const struct settings *settings)
 {
 	struct buf sql = BUF_INIT;

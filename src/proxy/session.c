@@ -141,6 +141,7 @@ static void on_erred(void *user, const char *sqlstate)
 {
 	struct session *session = user;
 
+	session->has_erred = true;
 	if (is_catalog_sign(sqlstate))
 		session_want_catalog(session);
 	log_debug("client %s db=%s: error %s from %s", session->address,

@@ -88,6 +88,30 @@ static void end_transaction(struct session *session)
 	session->transaction_us = 0;
 }
 
+/* What the unit has ended for good, unless it began it as well. */
+static void end_pins(struct session *session, uint32_t effects)
+{
+	static const struct {
+		uint32_t end;
+		uint32_t pin;
+	} rows[] = {
+		{ EFFECT_RESET_ALL, EFFECT_SET },
+		{ EFFECT_UNLISTEN_ALL, EFFECT_LISTEN },
+		{ EFFECT_CLOSE_ALL, EFFECT_HOLD },
+		{ EFFECT_UNLOCK_ALL, EFFECT_ADVISORY },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if ((effects & rows[i].end) && !(effects & rows[i].pin))
+			session->pins &= ~rows[i].pin;
+	if (!(effects & EFFECT_RESET_ALL) || (effects & EFFECT_SET))
+		return;
+	/* Not the values of its startup packet: those are ours to restore. */
+	server_note_reset(session->server);
+	if (session->pins)
+		(void)server_apply(session->server, session->settings);
+}
+
 void session_note_unit(struct session *session, char status)
 {
 	struct session_unit unit = pop_unit(session);
@@ -102,8 +126,12 @@ void session_note_unit(struct session *session, char status)
 		session->is_read_only = status == 'T';
 	if (session->transaction_us == 0)
 		session->transaction_us = unit.since_us;
-	if (status == 'I')
-		end_transaction(session);
+	if (status != 'I')
+		return;
+	if (!session->has_erred)
+		end_pins(session, unit.judged.effects);
+	session->has_erred = false;
+	end_transaction(session);
 	assert(session->units_count == 0 || !server_is_idle(session->server));
 }
 

@@ -25,7 +25,8 @@ static const char *const sqlcase_effects[] = {
 	"SEQUENCE",   "SEQUENCE_READ", "LOAD",        "DDL",
 	"HIDDEN",     "COPY_IN",       "COPY_OUT",    "SERIALIZABLE",
 	"READ_ONLY",  "READ_WRITE",    "TWO_PHASE",   "CHAIN",
-	"CURSOR",     "CATALOG_READ",
+	"CURSOR",     "CATALOG_READ",  "RESET_ALL",   "UNLISTEN_ALL",
+	"CLOSE_ALL",  "UNLOCK_ALL",
 };
 
 static const char *const sqlcase_accesses[] = {
