@@ -246,7 +246,8 @@ static int tear_down(void **state)
 	probe_free(fixture->probe);
 	if (fixture->accept)
 		event_free(fixture->accept);
-	(void)close(fixture->listener);
+	if (fixture->listener >= 0)
+		(void)close(fixture->listener);
 	event_base_free(fixture->base);
 	free(fixture);
 	return 0;
@@ -275,6 +276,7 @@ static void test_nobody_listens(void **state)
 	event_free(fixture->accept);
 	fixture->accept = NULL;
 	(void)close(fixture->listener);
+	fixture->listener = -1;
 	report = ask(fixture, 5000000);
 	assert_int_equal(report->outcome, PROBE_FAILED);
 	assert_true(report->is_connecting);
