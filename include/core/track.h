@@ -89,6 +89,9 @@ bool track_take_skipped(struct track *track, struct track_entry *entry);
 bool track_take_local(struct track *track, struct track_entry *entry,
 		      char *reply);
 
+/* Is the oldest entry a local one, or will it be skipped? */
+bool track_has_news(const struct track *track);
+
 /* Nothing owed, no batch open, no COPY: the last ReadyForQuery counts. */
 bool track_is_idle(const struct track *track);
 

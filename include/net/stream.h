@@ -85,6 +85,12 @@ const uint8_t *stream_data(const struct stream *stream, size_t *len);
 void stream_consume(struct stream *stream, size_t len);
 
 /*
+ * Puts bytes in front of the unread ones, as if they came now; no event
+ * tells of it.  Not from inside the stream's own callback for data.
+ */
+void stream_unread(struct stream *stream, const void *data, size_t len);
+
+/*
  * How many unread bytes may pile up before reading pauses by itself; a
  * session that waits for the rest of a long message raises it.
  */

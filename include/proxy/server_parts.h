@@ -6,6 +6,7 @@
  * (up to the first ReadyForQuery), replies (dealing out what comes after it)
  * and server itself (life, cleaning, moving).  Nobody else includes this.
  */
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/wheel.h"
 #include "core/pgwire.h"
@@ -36,6 +37,7 @@ struct server {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	char failure_state[6]; /* SQLSTATE of the last error, "" none */
+	struct buf last_words; /* a FATAL, as it came */
 	char *failure;         /* and its text */
 
 	/* what is known of its session */
@@ -53,7 +55,6 @@ struct server {
 	bool is_passing_on;   /* ... and they are for the client */
 	bool is_row_run;      /* DataRow is what is expected */
 	bool is_settings_due; /* our SETs are not answered yet */
-	bool is_told;         /* the client was sent a FATAL of the server's */
 	bool is_clean_due; /* something of ours was answered: go on cleaning */
 	bool is_mid_message; /* of the client's, towards the server */
 	bool is_slowing;     /* the client was told to slow down */

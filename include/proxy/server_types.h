@@ -65,6 +65,14 @@ struct server_site {
 	void *owner;
 };
 
+/* How a connection was lost; borrowed for the call. */
+struct server_loss {
+	const char *sqlstate; /* "" unknown */
+	const char *why;
+	const void *words; /* the server's own FATAL, as it came */
+	size_t words_len;  /* 0: it said nothing */
+};
+
 /* To the session. */
 struct server_user_hooks {
 	/* Bytes for the client, in order; true when it should be slowed. */
@@ -85,11 +93,18 @@ struct server_user_hooks {
 	/* The out-buffer towards the server is low again. */
 	void (*drained)(void *user);
 	/*
-	 * The connection is gone; told says that the client got the server's
-	 * own FATAL.  The server is detached already.
+	 * An error is about to be passed on.  True: the session has let go of
+	 * the server and has the unit done elsewhere; the client hears nothing.
 	 */
-	void (*lost)(void *user, const char *sqlstate, const char *why,
-		     bool told);
+	bool (*spares)(void *user, const char *sqlstate);
+	/* The connection is gone; the server is detached already. */
+	void (*lost)(void *user, const struct server_loss *loss);
+};
+
+/* Who owns the unnamed statement of a server. */
+enum {
+	/* Somebody's, nobody knows whose: it must be closed before use. */
+	SERVER_UNNAMED_UNKNOWN = 1
 };
 
 /* Kept with an entry that concerns a prepared statement. */

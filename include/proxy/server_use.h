@@ -62,11 +62,6 @@ void server_expect_statement(struct server *server, struct stmt *stmt);
 /* Number of the batch under way. */
 uint64_t server_batch(const struct server *server);
 
-enum {
-	/* Somebody's, nobody knows whose: it must be closed before use. */
-	SERVER_UNNAMED_UNKNOWN = 1
-};
-
 /* Which client's unnamed statement the server has; 0: none. */
 uint64_t server_unnamed(const struct server *server);
 void server_set_unnamed(struct server *server, uint64_t serial);

@@ -6,6 +6,7 @@
  * intake (what unit comes next), relay (passing its messages on), session
  * (servers, waiting, time limits, ending).
  */
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/wheel.h"
 #include "core/config.h"
@@ -50,7 +51,8 @@ struct session_scan {
 	unsigned parses;                        /* Parse messages seen */
 	struct sqlclass parsed[SESSION_JUDGED]; /* and their classes */
 	bool is_judged;
-	bool is_local; /* nothing in it needs a server */
+	bool is_local;  /* nothing in it needs a server */
+	bool has_names; /* prepares or closes a name */
 };
 
 struct session {
@@ -82,6 +84,9 @@ struct session {
 
 	/* units whose ReadyForQuery is to come, oldest first */
 	struct session_unit *units;
+
+	/* reads in flight on a replica, to be repeated if it fails */
+	struct buf replay;
 
 	/* prepared statements */
 	struct stmtmap *names;
@@ -171,6 +176,21 @@ bool session_is_dropping_names(const struct session *session);
 /* The catalog may have changed: its owner loads it again. */
 void session_want_catalog(const struct session *session);
 
+/* --- session_replay --- */
+
+/* The unit that stands in the scan goes out now: kept if it may be repeated. */
+void session_replay_keep(struct session *session);
+/* Something has reached the client, or nothing is in flight any more. */
+void session_replay_forget(struct session *session);
+/* Nothing of what is in flight has reached the client, all may be repeated. */
+bool session_replay_can(const struct session *session);
+/* Is it the replica's fault, and not the statement's? */
+bool session_replay_is_fault(const char *sqlstate);
+/* After such an error: a shape that replicas always refuse stays away. */
+void session_replay_learn(struct session *session, const char *sqlstate);
+/* Without a server: puts it all back; avoids replicas from there. */
+void session_replay_rewind(struct session *session);
+
 /* --- session --- */
 
 /* The unit that waits is judged and placed anew. */
@@ -207,6 +227,9 @@ enum relay_result {
 
 /* Passes messages of the unit under way to the server. */
 enum relay_result relay_run(struct session *session, const char **why);
+
+/* Nothing is in flight: nor is a change of the unnamed statement. */
+void relay_forget_changes(struct session *session);
 
 /* What became of a message that concerns a name. */
 void relay_settled(struct session *session, const struct track_entry *entry,

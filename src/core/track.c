@@ -327,6 +327,15 @@ bool track_take_local(struct track *track, struct track_entry *entry,
 	return true;
 }
 
+bool track_has_news(const struct track *track)
+{
+	if (track->count == 0)
+		return false;
+	return track->is_skipping || entry_at(track, 0)->op == TRACK_STRUCK ||
+	       entry_at(track, 0)->op == TRACK_COPY_END ||
+	       (entry_at(track, 0)->flags & TRACK_LOCAL);
+}
+
 bool track_is_idle(const struct track *track)
 {
 	return track->count == 0 && !track->is_batch_open &&

@@ -602,6 +602,18 @@ void stream_consume(struct stream *stream, size_t len)
 	reconsider(stream);
 }
 
+void stream_unread(struct stream *stream, const void *data, size_t len)
+{
+	struct buf joined = BUF_INIT;
+
+	assert(!stream->view);
+	buf_append(&joined, data, len);
+	buf_append(&joined, buf_head(&stream->in), buf_len(&stream->in));
+	buf_free(&stream->in);
+	stream->in = joined;
+	reconsider(stream);
+}
+
 void stream_set_unread_limit(struct stream *stream, size_t bytes)
 {
 	stream->unread_limit = bytes;

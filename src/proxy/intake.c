@@ -116,6 +116,7 @@ static bool scan_parse(struct session *session,
 	if (scan->parses < SESSION_JUDGED)
 		scan->parsed[scan->parses] = class;
 	scan->parses++;
+	scan->has_names |= *parse.name != '\0';
 	scan->is_local = false;
 	add_class(&scan->judged, class);
 	return true;
@@ -169,8 +170,10 @@ static bool scan_target(struct session *session,
 
 	if (!pgwire_read_target(message, &kind, &name))
 		return false;
-	if (message->type == 'C' && kind == 'S')
+	if (message->type == 'C' && kind == 'S') {
+		session->scan.has_names = true;
 		return true;
+	}
 	session->scan.is_local = false;
 	if (message->type == 'D' && kind == 'S')
 		scan_name(session, name);

@@ -759,3 +759,13 @@ enum relay_result relay_run(struct session *session, const char **why)
 			return result;
 	}
 }
+
+void relay_forget_changes(struct session *session)
+{
+	if (session->unnamed_before)
+		stmt_release(session->unnamed_before);
+	session->unnamed_before = NULL;
+	session->unnamed_changes = 0;
+	session->has_changed_unnamed = false;
+	session->closes = 0;
+}

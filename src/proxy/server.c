@@ -97,6 +97,7 @@ static void free_server(struct server *server)
 	settings_release(server->settings);
 	login_free(server->login);
 	util_wipe(server->key, sizeof(server->key));
+	buf_free(&server->last_words);
 	free(server->failure);
 	free(server);
 }
@@ -132,11 +133,17 @@ static void tell_closed(struct server *server, bool was_in, const char *why)
 {
 	const struct server_user_hooks *hooks = server->hooks;
 	void *user = server->user;
+	const struct server_loss loss = {
+		.sqlstate = server->failure_state,
+		.why = why,
+		.words = buf_head(&server->last_words),
+		.words_len = buf_len(&server->last_words),
+	};
 
 	server->hooks = NULL;
 	server->user = NULL;
 	if (hooks)
-		hooks->lost(user, server->failure_state, why, server->is_told);
+		hooks->lost(user, &loss);
 	if (was_in)
 		server->site->hooks->gone(server->site->owner, server);
 	else
@@ -287,7 +294,6 @@ void server_attach(struct server *server, const struct server_user_hooks *hooks,
 	assert(server->state == SERVER_IDLE && !server->hooks);
 	server->hooks = hooks;
 	server->user = user;
-	server->is_told = false;
 	server->is_row_run = false;
 	set_state(server, SERVER_ACTIVE);
 }
@@ -366,7 +372,7 @@ static void on_closed(struct server *server)
 {
 	const char *why = stream_error(server->stream);
 
-	if (server->failure && server->is_told)
+	if (server->failure && buf_len(&server->last_words) > 0)
 		why = server->failure;
 	server_close(server, METRICS_CLOSE_PEER, why);
 }

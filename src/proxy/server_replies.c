@@ -11,7 +11,6 @@
  * closed, which ends the scan.
  */
 #include "proxy/server_parts.h"
-#include "proxy/server_use.h"
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -261,12 +260,15 @@ static bool is_fatal(const struct pgwire_error *error)
 static bool take_fatal(struct run *run, const struct pgwire_message *message)
 {
 	struct server *server = run->server;
+	struct buf *words = &server->last_words;
 
-	if (server->hooks && !server->is_settings_due) {
-		server->is_told = true;
-		run->to += message->total;
-		run_flush(run);
-	}
+	if (!server->hooks || server->is_settings_due)
+		return false;
+	/* Also what came before it: the session may not want any of it. */
+	buf_append(words, run->data + run->from, run->to - run->from);
+	run->from = run->to;
+	pgbuild_message(words, (char)message->type, message->body,
+			message->body_len);
 	return false;
 }
 
@@ -392,6 +394,13 @@ static void pass(struct run *run, const struct pgwire_message *message,
 	run->server->is_passing_on = is_for_client;
 }
 
+/* What of the unit was not passed on yet never will be. */
+static bool is_spared(struct server *server)
+{
+	return server->hooks &&
+	       server->hooks->spares(server->user, server->failure_state);
+}
+
 static bool take_reply(struct run *run, const struct pgwire_message *message)
 {
 	struct server *server = run->server;
@@ -405,6 +414,11 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	result = track_reply(server->track, message->type);
 	if (result.verdict == TRACK_BROKEN)
 		return broken(server, "unexpected reply", message->type);
+	if (message->type == 'E' && result.verdict == TRACK_FORWARD &&
+	    is_spared(server)) {
+		run->from = run->to;
+		result.verdict = TRACK_SWALLOW;
+	}
 	/* Nobody is there to end the COPY or the batch by himself. */
 	if (!server->hooks && (message->type == 'G' || result.is_failed))
 		server->is_clean_due = true;
@@ -413,7 +427,10 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 		message->type == 'D' && result.verdict == TRACK_FORWARD;
 	if (!result.is_done && !result.is_failed && !facts.tag[0])
 		return true;
-	run_flush(run);
+	/* A local reply, or a word to the session, comes behind these bytes. */
+	if (message->type == 'Z' || result.is_failed || facts.tag[0] ||
+	    track_has_news(server->track))
+		run_flush(run);
 	return react(server, message->type, &result, &facts);
 }
 

@@ -108,6 +108,7 @@ static bool on_bytes(void *user, const void *data, size_t len)
 {
 	struct session *session = user;
 
+	session_replay_forget(session);
 	stream_forward(session->client, data, len);
 	return stream_len_is_high(stream_out_len(session->client));
 }
@@ -149,23 +150,56 @@ static void on_erred(void *user, const char *sqlstate)
 		  server_site(session->server)->label);
 }
 
-static void on_lost(void *user, const char *sqlstate, const char *why,
-		    bool told)
+/* The server is gone, or let go of: what is in flight begins again. */
+static void repeat(struct session *session)
+{
+	session_replay_rewind(session);
+	session_set_state(session, SESSION_IDLE);
+	log_debug("client %s db=%s: a read that failed on a replica is "
+		  "repeated on the primary",
+		  session->address, pool_database(session->pool));
+	pump(session);
+}
+
+static bool on_spares(void *user, const char *sqlstate)
+{
+	struct session *session = user;
+	struct server *server = session->server;
+
+	if (!session_replay_can(session) ||
+	    !session_replay_is_fault(sqlstate) ||
+	    !server_site(server)->is_replica)
+		return false;
+	session_replay_learn(session, sqlstate);
+	session_want_catalog(session);
+	session->server = NULL;
+	server_detach(server);
+	repeat(session);
+	return true;
+}
+
+static void on_lost(void *user, const struct server_loss *loss)
 {
 	struct session *session = user;
 	char text[256];
 
 	session->server = NULL;
-	if (told) {
-		session_end(session, true, why);
+	if (session_replay_can(session)) {
+		repeat(session);
+		return;
+	}
+	if (loss->words_len > 0) {
+		stream_write(session->client, loss->words, loss->words_len);
+		session_end(session, true, loss->why);
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "%s%.200s",
-		       session->state == SESSION_LOGIN && *sqlstate
+		       session->state == SESSION_LOGIN && *loss->sqlstate
 			       ? ""
 			       : "the server connection was lost: ",
-		       why);
-	session_fail(session, *sqlstate ? sqlstate : "08006", text, NULL);
+		       loss->why);
+	session_fail(session, *loss->sqlstate ? loss->sqlstate : "08006", text,
+		     NULL);
 }
 
 static void on_server_drained(void *user)
@@ -203,6 +237,7 @@ static const struct server_user_hooks server_hooks = {
 	.deallocated = on_deallocated,
 	.erred = on_erred,
 	.drained = on_server_drained,
+	.spares = on_spares,
 	.lost = on_lost,
 };
 
@@ -405,6 +440,7 @@ static bool begin_unit(struct session *session)
 	session->request_us = now_of(session);
 	if (!find_server(session))
 		return false;
+	session_replay_keep(session);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;
 	return true;
@@ -514,6 +550,7 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 	if (is_login)
 		return true;
 	assert(session->state == SESSION_ACTIVE);
+	session_replay_keep(session);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;
 	session_renew_limit(session);

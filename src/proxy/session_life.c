@@ -133,6 +133,7 @@ void session_bury(struct worker_task *task)
 	if (session->unnamed_before)
 		stmt_release(session->unnamed_before);
 	stmtmap_free(session->names);
+	buf_free(&session->replay);
 	settings_release(session->settings);
 	free(session->units);
 	free(session->cleanup_name);

@@ -116,6 +116,7 @@ void session_note_unit(struct session *session, char status)
 {
 	struct session_unit unit = pop_unit(session);
 
+	session_replay_forget(session);
 	count_unit(session, &unit);
 	if (may_have_written(&unit) &&
 	    !server_site(session->server)->is_replica)

@@ -1,0 +1,150 @@
+/*
+ * Reads that meet an accident on a replica are done again on the primary
+ * (docs/routing.md).
+ *
+ * Only what we sent to a replica by our own choice is kept: whole autocommit
+ * reads that prepare no name.  The bytes are kept until the first byte of an
+ * answer goes to the client; from then on nothing is ever done again.  With
+ * several reads in flight they are kept together, or not at all.
+ *
+ * Invariant: replay holds exactly the units in flight, or nothing.
+ */
+#include "base/buf.h"
+#include "core/catalog.h"
+#include "core/pgwire.h"
+#include "core/shapes.h"
+#include "net/stream.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Longer units are not kept. */
+enum { REPLAY_BYTES = 64 * 1024 };
+
+/*
+ * What a replica says when it is the replica that is at fault: it is read
+ * only, lacks what the primary has, or replayed something in the way
+ * (PostgreSQL docs, "Hot Standby", "Error Codes").
+ */
+static const char *const faults[] = {
+	"25006", "40001", "40P01", "0A000", "55000", "XX000",
+	"42P01", "42703", "42704", "42883", "3F000",
+};
+
+/* ... of these because of what the statement is: its shape is learned. */
+static const char *const verdicts[] = { "25006", "0A000", "55000", "XX000" };
+
+static bool is_among(const char *const *list, size_t count, const char *state)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(list[i], state) == 0)
+			return true;
+	return false;
+}
+
+void session_replay_forget(struct session *session)
+{
+	if (buf_len(&session->replay) > 0)
+		buf_free(&session->replay);
+}
+
+/* Bytes of the unit that stands first in the in-buffer; 0: not all there. */
+static size_t unit_len(const struct session *session, const uint8_t *data,
+		       size_t len)
+{
+	struct pgwire_message message;
+	size_t at = session->scan.at;
+
+	if (at == 0)
+		return pgwire_read(data, len, &message) == PGWIRE_OK &&
+				       message.type == 'Q' &&
+				       pgwire_is_complete(&message)
+			       ? message.total
+			       : 0;
+	/* A batch; it may have been cut at a Flush. */
+	return at >= PGWIRE_HEADER && data[at - PGWIRE_HEADER] == 'S' ? at : 0;
+}
+
+static bool is_repeatable(const struct session *session)
+{
+	const struct sqlclass *judged = &session->scan.judged;
+
+	return session->target == ROUTE_REPLICA &&
+	       judged->access == ACCESS_READ &&
+	       judged->command == COMMAND_OTHER && !session->scan.has_names;
+}
+
+void session_replay_keep(struct session *session)
+{
+	bool is_first = !session_has_pending(session);
+	size_t len;
+	const uint8_t *data = stream_data(session->client, &len);
+
+	if (is_first)
+		session_replay_forget(session);
+	else if (buf_len(&session->replay) == 0)
+		return;
+	len = is_repeatable(session) ? unit_len(session, data, len) : 0;
+	if (len == 0 || buf_len(&session->replay) + len > REPLAY_BYTES)
+		session_replay_forget(session);
+	else
+		buf_append(&session->replay, data, len);
+}
+
+bool session_replay_can(const struct session *session)
+{
+	return buf_len(&session->replay) > 0 && !session->is_mid_unit &&
+	       session->left == 0;
+}
+
+bool session_replay_is_fault(const char *sqlstate)
+{
+	return is_among(faults, sizeof(faults) / sizeof(*faults), sqlstate);
+}
+
+/* The oldest unit was refused for what it is. */
+void session_replay_learn(struct session *session, const char *sqlstate)
+{
+	struct sqlclass_context context = {
+		.catalog = pool_catalog(session->pool),
+		.plain_backslash = session->is_plain_backslash,
+		.is_safe_encoding = session->is_safe_encoding,
+	};
+	struct pgwire_message message;
+	struct pgwire_parse parse;
+	const char *text;
+	size_t len;
+
+	if (!is_among(verdicts, sizeof(verdicts) / sizeof(*verdicts),
+		      sqlstate) ||
+	    pgwire_read(buf_head(&session->replay), buf_len(&session->replay),
+			&message) != PGWIRE_OK)
+		return;
+	if (message.type == 'Q' && pgwire_read_string(&message, &text, &len))
+		shapes_learn_write(session->local->shapes, text, len, &context);
+	if (message.type == 'P' && pgwire_read_parse(&message, &parse))
+		shapes_learn_write(session->local->shapes, parse.query,
+				   parse.query_len, &context);
+}
+
+/* What was in flight is taken back and stands in the in-buffer again. */
+void session_replay_rewind(struct session *session)
+{
+	assert(!session->server && session_replay_can(session));
+	stream_unread(session->client, buf_head(&session->replay),
+		      buf_len(&session->replay));
+	session_replay_forget(session);
+	session->units_count = 0;
+	session->relayed_parses = 0;
+	session->ends_unit = false;
+	session->unit = (struct session_unit){ 0 };
+	session->scan = (struct session_scan){ 0 };
+	session->avoids_replicas = true;
+	session->has_erred = false;
+	session->transaction_us = 0;
+	relay_forget_changes(session);
+}
