@@ -136,7 +136,9 @@ void sqlutility_judge_reset(struct sqlcursor *cursor)
 
 void sqlutility_judge_unlisten(struct sqlcursor *cursor)
 {
-	bool is_all = cursor->now.len == 1 && *cursor->now.text == '*';
+	/* "*" in quotes is the name of a channel. */
+	bool is_all = cursor->now.kind == SQLLEX_OPERATOR &&
+		      cursor->now.len == 1 && *cursor->now.text == '*';
 
 	sqlcursor_add_effects(cursor,
 			      is_all ? EFFECT_UNLISTEN_ALL : EFFECT_LISTEN);

@@ -40,9 +40,9 @@ static const struct {
 	const char *node;
 	uint32_t effects; /* any of them */
 } telling[] = {
-	{ "VariableSetStmt", EFFECT_SET | EFFECT_SET_LOCAL },
+	{ "VariableSetStmt", EFFECT_SET | EFFECT_SET_LOCAL | EFFECT_RESET_ALL },
 	{ "ListenStmt", EFFECT_LISTEN },
-	{ "UnlistenStmt", EFFECT_LISTEN },
+	{ "UnlistenStmt", EFFECT_LISTEN | EFFECT_UNLISTEN_ALL },
 	{ "DeallocateStmt", EFFECT_DEALLOCATE },
 	{ "DeclareCursorStmt", EFFECT_CURSOR },
 	{ "FetchStmt", EFFECT_CURSOR },
@@ -172,7 +172,8 @@ static void check_effects(const struct sqlclass *class, const char *tree,
 			fail_msg("%s unseen: %s", telling[i].node, sql);
 	if (find_key(tree, "VariableSetStmt") && class->access > ACCESS_READ &&
 	    class->statements == 1 &&
-	    !(class->effects & (EFFECT_SET | EFFECT_SET_LOCAL)))
+	    !(class->effects &
+	      (EFFECT_SET | EFFECT_SET_LOCAL | EFFECT_RESET_ALL)))
 		fail_msg("setting unseen: %s", sql);
 }
 
