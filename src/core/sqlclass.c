@@ -70,29 +70,24 @@ static void judge_write(struct sqlcursor *cursor)
 	sqlwalk_query(cursor);
 }
 
+/* The words that a query may begin with. */
+static bool is_query_word(enum sqlword word)
+{
+	return word == WORD_SELECT || word == WORD_VALUES ||
+	       word == WORD_TABLE || word == WORD_WITH;
+}
+
 /* A parenthesis too: "(SELECT 1) UNION ...". */
 static bool begins_query(const struct sqlcursor *cursor)
 {
-	switch (cursor->word) {
-	case WORD_SELECT:
-	case WORD_VALUES:
-	case WORD_TABLE:
-	case WORD_WITH: return true;
-	default: return cursor->now.punct == '(';
-	}
+	return is_query_word(cursor->word) || cursor->now.punct == '(';
 }
 
 /* An option list, unless a query in parentheses begins here. */
 static bool has_options(const struct sqlcursor *cursor)
 {
-	switch (cursor->ahead_word) {
-	case WORD_SELECT:
-	case WORD_VALUES:
-	case WORD_TABLE:
-	case WORD_WITH: return false;
-	default:
-		return cursor->now.punct == '(' && !sqlcursor_sees(cursor, '(');
-	}
+	return cursor->now.punct == '(' && !is_query_word(cursor->ahead_word) &&
+	       !sqlcursor_sees(cursor, '(');
 }
 
 /*
