@@ -92,6 +92,7 @@ struct session {
 	struct stmtmap *names;
 	struct stmt *unnamed_before; /* the Parses in flight, or NULL */
 	uint64_t unnamed_serial;     /* of the one that was too long to keep */
+	uint64_t parsed_serial;      /* of the last Parse that succeeded */
 	uint64_t batch_serial;       /* the last before the unit under way */
 	uint64_t serial;
 

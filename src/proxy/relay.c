@@ -597,11 +597,14 @@ void relay_settled(struct session *session, const struct track_entry *entry,
 	if (entry->op == TRACK_CLOSE) {
 		assert(session->closes > 0);
 		session->closes--;
-		if (!ok)
+		/* Unless its Parse stood behind the same error. */
+		if (!ok && note->serial <= session->parsed_serial)
 			restore_name(session, note);
 	}
 	if (entry->op != TRACK_PARSE)
 		return;
+	if (ok)
+		session->parsed_serial = note->serial;
 	named = stmtmap_find(session->names, note->name);
 	if (!named || named->serial != note->serial)
 		return;

@@ -140,7 +140,9 @@ static void keep_statements(struct server *server,
 		note_parse(server, note, outcome);
 	if (server_changes_unnamed(entry) && outcome == FAILED)
 		server->unnamed = 0;
-	if (server_changes_unnamed(entry) && outcome == SKIPPED)
+	/* A Query that was skipped has left it in place, too. */
+	if (outcome == SKIPPED &&
+	    (server_changes_unnamed(entry) || entry->op == TRACK_QUERY))
 		server->unnamed = SERVER_UNNAMED_UNKNOWN;
 	/* One that had to make room stays, under a name nobody knows of. */
 	if (entry->op == TRACK_CLOSE && note && note->is_sent &&
