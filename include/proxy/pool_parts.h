@@ -31,6 +31,7 @@ struct pool_node {
 	unsigned busy_count;
 	bool is_retired;   /* no longer in the configuration */
 	bool is_draining;  /* shutting down */
+	bool was_up;       /* as the topology said when last looked */
 	unsigned failures; /* connection attempts in a row */
 	uint64_t retry_us; /* no attempt before; 0: any time */
 	struct worker_task feed;

@@ -49,14 +49,14 @@ static const struct {
 	const char *done;
 	char local;
 } ops[] = {
-	[TRACK_QUERY] = { "Query", "TDCIGHWdcEn", "Z", 0 },
+	[TRACK_QUERY] = { "Query", "TDCIGHdcEn", "Z", 0 },
 	[TRACK_FUNCTION] = { "FunctionCall", "VE", "Z", 0 },
 	[TRACK_SYNC] = { "Sync", "E", "Z", 0 },
 	[TRACK_PARSE] = { "Parse", "", "1", '1' },
 	[TRACK_BIND] = { "Bind", "", "2", 0 },
 	[TRACK_DESCRIBE_STATEMENT] = { "Describe statement", "t", "Tn", 0 },
 	[TRACK_DESCRIBE_PORTAL] = { "Describe portal", "", "Tn", 0 },
-	[TRACK_EXECUTE] = { "Execute", "TDGHWdc", "CIs", 0 },
+	[TRACK_EXECUTE] = { "Execute", "TDGHdc", "CIs", 0 },
 	[TRACK_CLOSE] = { "Close", "", "3", '3' },
 	[TRACK_COPY_DATA] = { "CopyData", "", "", 0 },
 	[TRACK_COPY_END] = { "CopyDone", "", "", 0 },

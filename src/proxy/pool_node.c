@@ -630,8 +630,10 @@ void pool_node_refresh(struct pool_node *node, unsigned index)
 		node->site.is_replica = is_replica;
 		recount(node, 1);
 	}
-	if (seen->is_up && node->failures > 0)
+	/* Back after a time: no need to wait out the pause. */
+	if (seen->is_up && !node->was_up)
 		node->retry_us = 0;
+	node->was_up = seen->is_up;
 	if (!seen->is_up && seen->probed_us > 0)
 		close_all_idle(node, METRICS_CLOSE_NODE_DOWN, "node is down");
 	if (quota_waiting(node->quota) > 0)

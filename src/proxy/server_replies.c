@@ -229,6 +229,13 @@ static bool take_notice(struct run *run, const struct pgwire_message *message)
 
 	if (!pgwire_read_error(message, &notice))
 		return broken(server, "malformed reply", message->type);
+	/* A crash is told by a warning; what follows is only the end. */
+	if (server->hooks && strncmp(notice.sqlstate, "57P0", 4) == 0) {
+		pgbuild_message(&server->last_words, (char)message->type,
+				message->body, message->body_len);
+		run_skip(run, message->total);
+		return true;
+	}
 	if (server->hooks && !server->is_settings_due) {
 		run->to += message->total;
 		return true;

@@ -198,8 +198,9 @@ static void on_lost(void *user, const struct server_loss *loss)
 			       ? ""
 			       : "the server connection was lost: ",
 		       loss->why);
-	session_fail(session, *loss->sqlstate ? loss->sqlstate : "08006", text,
-		     NULL);
+	session_fail(session,
+		     strlen(loss->sqlstate) == 5 ? loss->sqlstate : "08006",
+		     text, NULL);
 }
 
 static void on_server_drained(void *user)
@@ -574,7 +575,8 @@ static void on_refused(struct local *local, uint64_t id, const char *sqlstate,
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "server login failed: %.200s", why);
-	session_fail(session, *sqlstate ? sqlstate : "08006", text, NULL);
+	session_fail(session, strlen(sqlstate) == 5 ? sqlstate : "08006", text,
+		     NULL);
 }
 
 /* --- what the client's stream tells --- */
