@@ -95,7 +95,9 @@ enum sqlclass_effect {
 	EFFECT_RESET_ALL = 1 << 26,    /* RESET ALL */
 	EFFECT_UNLISTEN_ALL = 1 << 27, /* UNLISTEN * */
 	EFFECT_CLOSE_ALL = 1 << 28,    /* CLOSE ALL */
-	EFFECT_UNLOCK_ALL = 1 << 29    /* pg_advisory_unlock_all() */
+	EFFECT_UNLOCK_ALL = 1 << 29,   /* pg_advisory_unlock_all() */
+	/* SET of a parameter whose changes the server reports. */
+	EFFECT_SET_REPORTED = 1 << 30
 };
 
 struct sqlclass {

@@ -88,6 +88,8 @@ struct server_user_hooks {
 	void (*settled)(void *user, const struct track_entry *entry, bool ok);
 	/* DEALLOCATE ALL, or DISCARD ALL, was done. */
 	void (*deallocated)(void *user, bool is_discard_all);
+	/* The server reports a parameter's new value, not on our account. */
+	void (*reported)(void *user, const char *name, const char *value);
 	/* An error of the client's unit, for the counters. */
 	void (*erred)(void *user, const char *sqlstate);
 	/* The out-buffer towards the server is low again. */

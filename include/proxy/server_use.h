@@ -14,6 +14,9 @@ bool server_is_dirty(const struct server *server);
  * the client's startup packet included, unless something else is unknown.
  */
 void server_note_reset(struct server *server);
+/* The client has changed its settings, on this server, to these. */
+void server_note_settings(struct server *server,
+			  const struct settings *settings);
 
 /*
  * Brings the settings in front of what is sent next, in the same packet.

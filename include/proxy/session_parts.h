@@ -69,6 +69,8 @@ struct session {
 
 	struct pool *pool;
 	const struct settings *settings;
+	const struct settings *startup;  /* as it logged in; RESET goes there */
+	const struct settings *changing; /* in this transaction, or NULL */
 
 	/* the server it is on */
 	struct server *server;
@@ -166,6 +168,18 @@ bool session_greet_known(struct session *session);
 bool session_greet_likely(struct session *session);
 /* Greets with what the session's server shows, and remembers it. */
 void session_greet_shown(struct session *session);
+
+/* --- session_settings --- */
+
+/* What the settings mean for the reading of statements. */
+void session_judge_settings(struct session *session);
+/* The server reports a value: it counts when the transaction is over. */
+void session_note_reported(struct session *session, const char *name,
+			   const char *value);
+/* The transaction is over: what was reported is in force. */
+void session_adopt_settings(struct session *session);
+/* RESET ALL or DISCARD ALL was done. */
+void session_reset_settings(struct session *session);
 
 /* --- session_units --- */
 

@@ -9,6 +9,9 @@
  */
 #include "core/sqlutility.h"
 
+#include <string.h>
+#include <strings.h>
+
 static void blame_utility(struct sqlcursor *cursor)
 {
 	sqlcursor_blame(cursor, ACCESS_UNKNOWN, REASON_UTILITY);
@@ -88,9 +91,62 @@ void sqlutility_judge_prepare(struct sqlcursor *cursor)
 
 /* ---- settings ---------------------------------------------------------- */
 
+static bool says(const struct sqllex_token *token, const char *word)
+{
+	return token->len == strlen(word) &&
+	       strncasecmp(token->text, word, token->len) == 0;
+}
+
+/*
+ * Parameters that a session may set and of which the server tells every
+ * change, so that nothing has to be guessed (PostgreSQL docs, "Message
+ * Flow", "Asynchronous Operations").
+ */
+static bool is_reported(const struct sqllex_token *name)
+{
+	static const char *const reported[] = {
+		"application_name",
+		"client_encoding",
+		"datestyle",
+		"intervalstyle",
+		"names",
+		"standard_conforming_strings",
+		"timezone",
+	};
+
+	for (size_t i = 0; i < sizeof(reported) / sizeof(*reported); i++)
+		if (says(name, reported[i]))
+			return true;
+	return false;
+}
+
+/*
+ * SET name TO value, or SET TIME ZONE value.  DEFAULT and LOCAL mean what
+ * the session began with, which only its own server knows.
+ */
+static bool judge_reported(struct sqlcursor *cursor)
+{
+	bool is_zone =
+		says(&cursor->now, "time") && says(&cursor->ahead, "zone");
+	bool is_names = says(&cursor->now, "names");
+
+	if (!is_zone && !is_reported(&cursor->now))
+		return false;
+	sqlcursor_advance(cursor);
+	if (!is_names)
+		sqlcursor_advance(cursor);
+	if (sqlcursor_is_over(cursor) || says(&cursor->now, "default") ||
+	    says(&cursor->now, "local"))
+		return false;
+	sqlcursor_add_effects(cursor, EFFECT_SET_REPORTED);
+	return true;
+}
+
 /* Names the transaction that follows, or all of the session's. */
 static void judge_set_session(struct sqlcursor *cursor)
 {
+	if (judge_reported(cursor))
+		return;
 	sqlcursor_add_effects(cursor, EFFECT_SET);
 	if (cursor->word == WORD_CHARACTERISTICS)
 		sqlutility_judge_modes(cursor);
@@ -105,7 +161,8 @@ void sqlutility_judge_set(struct sqlcursor *cursor)
 	if (cursor->word == WORD_LOCAL) {
 		sqlcursor_advance(cursor);
 		judge_set_session(cursor);
-		cursor->verdict.effects &= ~(uint32_t)EFFECT_SET;
+		cursor->verdict.effects &=
+			~(uint32_t)(EFFECT_SET | EFFECT_SET_REPORTED);
 		sqlcursor_add_effects(cursor, EFFECT_SET_LOCAL);
 	} else if (cursor->word == WORD_CONSTRAINTS) {
 		sqlcursor_add_effects(cursor, EFFECT_SET_LOCAL);

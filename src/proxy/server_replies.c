@@ -215,6 +215,8 @@ static bool take_parameter(struct run *run,
 	if (!pgwire_read_pair(message, &name, &value))
 		return broken(server, "malformed reply", 'S');
 	server_note_parameter(server, name, value);
+	if (server->hooks && !server->is_settings_due)
+		server->hooks->reported(server->user, name, value);
 	if (server->is_settings_due || is_hidden(server, name))
 		run_skip(run, message->total);
 	else

@@ -30,10 +30,18 @@ bool server_is_dirty(const struct server *server)
 	return server->is_dirty;
 }
 
+void server_note_settings(struct server *server,
+			  const struct settings *settings)
+{
+	const struct settings *before = server->settings;
+
+	server->settings = settings_hold(settings);
+	settings_release(before);
+}
+
 void server_note_reset(struct server *server)
 {
-	settings_release(server->settings);
-	server->settings = settings_empty();
+	server_note_settings(server, settings_empty());
 }
 
 bool server_apply(struct server *server, const struct settings *settings)

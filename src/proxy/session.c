@@ -127,8 +127,15 @@ static void on_deallocated(void *user, bool is_discard_all)
 	struct session *session = user;
 
 	stmtmap_clear(session->names);
-	if (is_discard_all)
-		session->pins = 0;
+	if (!is_discard_all)
+		return;
+	session->pins = 0;
+	session_reset_settings(session);
+}
+
+static void on_reported(void *user, const char *name, const char *value)
+{
+	session_note_reported(user, name, value);
 }
 
 /* Signs that the catalog has changed, or is not what it was taken for. */
@@ -236,6 +243,7 @@ static const struct server_user_hooks server_hooks = {
 	.applied = on_applied,
 	.settled = on_settled,
 	.deallocated = on_deallocated,
+	.reported = on_reported,
 	.erred = on_erred,
 	.drained = on_server_drained,
 	.spares = on_spares,
@@ -635,30 +643,6 @@ static void on_timer(struct wheel_timer *timer)
 
 /* --- beginning --- */
 
-static bool is_setting(const struct settings *settings, const char *name,
-		       const char *value)
-{
-	const char *set = settings_get(settings, name);
-
-	return set && strcmp(set, value) == 0;
-}
-
-/* Settings that make statements mean something else than they seem. */
-static void judge_settings(struct session *session)
-{
-	const struct settings *settings = session->settings;
-	const char *encoding = settings_get(settings, "client_encoding");
-
-	session->is_plain_backslash =
-		!is_setting(settings, "standard_conforming_strings", "off");
-	session->is_safe_encoding =
-		!encoding || route_is_safe_encoding(encoding);
-	session->is_state_unsafe =
-		!session->is_plain_backslash || !session->is_safe_encoding ||
-		is_setting(settings, "default_transaction_isolation",
-			   "serializable");
-}
-
 static struct session *session_new(struct local *local,
 				   const struct client_login *login)
 {
@@ -668,6 +652,7 @@ static struct session *session_new(struct local *local,
 	session->client = login->stream;
 	session->pool = login->pool;
 	session->settings = login->settings;
+	session->startup = settings_hold(login->settings);
 	session->connected_us = local_now(local);
 	session->waiting_node = -1;
 	session->names = stmtmap_new();
@@ -677,7 +662,7 @@ static struct session *session_new(struct local *local,
 	session->mode =
 		config_mode_of(local_config(local), pool_config(login->pool),
 			       pool_config_user(login->pool));
-	judge_settings(session);
+	session_judge_settings(session);
 	worker_task_init(&session->burial, session_bury);
 	wheel_timer_init(&session->timer, on_timer);
 	return session;

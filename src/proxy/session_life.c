@@ -135,6 +135,9 @@ void session_bury(struct worker_task *task)
 	stmtmap_free(session->names);
 	buf_free(&session->replay);
 	settings_release(session->settings);
+	settings_release(session->startup);
+	if (session->changing)
+		settings_release(session->changing);
 	free(session->units);
 	free(session->cleanup_name);
 	free(session);

@@ -104,9 +104,12 @@ static void end_pins(struct session *session, uint32_t effects)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if ((effects & rows[i].end) && !(effects & rows[i].pin))
 			session->pins &= ~rows[i].pin;
+	if (effects & EFFECT_DISCARD_ALL)
+		session_reset_settings(session);
 	if (!(effects & EFFECT_RESET_ALL) || (effects & EFFECT_SET))
 		return;
 	/* Not the values of its startup packet: those are ours to restore. */
+	session_reset_settings(session);
 	server_note_reset(session->server);
 	if (session->pins)
 		(void)server_apply(session->server, session->settings);
@@ -132,6 +135,7 @@ void session_note_unit(struct session *session, char status)
 	if (!session->has_erred)
 		end_pins(session, unit.judged.effects);
 	session->has_erred = false;
+	session_adopt_settings(session);
 	end_transaction(session);
 	assert(session->units_count == 0 || !server_is_idle(session->server));
 }

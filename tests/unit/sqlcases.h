@@ -19,14 +19,14 @@ struct sqlcase {
 };
 
 static const char *const sqlcase_effects[] = {
-	"TEMP",       "SET",           "SET_LOCAL",   "LISTEN",
-	"ADVISORY",   "UNLOCK",        "PREPARE",     "EXECUTE",
-	"DEALLOCATE", "HOLD",          "DISCARD_ALL", "DISCARD",
-	"SEQUENCE",   "SEQUENCE_READ", "LOAD",        "DDL",
-	"HIDDEN",     "COPY_IN",       "COPY_OUT",    "SERIALIZABLE",
-	"READ_ONLY",  "READ_WRITE",    "TWO_PHASE",   "CHAIN",
-	"CURSOR",     "CATALOG_READ",  "RESET_ALL",   "UNLISTEN_ALL",
-	"CLOSE_ALL",  "UNLOCK_ALL",
+	"TEMP",       "SET",           "SET_LOCAL",    "LISTEN",
+	"ADVISORY",   "UNLOCK",        "PREPARE",      "EXECUTE",
+	"DEALLOCATE", "HOLD",          "DISCARD_ALL",  "DISCARD",
+	"SEQUENCE",   "SEQUENCE_READ", "LOAD",         "DDL",
+	"HIDDEN",     "COPY_IN",       "COPY_OUT",     "SERIALIZABLE",
+	"READ_ONLY",  "READ_WRITE",    "TWO_PHASE",    "CHAIN",
+	"CURSOR",     "CATALOG_READ",  "RESET_ALL",    "UNLISTEN_ALL",
+	"CLOSE_ALL",  "UNLOCK_ALL",    "SET_REPORTED",
 };
 
 static const char *const sqlcase_accesses[] = {

@@ -1,0 +1,94 @@
+/*
+ * The settings of a session while it lives.
+ *
+ * Of some parameters the server reports every change, however it came about:
+ * SET, set_config(), a function, a ROLLBACK that undoes it.  What has been
+ * reported by the end of a transaction is the session's from then on, and
+ * goes in front of its next unit on whatever server that is.  All other
+ * settings keep the session on its server (the pins of relay.c).
+ */
+#include "core/route.h"
+#include "core/settings.h"
+#include "proxy/local.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool is_setting(const struct settings *settings, const char *name,
+		       const char *value)
+{
+	const char *set = settings_get(settings, name);
+
+	return set && strcmp(set, value) == 0;
+}
+
+/* Settings that make statements mean something else than they seem. */
+void session_judge_settings(struct session *session)
+{
+	const struct settings *settings = session->settings;
+	const char *encoding = settings_get(settings, "client_encoding");
+
+	session->is_plain_backslash =
+		!is_setting(settings, "standard_conforming_strings", "off");
+	session->is_safe_encoding =
+		!encoding || route_is_safe_encoding(encoding);
+	session->is_state_unsafe =
+		!session->is_plain_backslash || !session->is_safe_encoding ||
+		is_setting(settings, "default_transaction_isolation",
+			   "serializable");
+}
+
+/* Reported for other reasons, or nothing that a session may set. */
+static bool is_tracked(const char *name)
+{
+	static const char *const tracked[] = {
+		"application_name", "client_encoding",
+		"DateStyle",        "IntervalStyle",
+		"TimeZone",         "standard_conforming_strings",
+	};
+
+	for (size_t i = 0; i < sizeof(tracked) / sizeof(*tracked); i++)
+		if (strcasecmp(tracked[i], name) == 0)
+			return true;
+	return false;
+}
+
+void session_note_reported(struct session *session, const char *name,
+			   const char *value)
+{
+	const struct settings *before = session->changing;
+
+	if (!is_tracked(name))
+		return;
+	session->changing =
+		settings_with(before ? before : session->settings, name, value);
+	if (before)
+		settings_release(before);
+}
+
+static void replace(struct session *session, const struct settings *settings)
+{
+	settings_release(session->settings);
+	session->settings = settings;
+	session_judge_settings(session);
+}
+
+void session_adopt_settings(struct session *session)
+{
+	if (!session->changing)
+		return;
+	replace(session, session->changing);
+	session->changing = NULL;
+	server_note_settings(session->server, session->settings);
+}
+
+void session_reset_settings(struct session *session)
+{
+	if (session->changing)
+		settings_release(session->changing);
+	session->changing = NULL;
+	if (session->settings != session->startup)
+		replace(session, settings_hold(session->startup));
+}
