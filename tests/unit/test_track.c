@@ -627,11 +627,11 @@ static void test_broken(void **state)
 		const char *sent;
 		const char *may; /* all others must be refused */
 	} cases[] = {
-		{ "Q", "TDCIGHWdcEn" }, { "F", "VE" },
-		{ "S", "EZ" },          { "P", "1E" },
-		{ "B", "2E" },          { "t", "tTnE" },
-		{ "D", "TnE" },         { "C", "3E" },
-		{ "E", "TDGHWdcCIsE" }, { "", "" },
+		{ "Q", "TDCIGHdcEn" }, { "F", "VE" },
+		{ "S", "EZ" },         { "P", "1E" },
+		{ "B", "2E" },         { "t", "tTnE" },
+		{ "D", "TnE" },        { "C", "3E" },
+		{ "E", "TDGHdcCIsE" }, { "", "" },
 	};
 
 	(void)state;
