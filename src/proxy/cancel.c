@@ -1,25 +1,18 @@
 /*
- * Cancel requests (PostgreSQL docs, "Canceling Requests in Progress").
+ * Cancel requests (PostgreSQL docs, "Canceling Requests in Progress"): who
+ * asks, which worker has the session that is meant, and the answer.
  *
- * A server signals the backend before it closes the connection that carried
- * the request, and a backend that is idle by then ignores the signal.  So the
- * server connection that the request aimed at is given to nobody else until
- * that close was seen (server_begin_cancel, server_end_cancel): a cancel
- * never hits another client's statement.
- *
- * Two small objects: an asker is the client's connection that waits for the
- * outcome; an errand is our own connection to the node.
+ * The client's connection is kept open until all is over, as PostgreSQL
+ * does, so that a driver that waits for its end knows that the cancel was
+ * sent.  A key that fits no session is answered in the same way.
  */
 #include "proxy/cancel.h"
 
-#include "base/buf.h"
 #include "base/list.h"
-#include "base/log.h"
 #include "base/util.h"
-#include "base/wheel.h"
 #include "core/metrics.h"
-#include "core/pgbuild.h"
 #include "net/stream.h"
+#include "proxy/errand.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
 #include "proxy/server.h"
@@ -35,15 +28,11 @@ struct asker {
 	uint64_t request;
 };
 
-struct errand {
-	struct list link;
+/* Where the outcome of an errand goes. */
+struct receipt {
 	struct local *local;
-	struct stream *stream;
-	struct server *server;
-	struct wheel_timer timer;
 	unsigned worker; /* who asked */
 	uint64_t request;
-	bool is_sent;
 };
 
 /* --- the one who asks --- */
@@ -86,91 +75,24 @@ static void report(struct local *local, unsigned worker, uint64_t request)
 	worker_post(local->process->workers[worker], &mail->mail);
 }
 
-/* --- the errand --- */
-
-static void finish(struct errand *errand)
+static void on_done(void *arg)
 {
-	struct local *local = errand->local;
+	struct receipt *receipt = arg;
 
-	metrics_count(local->cell, COUNTER_CANCEL_REQUESTS,
-		      errand->is_sent ? METRICS_CANCEL_FORWARDED
-				      : METRICS_CANCEL_FAILED,
-		      0, 1);
-	list_remove(&errand->link);
-	wheel_unset(&errand->timer);
-	stream_close(errand->stream, false);
-	server_end_cancel(errand->server);
-	report(local, errand->worker, errand->request);
-	free(errand);
+	report(receipt->local, receipt->worker, receipt->request);
+	free(receipt);
 }
 
-static void send_request(struct errand *errand)
+static bool send_out(struct local *local, struct server *server,
+		     unsigned worker, uint64_t request)
 {
-	const struct sockaddr_storage *address;
-	const uint8_t *key;
-	socklen_t address_len;
-	size_t key_len;
-	uint32_t pid;
+	struct receipt *receipt = xcalloc(1, sizeof(*receipt));
 
-	server_cancel_target(errand->server, &pid, &key, &key_len, &address,
-			     &address_len);
-	pgbuild_cancel(stream_out(errand->stream), pid, key, key_len);
-	errand->is_sent = true;
-}
-
-static void on_errand_event(void *owner, enum stream_event event)
-{
-	struct errand *errand = owner;
-
-	if (event == STREAM_CONNECTED)
-		send_request(errand);
-	else if (event == STREAM_CLOSED)
-		finish(errand);
-}
-
-static void on_errand_timer(struct wheel_timer *timer)
-{
-	struct errand *errand = LIST_ENTRY(timer, struct errand, timer);
-
-	log_warning("cancel request: no answer within cancel_wait_timeout, "
-		    "its server connection is closed");
-	server_close(errand->server, METRICS_CLOSE_TIMEOUT,
-		     "a cancel request for it was not answered");
-	finish(errand);
-}
-
-/* Takes the cancel that is counted on the server. */
-static bool send_errand(struct local *local, struct server *server,
-			unsigned worker, uint64_t request)
-{
-	const struct stream_options options = local_stream_options(local);
-	uint64_t limit_us = local_settings(local)->cancel_wait_timeout_us;
-	const struct sockaddr_storage *address;
-	struct errand *errand = xcalloc(1, sizeof(*errand));
-	const uint8_t *key;
-	socklen_t address_len;
-	size_t key_len;
-	uint32_t pid;
-
-	server_cancel_target(server, &pid, &key, &key_len, &address,
-			     &address_len);
-	errand->local = local;
-	errand->server = server;
-	errand->worker = worker;
-	errand->request = request;
-	wheel_timer_init(&errand->timer, on_errand_timer);
-	errand->stream = stream_connect(local->worker, address, address_len,
-					&options, on_errand_event, errand);
-	if (!errand->stream) {
-		server_end_cancel(server);
-		free(errand);
-		return false;
-	}
-	list_append(&local->errands, &errand->link);
-	if (limit_us > 0)
-		wheel_set(worker_wheel(local->worker), &errand->timer,
-			  local_now(local) + limit_us);
-	return true;
+	*receipt = (struct receipt){ local, worker, request };
+	if (errand_send(local, server, on_done, receipt))
+		return true;
+	free(receipt);
+	return false;
 }
 
 static void serve(struct local *local, uint32_t pid, uint32_t key,
@@ -181,7 +103,7 @@ static void serve(struct local *local, uint32_t pid, uint32_t key,
 
 	switch (session_find_cancel(local, pid, key, &server)) {
 	case CANCEL_SERVER:
-		if (send_errand(local, server, worker, request))
+		if (send_out(local, server, worker, request))
 			return;
 		break;
 	case CANCEL_UNKNOWN_KEY: outcome = METRICS_CANCEL_UNKNOWN_KEY; break;
@@ -236,8 +158,7 @@ bool cancels_take_mail(struct local *local, struct mail *mail)
 
 void cancels_free(struct local *local)
 {
-	LIST_FOREACH_SAFE (link, &local->errands)
-		finish(LIST_ENTRY(link, struct errand, link));
+	errands_free(local);
 	LIST_FOREACH_SAFE (link, &local->askers) {
 		struct asker *asker = LIST_ENTRY(link, struct asker, link);
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/metrics.h"
 #include "net/stream.h"
+#include "proxy/errand.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -183,21 +184,47 @@ void session_count_bytes(struct session *session)
 			stream_bytes_out(session->client));
 }
 
+/* Reads alone are under way: nobody waits for them any more. */
+static bool is_only_reading(const struct session *session)
+{
+	for (unsigned i = 0; i < session->units_count; i++) {
+		unsigned at = (session->units_first + i) % session->units_room;
+
+		if (session->units[at].judged.access != ACCESS_READ)
+			return false;
+	}
+	return session->units_count > 0;
+}
+
+/*
+ * Cleaning begins.  A write goes on to its end, as it would in PostgreSQL
+ * when the client has left; a read would only hold the server.
+ */
+static void leave_server(struct session *session)
+{
+	struct server *server = session->server;
+	bool cancels = is_only_reading(session);
+
+	session->server = NULL;
+	/* A statement under the client's own name would be left behind. */
+	if (session->cleanup_name)
+		server_mark_dirty(server);
+	if (cancels)
+		server_begin_cancel(server);
+	server_detach(server);
+	if (cancels)
+		(void)errand_send(session->local, server, NULL, NULL);
+}
+
 /* Everything that the session held goes back; its stream is closed already. */
 static void dissolve(struct session *session)
 {
-	struct server *server = session->server;
-
 	session_set_state(session, SESSION_CLOSED);
 	wheel_unset(&session->timer);
 	list_remove(&session->link);
 	session_leave_queue(session);
-	session->server = NULL;
-	/* A statement under the client's own name would be left behind. */
-	if (server && session->cleanup_name)
-		server_mark_dirty(server);
-	if (server)
-		server_detach(server);
+	if (session->server)
+		leave_server(session);
 	session_table_remove(session->local->sessions, session);
 	atomic_fetch_sub(&session->local->process->clients, 1);
 	pool_leave(session->pool);
