@@ -41,7 +41,7 @@ enum {
 	CONNECTIONS_MAX = 1000000,
 	STATEMENTS_MAX = 100000,
 	BACKLOG_MAX = 65535,
-	WORKERS_MAX = 256,
+	WORKERS_MAX = 64, /* as many queues as proxy/quota has */
 	VERBOSE_MAX = 3,
 	KEEPALIVE_MAX = 32767,
 	SCRAM_ITERATIONS_MAX = 1000000,
@@ -131,7 +131,8 @@ static const struct option process_rows[] = {
 	  .help = "Where the process id is written; needed for -d." },
 	{ SETTING(user), .fallback = "", .needs_restart = true,
 	  .help = "System user to become when started as root." },
-	{ SETTING(job_name), .fallback = "pgweir", .needs_restart = true,
+	{ SETTING(job_name), .fallback = "pgweir", .state = OPTION_NO_EFFECT,
+	  .note = "syslog_ident is the name in the system's log",
 	  .help = "Name of the process in the system's log." },
 	{ .name = "service_name",
 	  .state = OPTION_ALIAS,
@@ -259,12 +260,13 @@ static const struct option pool_rows[] = {
 	{ SETTING(max_prepared_statements), .type = OPTION_INT,
 	  .fallback = "200", .max = STATEMENTS_MAX,
 	  .help = "Prepared statements that a server connection keeps for "
-		  "clients in transaction pooling; 0: off." },
+		  "its clients; 0 counts as 1." },
 	{ SETTING(ignore_startup_parameters), .type = OPTION_LIST,
 	  .fallback = "",
 	  .help = "Startup parameters that are accepted and dropped." },
 	{ SETTING(track_extra_parameters), .type = OPTION_LIST,
-	  .fallback = "IntervalStyle", .needs_restart = true,
+	  .fallback = "IntervalStyle", .state = OPTION_NO_EFFECT,
+	  .note = "all parameters of a client follow it",
 	  .help = "More parameters that follow a client from server to "
 		  "server." },
 	{ SETTING(application_name_add_host), .type = OPTION_BOOL,
@@ -322,12 +324,17 @@ static const struct option server_rows[] = {
 	  .fallback = "0",
 	  .help = "Run server_reset_query in every pool mode." },
 	{ SETTING(server_check_query), .fallback = "<empty>",
+	  .state = OPTION_NO_EFFECT,
+	  .note = "a server that goes is noticed at once",
 	  .help = "Proves that an idle server is alive; <empty>: a query "
 		  "without text; empty: no check." },
 	{ SETTING_TIME(server_check_delay), .fallback = "30",
+	  .state = OPTION_NO_EFFECT,
+	  .note = "a server that goes is noticed at once",
 	  .help = "How long an idle server is taken for alive without a "
 		  "check." },
 	{ SETTING(server_fast_close), .type = OPTION_BOOL, .fallback = "0",
+	  .state = OPTION_UNSUPPORTED,
 	  .help = "Close servers of a changed database at the end of the "
 		  "transaction, not of the session." },
 	{ SETTING_TIME(server_lifetime), .fallback = "3600",
@@ -368,6 +375,8 @@ static const struct option timeout_rows[] = {
 	  .state = OPTION_UNSUPPORTED,
 	  .help = "Longest wait for buffers to empty on SUSPEND." },
 	{ SETTING_TIME(autodb_idle_timeout), .fallback = "3600",
+	  .state = OPTION_NO_EFFECT,
+	  .note = "its pools go with their last client and server",
 	  .help = "When an unused database that came from \"*\" is "
 		  "forgotten." },
 };
@@ -430,7 +439,7 @@ static const struct option split_rows[] = {
 	  .max = PROBE_MAX_US, .help = "Silence after which a node is down." },
 	{ SETTING(monitor_user), .fallback = "",
 	  .help = "User who asks the nodes; empty: the database's user, else "
-		  "the system user." },
+		  "postgres." },
 	{ SETTING(monitor_password), .type = OPTION_SECRET, .fallback = "",
 	  .help = "His password; empty: none is needed." },
 	{ SETTING(monitor_dbname), .fallback = "postgres",
@@ -585,9 +594,11 @@ static const struct option database_rows[] = {
 	  FIELD(struct config_database, load_balance),
 	  .fallback = "round-robin",
 	  .choices = balance_words,
+	  .state = OPTION_NO_EFFECT,
+	  .note = "of the addresses of a host one is used at a time",
 	  .help = "Spread over the addresses of a host; disable: use the "
 		  "first that answers." },
-	{ DATABASE(connect_query),
+	{ DATABASE(connect_query), .state = OPTION_UNSUPPORTED,
 	  .help = "SQL that is run on each new server connection." },
 	{ DATABASE(client_encoding),
 	  .help = "client_encoding of new server connections." },

@@ -379,6 +379,14 @@ static void test_warnings(void **state)
 	     "t:5: auth_hba_file: not supported by this version, ignored\n"
 	     "t:6: reserve_pool_size: not supported by this version, "
 	     "ignored\n");
+	warn(SERVED "service_name = x\nserver_check_query = select 1\n",
+	     "t:5: job_name: has no effect: syslog_ident is the name in the "
+	     "system's log\n"
+	     "t:6: server_check_query: has no effect: a server that goes is "
+	     "noticed at once\n");
+	warn("[databases]\n* = host=x connect_query='set a = 1'\n"
+	     "[pgweir]\nauth_type = trust\n",
+	     "t:2: connect_query: not supported by this version, ignored\n");
 	/* At its default it would do nothing anyway. */
 	warn(SERVED "reserve_pool_size = 0\nauth_hba_file =\n", "");
 	warn(SERVED "auth_ldap_options = x\n",
