@@ -344,7 +344,8 @@ static const struct option server_rows[] = {
 	{ SETTING_TIME(server_connect_timeout), .fallback = "15",
 	  .help = "Longest time for connecting and logging in; 0: any." },
 	{ SETTING_TIME(server_login_retry), .fallback = "15",
-	  .help = "Pause after a failed connection or login." },
+	  .help = "Longest pause after failed connections or logins: pauses "
+		  "begin with 0.1 s and double up to this, or up to 2 s." },
 	{ SETTING_TIME(dns_max_ttl), .fallback = "15",
 	  .help = "How long the address of a host name is kept." },
 };

@@ -95,14 +95,26 @@ static void count_error(struct pool_node *node,
 		      1);
 }
 
+/* Of the pause before the next attempt; without any it would be a race. */
+static uint64_t retry_limit(const struct pool_node *node)
+{
+	uint64_t limit_us =
+		local_settings(node->site.local)->server_login_retry_us;
+
+	if (limit_us < RETRY_FIRST_US)
+		return RETRY_FIRST_US;
+	return limit_us < RETRY_MAX_US ? limit_us : RETRY_MAX_US;
+}
+
 static void note_failure(struct pool_node *node)
 {
+	uint64_t limit_us = retry_limit(node);
 	uint64_t pause_us = RETRY_FIRST_US;
 
-	for (unsigned i = 0; i < node->failures && pause_us < RETRY_MAX_US; i++)
+	for (unsigned i = 0; i < node->failures && pause_us < limit_us; i++)
 		pause_us *= 2;
-	if (pause_us > RETRY_MAX_US)
-		pause_us = RETRY_MAX_US;
+	if (pause_us > limit_us)
+		pause_us = limit_us;
 	node->failures++;
 	node->retry_us = now_of(node) + pause_us;
 }
@@ -193,10 +205,20 @@ static void grant_here(struct pool_node *node, struct server *server,
 		to_idle(node, server);
 }
 
+/* The one that was used last is warm; in turn, it is the others' turn. */
+static struct list *next_idle(const struct pool_node *node)
+{
+	if (list_is_empty(&node->idle))
+		return NULL;
+	return local_settings(node->site.local)->server_round_robin
+		       ? node->idle.prev
+		       : node->idle.next;
+}
+
 /* Serves the next waiter with the next idle server. */
 static bool serve_one(struct pool_node *node)
 {
-	struct list *link = list_first(&node->idle);
+	struct list *link = next_idle(node);
 	unsigned worker;
 	uint64_t session;
 	struct server *server;
@@ -304,7 +326,7 @@ void pool_node_feed_later(struct pool_node *node)
 
 struct server *pool_node_take_idle(struct pool_node *node)
 {
-	struct list *link = list_first(&node->idle);
+	struct list *link = next_idle(node);
 	struct server *server;
 
 	if (!link || quota_waiting(node->quota) > 0)
@@ -330,16 +352,24 @@ void pool_node_adopt(struct pool_node *node, struct server *server,
 
 /* --- what servers tell --- */
 
-/* Servers past their time, or nobody's any more, are closed as they rest. */
-static bool is_to_go(const struct pool_node *node, const struct server *server,
-		     enum metrics_close_reason *reason)
+/* A lifetime of 0 is one use: not used yet is a server since it was opened. */
+static bool has_lived(const struct pool_node *node, const struct server *server)
 {
-	const struct config *config = local_config(node->site.local);
-	uint64_t lifetime_us = config->settings.server_lifetime_us;
+	uint64_t lifetime_us =
+		local_settings(node->site.local)->server_lifetime_us;
 
 	if (node->pool->config &&
 	    node->pool->config->server_lifetime_us != CONFIG_UNSET_US)
 		lifetime_us = node->pool->config->server_lifetime_us;
+	if (lifetime_us == 0)
+		return server_idle_since_us(server) > server_opened_us(server);
+	return now_of(node) - server_opened_us(server) >= lifetime_us;
+}
+
+/* Servers past their time, or nobody's any more, are closed as they rest. */
+static bool is_to_go(const struct pool_node *node, const struct server *server,
+		     enum metrics_close_reason *reason)
+{
 	*reason = node->is_draining ? METRICS_CLOSE_SHUTDOWN
 				    : METRICS_CLOSE_RELOAD;
 	/* Shutting down, those who wait are served first. */
@@ -350,8 +380,7 @@ static bool is_to_go(const struct pool_node *node, const struct server *server,
 	    quota_servers(node->quota) > node->limits.pool)
 		return true;
 	*reason = METRICS_CLOSE_LIFETIME;
-	return lifetime_us > 0 &&
-	       now_of(node) - server_opened_us(server) >= lifetime_us;
+	return has_lived(node, server);
 }
 
 static void on_rested(void *owner, struct server *server)

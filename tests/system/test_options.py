@@ -1,0 +1,73 @@
+"""Options whose effect no other test looks at."""
+import time
+
+import pytest
+
+from harness import SLOW, wait_for
+from wire import Wire, startup_packet
+
+# One node, so that every statement meets the same pool.
+ONE = ("primary",)
+
+
+def pid(conn):
+    return conn.execute("SELECT pg_backend_pid()").fetchone()[0]
+
+
+def pids_in_turn(weir, clients, rounds=3):
+    """The servers that one client after the other is given, one at a time."""
+    conns = [weir.connect(prepare_threshold=None) for _ in range(clients)]
+    for conn in conns:
+        conn.execute("BEGIN")
+    for conn in conns:
+        conn.execute("COMMIT")
+    seen = [pid(conns[0]) for _ in range(clients * rounds)]
+    for conn in conns:
+        conn.close()
+    return seen
+
+
+@pytest.mark.parametrize("in_turn", [0, 1])
+def test_server_round_robin(make_weir, in_turn):
+    weir = make_weir({"server_round_robin": in_turn, "workers": 1,
+                      "default_pool_size": 3}, nodes=ONE)
+    seen = pids_in_turn(weir, 3)
+    assert len(set(seen)) == (3 if in_turn else 1)
+    if in_turn:
+        assert seen[:3] == seen[3:6] == seen[6:]
+
+
+def test_server_lifetime_0_is_one_use(cluster, make_weir):
+    weir = make_weir({"server_lifetime": 0, "min_pool_size": 1}, nodes=ONE)
+    with weir.connect() as conn:
+        assert len({pid(conn) for _ in range(5)}) == 5
+        # A transaction is one use; and nobody closes what was not used.
+        with conn.transaction():
+            assert pid(conn) == pid(conn)
+        wait_for(lambda: cluster.backends() == 1, 5, "a server kept ready")
+        ready = cluster.value(
+            "SELECT pid FROM pg_stat_activity WHERE usename = 'app'"
+            " AND datname = 'app' AND backend_type = 'client backend'")
+        time.sleep(1.2 * SLOW)
+        assert pid(conn) == ready
+
+
+@pytest.fixture
+def crowded(cluster):
+    """A role that the server has no place for."""
+    cluster.sql("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    yield "crowded"
+    cluster.sql("DROP ROLE crowded")
+
+
+@pytest.mark.parametrize("retry, least, most", [(0.1, 10, 99), (15, 3, 6)])
+def test_server_login_retry(make_weir, crowded, retry, least, most):
+    """Pauses double, but never beyond it."""
+    weir = make_weir({"server_login_retry": retry, "workers": 1,
+                      "log_pooler_errors": 0}, nodes=ONE)
+    with Wire(weir.port) as conn:
+        conn.send(startup_packet(user=crowded))
+        time.sleep(2.5)
+        tries = weir.metric("pgweir_server_connect_errors_total",
+                            reason="too_many")
+    assert least <= tries <= most
