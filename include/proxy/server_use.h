@@ -9,6 +9,8 @@
 /* The session state is no longer what settings say: DISCARD ALL after use. */
 void server_mark_dirty(struct server *server);
 bool server_is_dirty(const struct server *server);
+/* Whoever comes next takes the session state as it is. */
+void server_mark_clean(struct server *server);
 /*
  * RESET ALL was done: the server is as it was after its login, settings of
  * the client's startup packet included, unless something else is unknown.

@@ -318,11 +318,13 @@ static const struct option auth_rows[] = {
 /* How long a server connection is kept, and how it is trusted. */
 static const struct option server_rows[] = {
 	{ SETTING(server_reset_query), .fallback = "DISCARD ALL",
-	  .help = "Cleans a server between two clients of a session pool; "
-		  "empty: nothing does." },
+	  .help = "Cleans a server between two clients of a session pool, "
+		  "and where a client has left something behind in the other "
+		  "modes; empty: nothing does, in session pooling." },
 	{ SETTING(server_reset_query_always), .type = OPTION_BOOL,
 	  .fallback = "0",
-	  .help = "Run server_reset_query in every pool mode." },
+	  .help = "Run server_reset_query after every use, in every pool "
+		  "mode." },
 	{ SETTING(server_check_query), .fallback = "<empty>",
 	  .state = OPTION_NO_EFFECT,
 	  .note = "a server that goes is noticed at once",

@@ -205,6 +205,7 @@ static void end_copy_and_batch(struct server *server)
 	}
 }
 
+/* Empty is meant for session pooling: others must not meet what is left. */
 static const char *reset_query(const struct server *server)
 {
 	const char *query =

@@ -25,6 +25,11 @@ void server_mark_dirty(struct server *server)
 	server->is_dirty = true;
 }
 
+void server_mark_clean(struct server *server)
+{
+	server->is_dirty = false;
+}
+
 bool server_is_dirty(const struct server *server)
 {
 	return server->is_dirty;

@@ -291,7 +291,8 @@ static void attach(struct session *session, struct server *server)
 	note_decision(session);
 	note_wait(session);
 	server_attach(server, &server_hooks, session);
-	if (session->mode == POOL_MODE_SESSION)
+	if (session->mode == POOL_MODE_SESSION ||
+	    local_settings(session->local)->server_reset_query_always)
 		server_mark_dirty(server);
 	if (!is_login)
 		session_set_state(session, SESSION_ACTIVE);

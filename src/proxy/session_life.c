@@ -196,6 +196,13 @@ static bool is_only_reading(const struct session *session)
 	return session->units_count > 0;
 }
 
+/* The operator wants no reset in session pooling: PgBouncer's empty query. */
+static bool leaves_its_state(const struct session *session)
+{
+	return session->mode == POOL_MODE_SESSION &&
+	       !*local_settings(session->local)->server_reset_query;
+}
+
 /*
  * Cleaning begins.  A write goes on to its end, as it would in PostgreSQL
  * when the client has left; a read would only hold the server.
@@ -206,6 +213,8 @@ static void leave_server(struct session *session)
 	bool cancels = is_only_reading(session);
 
 	session->server = NULL;
+	if (leaves_its_state(session))
+		server_mark_clean(server);
 	/* A statement under the client's own name would be left behind. */
 	if (session->cleanup_name)
 		server_mark_dirty(server);

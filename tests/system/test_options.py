@@ -71,3 +71,33 @@ def test_server_login_retry(make_weir, crowded, retry, least, most):
         tries = weir.metric("pgweir_server_connect_errors_total",
                             reason="too_many")
     assert least <= tries <= most
+
+
+def left_behind(weir):
+    """What the second client of one server finds of the first."""
+    with weir.connect() as conn:
+        conn.execute("SET work_mem = '7MB'")
+        first = pid(conn)
+    with weir.connect() as conn:
+        assert pid(conn) == first
+        return conn.execute("SHOW work_mem").fetchone()[0] == "7MB"
+
+
+@pytest.mark.parametrize("mode, reset, is_left", [
+    ("session", "", True), ("session", "DISCARD ALL", False),
+    ("session", "SET work_mem = '7MB'", True), ("transaction", "", False)])
+def test_server_reset_query(make_weir, mode, reset, is_left):
+    weir = make_weir({"pool_mode": mode, "server_reset_query": reset,
+                      "default_pool_size": 1}, nodes=ONE)
+    assert left_behind(weir) == is_left
+
+
+@pytest.mark.parametrize("always", [0, 1])
+def test_server_reset_query_always(make_weir, always):
+    """Sees to what pgweir cannot see: a SET inside of a DO block."""
+    weir = make_weir({"server_reset_query_always": always,
+                      "default_pool_size": 1}, nodes=ONE)
+    with weir.connect() as conn:
+        conn.execute("DO $$ BEGIN SET work_mem = '7MB'; END $$")
+        found = conn.execute("SHOW work_mem").fetchone()[0]
+    assert (found == "7MB") == (not always)
