@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 
 struct catalog;
+struct headcount;
 struct local;
 struct metrics;
 struct metrics_cell;
@@ -71,6 +72,7 @@ struct process {
 	struct worker *workers[64];
 	struct metrics *metrics;
 	struct quotas *quotas;
+	struct headcount *headcount; /* of sessions */
 	const struct pool_hooks *pool_hooks;
 	struct welcomes *welcomes;
 	_Atomic unsigned clients; /* logged in or logging in, for the limit */

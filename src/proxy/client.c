@@ -22,6 +22,7 @@
 #include "net/stream.h"
 #include "net/tls.h"
 #include "proxy/client_auth.h"
+#include "proxy/headcount.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 
@@ -178,21 +179,68 @@ static void hand_over(struct client *client, struct pool *pool)
 	hooks_now->logged_in(client->local, &login);
 }
 
+static unsigned own_or(int own, int otherwise)
+{
+	int limit = own == CONFIG_UNSET ? otherwise : own;
+
+	return limit > 0 ? (unsigned)limit : 0;
+}
+
+/* Counts the client in, or turns it away; the console has room for all. */
+static bool enter(struct client *client, const struct pool *pool)
+{
+	const struct config_settings *settings = local_settings(client->local);
+	const struct config_user *user = pool_config_user(pool);
+	const struct headcount_limits limits = {
+		.database = own_or(pool_config(pool)->max_db_client_connections,
+				   settings->max_db_client_connections),
+		.user = own_or(user ? user->max_user_client_connections
+				    : CONFIG_UNSET,
+			       settings->max_user_client_connections),
+	};
+
+	switch (headcount_enter(client->local->process->headcount,
+				client->database, client->user, &limits)) {
+	case HEADCOUNT_GRANTED: return true;
+	case HEADCOUNT_DATABASE_FULL:
+		reject(client, METRICS_REJECT_MAX_CONN, "53300",
+		       "no more connections to this database allowed "
+		       "(max_db_client_connections)",
+		       NULL);
+		return false;
+	case HEADCOUNT_USER_FULL:
+	default:
+		reject(client, METRICS_REJECT_MAX_CONN, "53300",
+		       "no more connections of this user allowed "
+		       "(max_user_client_connections)",
+		       NULL);
+		return false;
+	}
+}
+
+static void reject_database(struct client *client)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "database \"%.63s\" does not exist",
+		       client->database);
+	reject(client, METRICS_REJECT_NO_DATABASE, "3D000", text,
+	       "Databases are listed in the configuration's section "
+	       "[databases].");
+}
+
 static void accept_login(struct client *client)
 {
 	struct pool *pool = NULL;
-	char text[160];
 
 	if (!is_console(client)) {
 		pool = pool_join(client->local, client->database, client->user);
 		if (!pool) {
-			(void)snprintf(text, sizeof(text),
-				       "database \"%.63s\" does not exist",
-				       client->database);
-			reject(client, METRICS_REJECT_NO_DATABASE, "3D000",
-			       text,
-			       "Databases are listed in the configuration's "
-			       "section [databases].");
+			reject_database(client);
+			return;
+		}
+		if (!enter(client, pool)) {
+			pool_leave(pool);
 			return;
 		}
 		learn_secrets(client, pool);

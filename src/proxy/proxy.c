@@ -15,6 +15,7 @@
 #include "core/topology.h"
 #include "proxy/cancel.h"
 #include "proxy/client.h"
+#include "proxy/headcount.h"
 #include "proxy/mail.h"
 #include "proxy/pool.h"
 #include "proxy/quota.h"
@@ -252,6 +253,7 @@ struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 	proxy->process.worker_count = workers;
 	proxy->process.metrics = metrics;
 	proxy->process.quotas = quotas_new();
+	proxy->process.headcount = headcount_new();
 	proxy->process.welcomes = welcomes_new();
 	proxy->process.want_catalog = hooks->want_catalog;
 	proxy->process.node_trouble = hooks->node_trouble;
@@ -391,6 +393,7 @@ void proxy_free(struct proxy *proxy)
 		local_free(local);
 	}
 	quotas_free(proxy->process.quotas);
+	headcount_free(proxy->process.headcount);
 	welcomes_free(proxy->process.welcomes);
 	the_proxy = NULL;
 	free(proxy);

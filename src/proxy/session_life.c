@@ -10,6 +10,7 @@
 #include "core/metrics.h"
 #include "net/stream.h"
 #include "proxy/errand.h"
+#include "proxy/headcount.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -236,6 +237,8 @@ static void dissolve(struct session *session)
 		leave_server(session);
 	session_table_remove(session->local->sessions, session);
 	atomic_fetch_sub(&session->local->process->clients, 1);
+	headcount_leave(session->local->process->headcount,
+			pool_database(session->pool), pool_user(session->pool));
 	pool_leave(session->pool);
 	worker_free_later(session->local->worker, &session->burial);
 }

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from harness import SLOW, wait_for
-from wire import Wire, startup_packet
+from wire import LoginError, Wire, startup_packet
 
 # One node, so that every statement meets the same pool.
 ONE = ("primary",)
@@ -101,3 +101,47 @@ def test_server_reset_query_always(make_weir, always):
         conn.execute("DO $$ BEGIN SET work_mem = '7MB'; END $$")
         found = conn.execute("SHOW work_mem").fetchone()[0]
     assert (found == "7MB") == (not always)
+
+
+def refusal(weir, **where):
+    """What a login is refused with, or None."""
+    with Wire(weir.port) as conn:
+        try:
+            conn.login(**where)
+        except LoginError as error:
+            return error.sqlstate, str(error)
+    return None
+
+
+def test_max_db_client_connections(make_weir):
+    weir = make_weir({"max_db_client_connections": 3, "workers": 2},
+                     start=False, nodes=ONE)
+    weir.databases = {"app": weir.node_line(max_db_client_connections=2),
+                      "two": weir.node_line()}
+    weir.write_ini()
+    weir.start()
+    held = [weir.connect(), weir.connect(user="postgres")]
+    state, why = refusal(weir)
+    assert state == "53300" and "max_db_client_connections" in why
+    held += [weir.connect(dbname="two") for _ in range(3)]
+    assert refusal(weir, database="two")[0] == "53300"
+    held.pop(0).close()
+    wait_for(lambda: refusal(weir) is None, 5, "a place to be free again")
+    for conn in held:
+        conn.close()
+
+
+def test_max_user_client_connections(make_weir):
+    weir = make_weir({"max_user_client_connections": 1, "workers": 2},
+                     users={"app": "max_user_client_connections=2"}, nodes=ONE)
+    held = [weir.connect(), weir.connect(), weir.connect(user="postgres")]
+    state, why = refusal(weir)
+    assert state == "53300" and "max_user_client_connections" in why
+    assert refusal(weir, user="postgres")[0] == "53300"
+    # The console asks for no place, and a reload raises the limit.
+    with weir.connect(dbname="pgweir", user="postgres") as console:
+        console.execute("SHOW VERSION")
+    weir.reload(users={"app": "max_user_client_connections=3"})
+    assert refusal(weir) is None
+    for conn in held:
+        conn.close()

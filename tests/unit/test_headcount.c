@@ -1,0 +1,124 @@
+/*
+ * Clients per database and user: limits are exact, alone and with threads,
+ * and who was refused is not counted.
+ */
+#include "proxy/headcount.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const struct headcount_limits unlimited = { 0, 0 };
+
+static void test_limit_of_a_database(void **state)
+{
+	struct headcount *count = headcount_new();
+	struct headcount_limits limits = { .database = 2 };
+
+	(void)state;
+	assert_int_equal(headcount_enter(count, "app", "anna", &limits),
+			 HEADCOUNT_GRANTED);
+	assert_int_equal(headcount_enter(count, "app", "bob", &limits),
+			 HEADCOUNT_GRANTED);
+	assert_int_equal(headcount_enter(count, "app", "carl", &limits),
+			 HEADCOUNT_DATABASE_FULL);
+	/* Another one has room, and so has this one without a limit. */
+	assert_int_equal(headcount_enter(count, "two", "carl", &limits),
+			 HEADCOUNT_GRANTED);
+	assert_int_equal(headcount_enter(count, "app", "carl", &unlimited),
+			 HEADCOUNT_GRANTED);
+	headcount_leave(count, "app", "anna");
+	assert_int_equal(headcount_enter(count, "app", "anna", &limits),
+			 HEADCOUNT_DATABASE_FULL);
+	headcount_leave(count, "app", "bob");
+	assert_int_equal(headcount_enter(count, "app", "anna", &limits),
+			 HEADCOUNT_GRANTED);
+	headcount_leave(count, "app", "anna");
+	headcount_leave(count, "app", "carl");
+	headcount_leave(count, "two", "carl");
+	headcount_free(count);
+}
+
+static void test_limit_of_a_user(void **state)
+{
+	struct headcount *count = headcount_new();
+	struct headcount_limits limits = { .database = 9, .user = 1 };
+
+	(void)state;
+	assert_int_equal(headcount_enter(count, "app", "anna", &limits),
+			 HEADCOUNT_GRANTED);
+	/* In all databases together; a name is no user's and database's. */
+	assert_int_equal(headcount_enter(count, "two", "anna", &limits),
+			 HEADCOUNT_USER_FULL);
+	assert_int_equal(headcount_enter(count, "anna", "app", &limits),
+			 HEADCOUNT_GRANTED);
+	/* Who was refused has taken no place of the database. */
+	limits.database = 1;
+	assert_int_equal(headcount_enter(count, "two", "bob", &limits),
+			 HEADCOUNT_GRANTED);
+	headcount_leave(count, "app", "anna");
+	headcount_leave(count, "anna", "app");
+	headcount_leave(count, "two", "bob");
+	headcount_free(count);
+}
+
+enum { THREADS = 4, ROUNDS = 2000, LIMIT = 3 };
+
+struct crowd {
+	struct headcount *count;
+	_Atomic unsigned inside;
+	_Atomic unsigned granted;
+	_Atomic bool is_over;
+};
+
+static void *come_and_go(void *arg)
+{
+	const struct headcount_limits limits = { .user = LIMIT };
+	struct crowd *crowd = arg;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		if (headcount_enter(crowd->count, "app", "anna", &limits) !=
+		    HEADCOUNT_GRANTED)
+			continue;
+		crowd->granted++;
+		if (++crowd->inside > LIMIT)
+			crowd->is_over = true;
+		crowd->inside--;
+		headcount_leave(crowd->count, "app", "anna");
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct crowd crowd = { .count = headcount_new() };
+	pthread_t threads[THREADS];
+
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, come_and_go, &crowd),
+			0);
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_false(crowd.is_over);
+	assert_true(crowd.granted >= LIMIT);
+	headcount_free(crowd.count);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_limit_of_a_database),
+		cmocka_unit_test(test_limit_of_a_user),
+		cmocka_unit_test(test_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
