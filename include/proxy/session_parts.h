@@ -145,8 +145,6 @@ static inline bool session_has_pending(const struct session *session)
 
 void session_set_state(struct session *session, enum session_state state);
 const char *session_state_name(const struct session *session);
-/* Arms the time limit that fits what the session is doing now. */
-void session_renew_limit(struct session *session);
 /* Ends it with a FATAL; closes the client's stream. */
 void session_fail(struct session *session, const char *sqlstate,
 		  const char *message, const char *hint);
@@ -159,6 +157,13 @@ void session_count_waiting(const struct session *session, int change);
 void session_leave_queue(struct session *session);
 /* Frees it; a worker's task. */
 void session_bury(struct worker_task *task);
+
+/* --- session_limits --- */
+
+/* Arms the time limit that fits what the session is doing now. */
+void session_renew_limit(struct session *session);
+/* Its timer has fired: tells the client, and ends the session or goes on. */
+void session_out_of_time(struct wheel_timer *timer);
 
 /* --- session_greet --- */
 

@@ -613,35 +613,6 @@ static void on_event(void *owner, enum stream_event event)
 	}
 }
 
-static void on_timer(struct wheel_timer *timer)
-{
-	struct session *session = LIST_ENTRY(timer, struct session, timer);
-
-	switch (session->state) {
-	case SESSION_LOGIN:
-	case SESSION_WAITING:
-		session_fail(
-			session, "53300",
-			"query_wait_timeout: no server connection became free "
-			"in time",
-			"Raise the pool's size, or look for sessions that hold "
-			"their servers long.");
-		break;
-	case SESSION_IDLE:
-		session_fail(session, "57P05", "client_idle_timeout", NULL);
-		break;
-	case SESSION_ACTIVE:
-		if (session_has_pending(session) || session->is_mid_unit)
-			session_fail(session, "57014", "query_timeout", NULL);
-		else
-			session_fail(session, "25P03",
-				     "idle_transaction_timeout", NULL);
-		break;
-	case SESSION_CLOSED:
-	default: break;
-	}
-}
-
 /* --- beginning --- */
 
 static struct session *session_new(struct local *local,
@@ -665,7 +636,7 @@ static struct session *session_new(struct local *local,
 			       pool_config_user(login->pool));
 	session_judge_settings(session);
 	worker_task_init(&session->burial, session_bury);
-	wheel_timer_init(&session->timer, on_timer);
+	wheel_timer_init(&session->timer, session_out_of_time);
 	return session;
 }
 

@@ -1,5 +1,5 @@
 /*
- * The life of a session: its states, its time limits, and how it ends.
+ * The life of a session: its states, and how it ends.
  *
  * A session ends in two ways only: told why (session_fail) or because its
  * client has left (session_end).  Both give back whatever it held: its place
@@ -18,9 +18,7 @@
 #include "proxy/session_table.h"
 
 #include <assert.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const struct {
 	const char *name;
@@ -58,72 +56,6 @@ void session_set_state(struct session *session, enum session_state state)
 static uint64_t now_of(const struct session *session)
 {
 	return local_now(session->local);
-}
-
-/* --- time limits --- */
-
-static void set_limit(struct session *session, uint64_t limit_us)
-{
-	if (limit_us == 0 || limit_us == CONFIG_UNSET_US) {
-		wheel_unset(&session->timer);
-		return;
-	}
-	wheel_set(worker_wheel(session->local->worker), &session->timer,
-		  now_of(session) + limit_us);
-}
-
-static uint64_t user_limit(const struct session *session, size_t offset,
-			   uint64_t otherwise_us)
-{
-	const struct config_user *user = pool_config_user(session->pool);
-	uint64_t limit_us = CONFIG_UNSET_US;
-
-	if (user)
-		memcpy(&limit_us, (const char *)user + offset,
-		       sizeof(limit_us));
-	return limit_us == CONFIG_UNSET_US ? otherwise_us : limit_us;
-}
-
-#define USER_LIMIT(session, key)                                    \
-	user_limit(session, offsetof(struct config_user, key##_us), \
-		   local_settings((session)->local)->key##_us)
-
-static uint64_t wait_limit(const struct session *session)
-{
-	if (!pool_config(session->pool))
-		return 0;
-	return config_query_wait_us_of(local_config(session->local),
-				       pool_config(session->pool),
-				       pool_config_user(session->pool));
-}
-
-static bool is_in_transaction(const struct session *session)
-{
-	return session->server && server_status(session->server) != 'I';
-}
-
-/* The limit that fits what the session is doing now. */
-void session_renew_limit(struct session *session)
-{
-	uint64_t limit_us = 0;
-
-	switch (session->state) {
-	case SESSION_LOGIN:
-	case SESSION_WAITING: limit_us = wait_limit(session); break;
-	case SESSION_IDLE:
-		limit_us = USER_LIMIT(session, client_idle_timeout);
-		break;
-	case SESSION_ACTIVE:
-		if (session_has_pending(session) || session->is_mid_unit)
-			limit_us = USER_LIMIT(session, query_timeout);
-		else if (is_in_transaction(session))
-			limit_us =
-				USER_LIMIT(session, idle_transaction_timeout);
-		break;
-	case SESSION_CLOSED:
-	default: break;
-	}
-	set_limit(session, limit_us);
 }
 
 /* --- ending --- */

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from harness import SLOW, wait_for
-from wire import LoginError, Wire, startup_packet
+from wire import LoginError, Wire, query, startup_packet
 
 # One node, so that every statement meets the same pool.
 ONE = ("primary",)
@@ -145,3 +145,49 @@ def test_max_user_client_connections(make_weir):
     assert refusal(weir) is None
     for conn in held:
         conn.close()
+
+
+@pytest.mark.parametrize("work", [
+    ["SELECT pg_sleep(30)"],  # a transaction on its own
+    ["BEGIN", "SELECT pg_sleep(0.7)", "SELECT pg_sleep(0.7)"],
+    ["BEGIN", "SELECT 1"],  # and nothing more
+])
+def test_transaction_timeout(cluster, make_weir, work):
+    weir = make_weir({"transaction_timeout": 60},
+                     users={"app": "transaction_timeout=1"}, nodes=ONE)
+    with Wire(weir.port) as conn:
+        conn.login()
+        conn.query("SELECT 1")
+        time.sleep(1.2)  # no transaction, no limit
+        begun = time.monotonic()
+        conn.send(*(query(sql) for sql in work))
+        errors = [m for m in conn.until_closed() if m.type == "E"]
+        assert 0.9 < time.monotonic() - begun < 2.5 * SLOW
+    assert [e.sqlstate for e in errors] == ["25P04"]
+    # The server does not keep what the transaction held.
+    wait_for(lambda: cluster.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'"
+        " AND xact_start IS NOT NULL") == 0, 10, "the end of the transaction")
+
+
+def test_query_wait_notify(make_weir):
+    weir = make_weir({"query_wait_notify": 0.3, "query_wait_timeout": 1.5,
+                      "default_pool_size": 1, "workers": 1}, nodes=ONE)
+    with weir.connect() as holder, Wire(weir.port) as conn:
+        conn.login()
+        holder.execute("BEGIN")
+        holder.execute("SELECT 1")
+        conn.send(query("SELECT 2"))
+        begun = time.monotonic()
+        notice = conn.recv()
+        assert notice.type == "N" and b"queue" in notice.payload
+        assert 0.2 < time.monotonic() - begun < 1.4
+        holder.execute("COMMIT")
+        assert "".join(m.type for m in conn.until()) == "TDCZ"
+        # Once more, told once, up to the end of all patience.
+        holder.execute("BEGIN")
+        holder.execute("SELECT 1")
+        conn.send(query("SELECT 3"))
+        told = conn.until_closed()
+        assert [m.type for m in told] == ["N", "E"]
+        assert told[-1].sqlstate == "53300"

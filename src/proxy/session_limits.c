@@ -1,0 +1,193 @@
+/*
+ * How long a session may do what it does: idle, wait for a server, run a
+ * query, be in a transaction, idle in one.
+ *
+ * One timer serves all: it stands at the first of the ends that apply now,
+ * and is set anew whenever the session begins something else.  What it was
+ * that has ended is found out when it fires.
+ */
+#include "core/pgbuild.h"
+#include "net/stream.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const uint64_t never_us = UINT64_MAX;
+
+static uint64_t now_of(const struct session *session)
+{
+	return local_now(session->local);
+}
+
+/* A limit of 0 is none. */
+static uint64_t after(uint64_t since_us, uint64_t limit_us)
+{
+	if (limit_us == 0 || limit_us == CONFIG_UNSET_US)
+		return never_us;
+	return since_us + limit_us;
+}
+
+static uint64_t earlier(uint64_t one_us, uint64_t other_us)
+{
+	return one_us < other_us ? one_us : other_us;
+}
+
+static uint64_t user_limit(const struct session *session, size_t offset,
+			   uint64_t otherwise_us)
+{
+	const struct config_user *user = pool_config_user(session->pool);
+	uint64_t limit_us = CONFIG_UNSET_US;
+
+	if (user)
+		memcpy(&limit_us, (const char *)user + offset,
+		       sizeof(limit_us));
+	return limit_us == CONFIG_UNSET_US ? otherwise_us : limit_us;
+}
+
+#define USER_LIMIT(session, key)                                    \
+	user_limit(session, offsetof(struct config_user, key##_us), \
+		   local_settings((session)->local)->key##_us)
+
+/* --- waiting --- */
+
+static uint64_t end_of_wait(const struct session *session)
+{
+	if (!pool_config(session->pool))
+		return never_us;
+	return after(session->wait_since_us,
+		     config_query_wait_us_of(local_config(session->local),
+					     pool_config(session->pool),
+					     pool_config_user(session->pool)));
+}
+
+/* Once: when it is over it has been sent.  A login is not spoken to. */
+static uint64_t time_of_notice(const struct session *session)
+{
+	uint64_t due_us =
+		after(session->wait_since_us,
+		      local_settings(session->local)->query_wait_notify_us);
+
+	return session->state == SESSION_WAITING && due_us > now_of(session)
+		       ? due_us
+		       : never_us;
+}
+
+static void out_of_patience(struct session *session)
+{
+	if (session->state == SESSION_WAITING &&
+	    now_of(session) < end_of_wait(session)) {
+		pgbuild_notice(
+			stream_out(session->client),
+			&(struct pgbuild_error){
+				.severity = "NOTICE",
+				.sqlstate = "00000",
+				.message = "no server connection is free yet, "
+					   "the query waits in the queue" });
+		session_renew_limit(session);
+		return;
+	}
+	session_fail(session, "53300",
+		     "query_wait_timeout: no server connection became free in "
+		     "time",
+		     "Raise the pool's size, or look for sessions that hold "
+		     "their servers long.");
+}
+
+/* --- working --- */
+
+static bool is_at_work(const struct session *session)
+{
+	return session_has_pending(session) || session->is_mid_unit;
+}
+
+static bool is_in_transaction(const struct session *session)
+{
+	return session->server && server_status(session->server) != 'I';
+}
+
+/* A statement on its own is a transaction too, as in PostgreSQL 17. */
+static uint64_t end_of_transaction(const struct session *session)
+{
+	uint64_t since_us = session->transaction_us;
+
+	if (since_us == 0 && session->units_count > 0)
+		since_us = session->units[session->units_first].since_us;
+	if (since_us == 0)
+		since_us = session->request_us;
+	return after(since_us, USER_LIMIT(session, transaction_timeout));
+}
+
+static uint64_t end_of_work(const struct session *session)
+{
+	uint64_t now_us = now_of(session);
+
+	if (is_at_work(session))
+		return earlier(
+			after(now_us, USER_LIMIT(session, query_timeout)),
+			end_of_transaction(session));
+	if (is_in_transaction(session))
+		return earlier(
+			after(now_us,
+			      USER_LIMIT(session, idle_transaction_timeout)),
+			end_of_transaction(session));
+	return never_us;
+}
+
+static void out_of_work(struct session *session)
+{
+	if (now_of(session) >= end_of_transaction(session))
+		session_fail(session, "25P04", "transaction_timeout", NULL);
+	else if (is_at_work(session))
+		session_fail(session, "57014", "query_timeout", NULL);
+	else
+		session_fail(session, "25P03", "idle_transaction_timeout",
+			     NULL);
+}
+
+/* --- both --- */
+
+static uint64_t end_of_state(const struct session *session)
+{
+	switch (session->state) {
+	case SESSION_LOGIN:
+	case SESSION_WAITING:
+		return earlier(end_of_wait(session), time_of_notice(session));
+	case SESSION_IDLE:
+		return after(now_of(session),
+			     USER_LIMIT(session, client_idle_timeout));
+	case SESSION_ACTIVE: return end_of_work(session);
+	case SESSION_CLOSED:
+	default: return never_us;
+	}
+}
+
+void session_renew_limit(struct session *session)
+{
+	uint64_t end_us = end_of_state(session);
+
+	if (end_us == never_us)
+		wheel_unset(&session->timer);
+	else
+		wheel_set(worker_wheel(session->local->worker), &session->timer,
+			  end_us);
+}
+
+void session_out_of_time(struct wheel_timer *timer)
+{
+	struct session *session = LIST_ENTRY(timer, struct session, timer);
+
+	switch (session->state) {
+	case SESSION_LOGIN:
+	case SESSION_WAITING: out_of_patience(session); break;
+	case SESSION_IDLE:
+		session_fail(session, "57P05", "client_idle_timeout", NULL);
+		break;
+	case SESSION_ACTIVE: out_of_work(session); break;
+	case SESSION_CLOSED:
+	default: break;
+	}
+}
