@@ -273,10 +273,10 @@ static const struct option pool_rows[] = {
 	  .fallback = "0",
 	  .help = "Append the client's address to its application_name." },
 	{ SETTING(disable_pqexec), .type = OPTION_BOOL, .fallback = "0",
-	  .needs_restart = true, .help = "Refuse the simple query protocol." },
+	  .help = "Disconnect clients that use the simple query protocol." },
 	{ SETTING(max_packet_size), .type = OPTION_SIZE,
 	  .fallback = "2147483647", .min = PACKET_MIN, .max = PACKET_MAX,
-	  .help = "Longest message that is let through." },
+	  .help = "Longest message that a client may send." },
 };
 
 /* Of clients; how servers are logged into follows from their secrets. */

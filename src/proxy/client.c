@@ -381,6 +381,16 @@ static void add_defaults(struct client *client)
 					  defaults[i].value);
 }
 
+/* Where it comes from, for whoever looks at the servers. */
+static void add_host(struct client *client)
+{
+	const char *name = settings_get(client->settings, "application_name");
+	char *text = xasprintf("%s - %s", name ? name : "app", client->address);
+
+	(void)add_setting(client, "application_name", text);
+	free(text);
+}
+
 static bool take_parameters(struct client *client,
 			    const struct pgwire_startup *startup)
 {
@@ -406,6 +416,8 @@ static bool take_parameters(struct client *client,
 		if (!take_parameter(client, name, value))
 			return false;
 	add_defaults(client);
+	if (local_settings(client->local)->application_name_add_host)
+		add_host(client);
 	return true;
 }
 

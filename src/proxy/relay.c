@@ -711,6 +711,19 @@ static enum relay_result relay_message(struct session *session,
 	}
 }
 
+/* What the operator lets nobody send; NULL: it may pass. */
+static const char *forbidden(const struct session *session,
+			     const struct pgwire_message *message)
+{
+	const struct config_settings *settings = local_settings(session->local);
+
+	if (message->total > settings->max_packet_size)
+		return "the message is longer than max_packet_size";
+	if (message->type == 'Q' && settings->disable_pqexec)
+		return "simple queries are not allowed (disable_pqexec)";
+	return NULL;
+}
+
 static enum relay_result relay_one(struct session *session, const char **why)
 {
 	struct pgwire_message message;
@@ -727,7 +740,8 @@ static enum relay_result relay_one(struct session *session, const char **why)
 	if (!pgwire_is_client_length(message.type, message.body_len) &&
 	    pgwire_is_client_type(message.type))
 		return RELAY_BAD;
-	return relay_message(session, &message, why);
+	*why = forbidden(session, &message);
+	return *why ? RELAY_BAD : relay_message(session, &message, why);
 }
 
 static void continue_message(struct session *session, size_t here)

@@ -4,7 +4,8 @@ import time
 import pytest
 
 from harness import SLOW, wait_for
-from wire import LoginError, Wire, query, startup_packet
+from wire import LoginError, Wire, copy_data, one_query, query, \
+    startup_packet, sync
 
 # One node, so that every statement meets the same pool.
 ONE = ("primary",)
@@ -191,3 +192,53 @@ def test_query_wait_notify(make_weir):
         told = conn.until_closed()
         assert [m.type for m in told] == ["N", "E"]
         assert told[-1].sqlstate == "53300"
+
+
+def last_word(conn):
+    """The SQLSTATE and text that a client is sent away with."""
+    errors = [m for m in conn.until_closed() if m.type == "E"]
+    assert len(errors) == 1
+    return errors[0].sqlstate, str(errors[0].fields)
+
+
+def test_disable_pqexec(make_weir):
+    weir = make_weir({"disable_pqexec": 1}, nodes=ONE)
+    with Wire(weir.port) as conn:
+        conn.login()
+        conn.send(one_query("SELECT 1"), sync())
+        assert "E" not in [m.type for m in conn.until()]
+        conn.send(query("SELECT 1"))
+        state, why = last_word(conn)
+    assert state == "08P01" and "disable_pqexec" in why
+
+
+@pytest.mark.parametrize("message", [
+    query("SELECT '%s'" % ("x" * 5000)),
+    one_query("SELECT '%s'" % ("x" * 5000)),
+    query("COPY pg_temp.t FROM STDIN") + copy_data(b"x" * 5000)])
+def test_max_packet_size(cluster, make_weir, message):
+    weir = make_weir({"max_packet_size": 4096}, nodes=ONE)
+    with Wire(weir.port) as conn:
+        conn.login()
+        conn.query("BEGIN")
+        conn.query("CREATE TEMP TABLE t (a text)")
+        # Many that are short enough may be long together.
+        conn.send(*[query("SELECT '%s'" % ("x" * 4000))] * 5)
+        for _ in range(5):
+            assert conn.until()[-1].type == "Z"
+        conn.send(message)
+        state, why = last_word(conn)
+    assert state == "08P01" and "max_packet_size" in why
+    wait_for(lambda: cluster.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'"
+        " AND xact_start IS NOT NULL") == 0, 10, "the end of the transaction")
+
+
+def test_application_name_add_host(cluster, make_weir):
+    weir = make_weir({"application_name_add_host": 1}, nodes=ONE)
+    for given, shown in (({"application_name": "shop"}, "shop"), ({}, "app")):
+        with Wire(weir.port) as conn:
+            conn.login(**given)
+            port = conn.sock.getsockname()[1]
+            assert conn.value("SHOW application_name") == \
+                "%s - 127.0.0.1:%d" % (shown, port)
