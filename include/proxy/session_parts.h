@@ -4,7 +4,7 @@
 /*
  * The inside of struct session, for the rooms that a session is made of:
  * intake (what unit comes next), relay (passing its messages on), session
- * (servers, waiting, time limits, ending).
+ * (servers, waiting).
  */
 #include "base/buf.h"
 #include "base/list.h"

@@ -1,6 +1,5 @@
 /*
- * Sessions: taking units, waiting for servers, giving them back, time limits
- * and endings.
+ * Sessions: taking units, waiting for servers, giving them back.
  *
  * The pump is the one place where a session moves on.  It is called when the
  * client sends something, when a server is granted, and when a reply has
