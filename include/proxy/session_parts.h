@@ -128,10 +128,12 @@ struct session {
 	bool is_unnamed_there;    /* on the server: unnamed_before */
 	bool is_hoarding;         /* the client's unread limit is raised */
 	bool is_mid_unit;
-	bool is_skipping;         /* a cancelled unit, up to its end */
-	bool ends_unit;           /* ... with this message */
-	bool is_writing;          /* has a unit that may have written */
-	bool has_erred;           /* the transaction, or the unit */
+	bool has_bound;   /* ... and has run something */
+	bool is_moving;   /* to the primary, as soon as nothing is owed */
+	bool is_skipping; /* a cancelled unit, up to its end */
+	bool ends_unit;   /* ... with this message */
+	bool is_writing;  /* has a unit that may have written */
+	bool has_erred;   /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
 	bool is_read_only;        /* was begun so */
 };
@@ -234,12 +236,29 @@ enum intake_result intake_look(struct session *session, const char **why);
 struct sqlclass intake_judge(const struct session *session, const char *sql,
 			     size_t len);
 
+/* --- names --- */
+
+/* The number of the last use of a name; of a new one. */
+uint64_t names_serial(const struct session *session);
+uint64_t names_next_serial(struct session *session);
+/*
+ * A batch in flight defines or closes the name, unless it fails first: what
+ * uses the name in a later batch has to wait and see.
+ */
+bool names_is_unsure(const struct session *session, const char *name);
+/* The name stands for the statement from here on. */
+struct stmtmap_entry *names_put(struct session *session, const char *name,
+				struct stmt *stmt, struct sqlclass judged);
+/* In front of a Parse of the unnamed statement: how to undo it. */
+struct server_note *names_keep_unnamed(struct session *session);
+
 /* --- relay --- */
 
 enum relay_result {
 	RELAY_MORE, /* all that is here was passed on */
 	RELAY_UNIT, /* a unit has ended; there may be more */
 	RELAY_HOLD, /* wait until nothing is in flight */
+	RELAY_MOVE, /* what comes does not belong on this replica */
 	RELAY_FULL, /* the server does not keep up */
 	RELAY_END,  /* the client takes its leave */
 	RELAY_BAD   /* protocol violation: *why says which */

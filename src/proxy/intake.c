@@ -196,9 +196,6 @@ static bool scan_message(struct session *session,
 
 static enum intake_result end_of_batch(struct session *session, uint8_t type)
 {
-	/* What follows a Flush goes where its beginning went, unseen. */
-	if (type == 'H' && session->scan.judged.access == ACCESS_READ)
-		return judged(session, unknown(REASON_TOO_LONG));
 	if (type != 'S' || !session->scan.is_local)
 		return judged(session, session->scan.judged);
 	session->scan.is_judged = true;

@@ -79,12 +79,6 @@ static void push_unit(struct session *session)
 	session->unit = (struct session_unit){ 0 };
 }
 
-/* Sessions count from 1 << 24: small numbers are the server's own. */
-static uint64_t serial_of(const struct session *session)
-{
-	return (session->id << 24) + session->serial;
-}
-
 /* Lets up to so many bytes of a message pile up until the unit is over. */
 static void hoard(struct session *session, size_t bytes)
 {
@@ -98,9 +92,10 @@ static void end_unit(struct session *session)
 		stream_set_unread_limit(session->client, STREAM_UNREAD_LIMIT);
 	session->is_hoarding = false;
 	session->is_mid_unit = false;
+	session->has_bound = false;
 	session->ends_unit = false;
 	session->relayed_parses = 0;
-	session->batch_serial = serial_of(session);
+	session->batch_serial = names_serial(session);
 	session->scan = (struct session_scan){ 0 };
 }
 
@@ -141,47 +136,27 @@ static bool looks_like_ours(const char *name)
 	return strncmp(name, SERVER_PREFIX, strlen(SERVER_PREFIX)) == 0;
 }
 
-static uint64_t next_serial(struct session *session)
-{
-	session->serial++;
-	return serial_of(session);
-}
-
 /*
- * A batch in flight defines or closes the name, unless it fails first: what
- * uses the name in a later batch has to wait and see.
+ * What stands behind a Flush was not seen when its batch was sent to a
+ * replica.  As long as nothing has run there, it can still go elsewhere.
  */
-static bool is_name_unsure(const struct session *session, const char *name)
+static bool may_stay(const struct session *session, struct sqlclass class)
 {
-	const struct stmtmap_entry *entry;
-
-	if (!session_has_pending(session))
-		return false;
-	entry = stmtmap_find(session->names, name);
-	if (!entry)
-		return *name && session->closes > 0;
-	return !entry->is_settled && entry->serial <= session->batch_serial;
+	if (!server_site(session->server)->is_replica || session->has_bound ||
+	    session->pins || server_status(session->server) != 'I')
+		return true;
+	return class.access == ACCESS_READ && class.command == COMMAND_OTHER &&
+	       !(class.effects & PINNING);
 }
 
-static struct sqlclass class_of_parse(struct session *session,
+static struct sqlclass class_of_parse(const struct session *session,
 				      const struct pgwire_parse *parse)
 {
-	unsigned index = session->relayed_parses++;
+	unsigned index = session->relayed_parses;
 
 	if (index < session->scan.parses && index < SESSION_JUDGED)
 		return session->scan.parsed[index];
 	return intake_judge(session, parse->query, parse->query_len);
-}
-
-static struct stmtmap_entry *put_name(struct session *session, const char *name,
-				      struct stmt *stmt, struct sqlclass judged)
-{
-	struct stmtmap_entry *entry = stmtmap_put(session->names, name, stmt);
-
-	entry->judged = judged;
-	entry->serial = next_serial(session);
-	entry->is_settled = false;
-	return entry;
 }
 
 static struct stmt *intern(const struct pgwire_message *message,
@@ -198,35 +173,15 @@ static void count_total(const struct session *session,
 	metrics_count(pool_totals(session->pool), counter, 0, 0, 1);
 }
 
-/*
- * Should the Parse be skipped, what was there before is there again: kept
- * with the session, or with the Parse while others are in flight.
- */
-static struct server_note *keep_unnamed(struct session *session)
-{
-	const struct stmtmap_entry *before = stmtmap_find(session->names, "");
-
-	if (session->unnamed_changes > 0)
-		return before ? server_note_new(before->stmt, 0, false, "")
-			      : NULL;
-	if (session->unnamed_before)
-		stmt_release(session->unnamed_before);
-	session->unnamed_before = before ? stmt_hold(before->stmt) : NULL;
-	session->has_changed_unnamed = false;
-	session->is_unnamed_there =
-		before && server_unnamed(session->server) == before->serial;
-	return NULL;
-}
-
 static void parse_unnamed(struct session *session,
 			  const struct pgwire_message *message,
 			  const struct pgwire_parse *parse)
 {
 	struct stmt *stmt = intern(message, parse);
-	struct server_note *note = keep_unnamed(session);
+	struct server_note *note = names_keep_unnamed(session);
 	struct stmtmap_entry *entry;
 
-	entry = put_name(session, "", stmt, class_of_parse(session, parse));
+	entry = names_put(session, "", stmt, class_of_parse(session, parse));
 	stmt_release(stmt);
 	server_set_unnamed(session->server, entry->serial);
 	session->unnamed_changes++;
@@ -272,8 +227,8 @@ static void parse_named(struct session *session,
 {
 	struct server *server = session->server;
 	struct stmt *stmt = intern(message, parse);
-	struct stmtmap_entry *entry = put_name(session, parse->name, stmt,
-					       class_of_parse(session, parse));
+	struct stmtmap_entry *entry = names_put(session, parse->name, stmt,
+						class_of_parse(session, parse));
 	bool is_known = is_known_good(session, stmt);
 	struct server_note *note =
 		server_note_new(stmt, entry->serial, !is_known, parse->name);
@@ -301,12 +256,12 @@ static void parse_named(struct session *session,
 static void parse_huge(struct session *session,
 		       const struct pgwire_message *message)
 {
-	struct server_note *note = keep_unnamed(session);
+	struct server_note *note = names_keep_unnamed(session);
 
 	session->pins |= EFFECT_PREPARE;
 	server_mark_dirty(session->server);
 	stmtmap_remove(session->names, "");
-	session->unnamed_serial = next_serial(session);
+	session->unnamed_serial = names_next_serial(session);
 	server_set_unnamed(session->server, session->unnamed_serial);
 	session->unnamed_changes++;
 	server_owe(session->server, TRACK_PARSE, 0, note);
@@ -331,17 +286,18 @@ static enum relay_result relay_parse(struct session *session,
 		*why = "invalid message format (Parse)";
 		return RELAY_BAD;
 	}
-	if (*parse.name && is_name_unsure(session, parse.name))
+	if (*parse.name && names_is_unsure(session, parse.name))
 		return RELAY_HOLD;
+	if (!may_stay(session, class_of_parse(session, &parse)))
+		return RELAY_MOVE;
 	count_total(session, COUNTER_CLIENT_PARSES);
-	if (!*parse.name) {
+	if (!*parse.name)
 		parse_unnamed(session, message, &parse);
-		return RELAY_MORE;
-	}
-	if (stmtmap_find(session->names, parse.name))
+	else if (stmtmap_find(session->names, parse.name))
 		parse_taken(session, message, &parse);
 	else
 		parse_named(session, message, &parse);
+	session->relayed_parses++;
 	return RELAY_MORE;
 }
 
@@ -407,6 +363,7 @@ static enum relay_result relay_bind(struct session *session,
 				    const struct pgwire_message *message,
 				    const char **why)
 {
+	struct sqlclass class = { .access = ACCESS_UNKNOWN };
 	const struct stmtmap_entry *entry;
 	struct pgwire_bind bind;
 	const char *name;
@@ -424,13 +381,17 @@ static enum relay_result relay_bind(struct session *session,
 	case PGWIRE_BAD:
 	default: *why = "invalid message format (Bind)"; return RELAY_BAD;
 	}
-	if (is_name_unsure(session, bind.statement))
+	if (names_is_unsure(session, bind.statement))
 		return RELAY_HOLD;
+	entry = stmtmap_find(session->names, bind.statement);
+	if (entry)
+		class = entry->judged;
+	if (!may_stay(session, class))
+		return RELAY_MOVE;
 	count_total(session, COUNTER_BINDS);
 	name = name_on_server(session, bind.statement, &entry);
-	note_effects(session,
-		     entry ? entry->judged
-			   : (struct sqlclass){ .access = ACCESS_UNKNOWN });
+	note_effects(session, class);
+	session->has_bound = true;
 	server_owe(session->server, TRACK_BIND, 0, NULL);
 	if (name && *name)
 		rewrite_bind(session, message, &bind, name);
@@ -467,7 +428,7 @@ static void close_statement(struct session *session,
 	struct server_note *note;
 
 	if (!*name) {
-		note = keep_unnamed(session);
+		note = names_keep_unnamed(session);
 		stmtmap_remove(session->names, "");
 		server_set_unnamed(session->server, 0);
 		session->unnamed_changes++;
@@ -496,7 +457,7 @@ static enum relay_result relay_target(struct session *session,
 		*why = "invalid message format (Describe or Close)";
 		return RELAY_BAD;
 	}
-	if (kind == 'S' && is_name_unsure(session, name))
+	if (kind == 'S' && names_is_unsure(session, name))
 		return RELAY_HOLD;
 	if (kind == 'S' && message->type == 'D') {
 		describe_statement(session, message, name);
@@ -513,115 +474,33 @@ static enum relay_result relay_target(struct session *session,
 	return RELAY_MORE;
 }
 
-/* A Close that was skipped did not happen. */
-static void restore_name(struct session *session,
-			 const struct server_note *note)
-{
-	struct stmtmap_entry *entry =
-		stmtmap_put(session->names, note->name, note->stmt);
-	const char *query;
-	size_t len;
-
-	query = stmt_query(note->stmt, &len);
-	entry->judged = intake_judge(session, query, len);
-	entry->serial = note->serial;
-	entry->is_settled = true;
-}
-
-static void restore_unnamed(struct session *session)
-{
-	struct stmt *stmt = session->unnamed_before;
-	struct stmtmap_entry *entry;
-	const char *query;
-	size_t len;
-
-	if (!stmt)
-		return;
-	query = stmt_query(stmt, &len);
-	entry = put_name(session, "", stmt, intake_judge(session, query, len));
-	entry->is_settled = true;
-	if (session->is_unnamed_there)
-		server_set_unnamed(session->server, entry->serial);
-}
-
-/* Which statement the server has now. */
-static void note_unnamed(struct session *session,
-			 const struct track_entry *entry, bool ok)
-{
-	const struct server_note *note = entry->note;
-	bool is_skipped = (entry->flags & TRACK_SKIPPED) != 0;
-
-	if (is_skipped && !session->has_changed_unnamed)
-		return;
-	if (session->unnamed_before)
-		stmt_release(session->unnamed_before);
-	session->unnamed_before =
-		is_skipped && note ? stmt_hold(note->stmt) : NULL;
-	session->has_changed_unnamed = ok;
-	session->is_unnamed_there = is_skipped;
-}
-
-static void settle_unnamed(struct session *session,
-			   const struct track_entry *entry, bool ok)
-{
-	if (!server_changes_unnamed(entry))
-		return;
-	assert(session->unnamed_changes > 0);
-	session->unnamed_changes--;
-	note_unnamed(session, entry, ok);
-	if (session->unnamed_changes > 0)
-		return;
-	if (ok) {
-		struct stmtmap_entry *last = stmtmap_find(session->names, "");
-
-		if (last)
-			last->is_settled = true;
-		return;
-	}
-	stmtmap_remove(session->names, "");
-	restore_unnamed(session);
-}
-
-void relay_settled(struct session *session, const struct track_entry *entry,
-		   bool ok)
-{
-	const struct server_note *note = entry->note;
-	struct stmtmap_entry *named;
-
-	if (!note || server_changes_unnamed(entry)) {
-		settle_unnamed(session, entry, ok);
-		return;
-	}
-	if (note->serial == 0)
-		return;
-	if (entry->op == TRACK_CLOSE) {
-		assert(session->closes > 0);
-		session->closes--;
-		/* Unless its Parse stood behind the same error. */
-		if (!ok && note->serial <= session->parsed_serial)
-			restore_name(session, note);
-	}
-	if (entry->op != TRACK_PARSE)
-		return;
-	if (ok)
-		session->parsed_serial = note->serial;
-	named = stmtmap_find(session->names, note->name);
-	if (!named || named->serial != note->serial)
-		return;
-	named->is_settled = true;
-	if (!ok)
-		stmtmap_remove(session->names, note->name);
-}
-
 /* --- whole units --- */
 
 /* A simple query ends the life of the unnamed statement. */
-static void relay_query(struct session *session,
-			const struct pgwire_message *message)
+/* Behind a Flush a Query is none that intake has judged. */
+static struct sqlclass class_of_query(const struct session *session,
+				      const struct pgwire_message *message)
 {
-	if (session->scan.is_judged)
-		note_effects(session, session->scan.judged);
-	session->unit.judged = session->scan.judged;
+	const char *text;
+	size_t len;
+
+	if (session->scan.at == 0)
+		return session->scan.judged;
+	if (message->type == 'Q' && pgwire_is_complete(message) &&
+	    pgwire_read_string(message, &text, &len))
+		return intake_judge(session, text, len);
+	return (struct sqlclass){ .access = ACCESS_UNKNOWN };
+}
+
+static enum relay_result relay_query(struct session *session,
+				     const struct pgwire_message *message)
+{
+	struct sqlclass class = class_of_query(session, message);
+
+	if (session->scan.at > 0 && !may_stay(session, class))
+		return RELAY_MOVE;
+	note_effects(session, class);
+	session->unit.judged = class;
 	stmtmap_remove(session->names, "");
 	server_set_unnamed(session->server, 0);
 	/* First the unit: the server may be skipping up to a Sync already. */
@@ -631,6 +510,7 @@ static void relay_query(struct session *session,
 		   NULL);
 	session->ends_unit = true;
 	pass_message(session, message);
+	return RELAY_MORE;
 }
 
 static void relay_sync(struct session *session,
@@ -702,7 +582,7 @@ static enum relay_result relay_message(struct session *session,
 		return RELAY_MORE;
 	case 'H': pass_message(session, message); return RELAY_MORE;
 	case 'Q':
-	case 'F': relay_query(session, message); return RELAY_MORE;
+	case 'F': return relay_query(session, message);
 	case 'd':
 	case 'c':
 	case 'f': relay_copy(session, message); return RELAY_MORE;
@@ -775,14 +655,4 @@ enum relay_result relay_run(struct session *session, const char **why)
 		if (result != RELAY_MORE)
 			return result;
 	}
-}
-
-void relay_forget_changes(struct session *session)
-{
-	if (session->unnamed_before)
-		stmt_release(session->unnamed_before);
-	session->unnamed_before = NULL;
-	session->unnamed_changes = 0;
-	session->has_changed_unnamed = false;
-	session->closes = 0;
 }

@@ -114,11 +114,16 @@ static bool on_bytes(void *user, const void *data, size_t len)
 
 static void on_settled(void *user, const struct track_entry *entry, bool ok)
 {
+	struct session *session = user;
+
 	if (entry->op == TRACK_QUERY || entry->op == TRACK_FUNCTION ||
 	    entry->op == TRACK_STRUCK)
 		session_drop_unit(user);
 	else
 		relay_settled(user, entry, ok);
+	if (session->is_moving &&
+	    track_owed(server_track(session->server)) == 0)
+		pump(session);
 }
 
 static void on_deallocated(void *user, bool is_discard_all)
@@ -424,6 +429,25 @@ static bool find_server(struct session *session)
 				     : pool_primary(session->pool));
 }
 
+/*
+ * The unit goes on on the primary: what it has prepared is prepared there
+ * again by whoever uses it.  True when the pump may go on.
+ */
+static bool move(struct session *session)
+{
+	struct server *server = session->server;
+
+	session->is_moving = track_owed(server_track(server)) > 0;
+	if (session->is_moving)
+		return false;
+	session->server = NULL;
+	session->target = ROUTE_PRIMARY;
+	session->reason = ROUTE_REASON_WRITE;
+	session_set_state(session, SESSION_IDLE);
+	server_detach(server);
+	return take(session, pool_primary(session->pool));
+}
+
 /* --- the pump --- */
 
 /* Begins the next unit; false when the pump has to stop. */
@@ -465,6 +489,7 @@ static bool continue_unit(struct session *session)
 		/* Perhaps answered before it was over: a COPY that failed. */
 		release_if_done(session);
 		return true;
+	case RELAY_MOVE: return move(session);
 	case RELAY_FULL: stream_pause(session->client, true); return false;
 	case RELAY_END:
 		session_end(session, false, "client closed");
@@ -534,6 +559,9 @@ void session_try_again(struct session *session)
 		return;
 	}
 	session_set_state(session, SESSION_IDLE);
+	/* Its unit was on the way from a replica to the primary. */
+	if (session->is_mid_unit && !take(session, pool_primary(session->pool)))
+		return;
 	pump(session);
 }
 
@@ -668,6 +696,8 @@ void session_start(struct local *local, const struct client_login *login)
 	metrics_gauge(pool_gauges(session->pool), GAUGE_CLIENT_CONNECTIONS,
 		      METRICS_CLIENT_LOGIN, 0, 1);
 	stream_set_owner(session->client, on_event, session);
+	/* The login's was small; intake relies on the usual one. */
+	stream_set_unread_limit(session->client, STREAM_UNREAD_LIMIT);
 	greet(session);
 }
 

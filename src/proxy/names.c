@@ -1,0 +1,183 @@
+/*
+ * A client's names of prepared statements while messages that define or drop
+ * them are in flight: what a name stands for is decided by the order in
+ * which they were sent, and undone when the server skipped them.
+ *
+ * Each use of a name has a number (serial), so that an answer which comes
+ * late never touches what the name has come to stand for since.
+ */
+#include "core/stmtmap.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Sessions count from 1 << 24: small numbers are the server's own. */
+uint64_t names_serial(const struct session *session)
+{
+	return (session->id << 24) + session->serial;
+}
+
+uint64_t names_next_serial(struct session *session)
+{
+	session->serial++;
+	return names_serial(session);
+}
+
+/*
+ * A batch in flight defines or closes the name, unless it fails first: what
+ * uses the name in a later batch has to wait and see.
+ */
+bool names_is_unsure(const struct session *session, const char *name)
+{
+	const struct stmtmap_entry *entry;
+
+	if (!session_has_pending(session))
+		return false;
+	entry = stmtmap_find(session->names, name);
+	if (!entry)
+		return *name && session->closes > 0;
+	return !entry->is_settled && entry->serial <= session->batch_serial;
+}
+
+struct stmtmap_entry *names_put(struct session *session, const char *name,
+				struct stmt *stmt, struct sqlclass judged)
+{
+	struct stmtmap_entry *entry = stmtmap_put(session->names, name, stmt);
+
+	entry->judged = judged;
+	entry->serial = names_next_serial(session);
+	entry->is_settled = false;
+	return entry;
+}
+
+/*
+ * Should the Parse be skipped, what was there before is there again: kept
+ * with the session, or with the Parse while others are in flight.
+ */
+struct server_note *names_keep_unnamed(struct session *session)
+{
+	const struct stmtmap_entry *before = stmtmap_find(session->names, "");
+
+	if (session->unnamed_changes > 0)
+		return before ? server_note_new(before->stmt, 0, false, "")
+			      : NULL;
+	if (session->unnamed_before)
+		stmt_release(session->unnamed_before);
+	session->unnamed_before = before ? stmt_hold(before->stmt) : NULL;
+	session->has_changed_unnamed = false;
+	session->is_unnamed_there =
+		before && server_unnamed(session->server) == before->serial;
+	return NULL;
+}
+
+/* A Close that was skipped did not happen. */
+static void restore_name(struct session *session,
+			 const struct server_note *note)
+{
+	struct stmtmap_entry *entry =
+		stmtmap_put(session->names, note->name, note->stmt);
+	const char *query;
+	size_t len;
+
+	query = stmt_query(note->stmt, &len);
+	entry->judged = intake_judge(session, query, len);
+	entry->serial = note->serial;
+	entry->is_settled = true;
+}
+
+static void restore_unnamed(struct session *session)
+{
+	struct stmt *stmt = session->unnamed_before;
+	struct stmtmap_entry *entry;
+	const char *query;
+	size_t len;
+
+	if (!stmt)
+		return;
+	query = stmt_query(stmt, &len);
+	entry = names_put(session, "", stmt, intake_judge(session, query, len));
+	entry->is_settled = true;
+	if (session->is_unnamed_there)
+		server_set_unnamed(session->server, entry->serial);
+}
+
+/* Which statement the server has now. */
+static void note_unnamed(struct session *session,
+			 const struct track_entry *entry, bool ok)
+{
+	const struct server_note *note = entry->note;
+	bool is_skipped = (entry->flags & TRACK_SKIPPED) != 0;
+
+	if (is_skipped && !session->has_changed_unnamed)
+		return;
+	if (session->unnamed_before)
+		stmt_release(session->unnamed_before);
+	session->unnamed_before =
+		is_skipped && note ? stmt_hold(note->stmt) : NULL;
+	session->has_changed_unnamed = ok;
+	session->is_unnamed_there = is_skipped;
+}
+
+static void settle_unnamed(struct session *session,
+			   const struct track_entry *entry, bool ok)
+{
+	if (!server_changes_unnamed(entry))
+		return;
+	assert(session->unnamed_changes > 0);
+	session->unnamed_changes--;
+	note_unnamed(session, entry, ok);
+	if (session->unnamed_changes > 0)
+		return;
+	if (ok) {
+		struct stmtmap_entry *last = stmtmap_find(session->names, "");
+
+		if (last)
+			last->is_settled = true;
+		return;
+	}
+	stmtmap_remove(session->names, "");
+	restore_unnamed(session);
+}
+
+void relay_settled(struct session *session, const struct track_entry *entry,
+		   bool ok)
+{
+	const struct server_note *note = entry->note;
+	struct stmtmap_entry *named;
+
+	if (!note || server_changes_unnamed(entry)) {
+		settle_unnamed(session, entry, ok);
+		return;
+	}
+	if (note->serial == 0)
+		return;
+	if (entry->op == TRACK_CLOSE) {
+		assert(session->closes > 0);
+		session->closes--;
+		/* Unless its Parse stood behind the same error. */
+		if (!ok && note->serial <= session->parsed_serial)
+			restore_name(session, note);
+	}
+	if (entry->op != TRACK_PARSE)
+		return;
+	if (ok)
+		session->parsed_serial = note->serial;
+	named = stmtmap_find(session->names, note->name);
+	if (!named || named->serial != note->serial)
+		return;
+	named->is_settled = true;
+	if (!ok)
+		stmtmap_remove(session->names, note->name);
+}
+
+void relay_forget_changes(struct session *session)
+{
+	if (session->unnamed_before)
+		stmt_release(session->unnamed_before);
+	session->unnamed_before = NULL;
+	session->unnamed_changes = 0;
+	session->has_changed_unnamed = false;
+	session->closes = 0;
+}
