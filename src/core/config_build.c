@@ -440,6 +440,11 @@ static void judge_whole(struct builder *builder)
 		fault_between(builder, &builder->faults, "listen_addr",
 			      "empty, and unix_socket_dir too: there is "
 			      "nothing to listen on");
+	if (settings->max_prepared_statements == 0)
+		fault_between(builder, &builder->warnings,
+			      "max_prepared_statements",
+			      "0 counts as 1: prepared statements always "
+			      "work");
 	judge_client_tls(builder);
 	judge_logins(builder);
 	if (config->database_count == 0)

@@ -9,6 +9,7 @@ from wire import LoginError, Wire, copy_data, one_query, query, \
 
 # One node, so that every statement meets the same pool.
 ONE = ("primary",)
+pytestmark = pytest.mark.own
 
 
 def pid(conn):
@@ -114,6 +115,7 @@ def refusal(weir, **where):
     return None
 
 
+@pytest.mark.tsan
 def test_max_db_client_connections(make_weir):
     weir = make_weir({"max_db_client_connections": 3, "workers": 2},
                      start=False, nodes=ONE)
@@ -132,6 +134,7 @@ def test_max_db_client_connections(make_weir):
         conn.close()
 
 
+@pytest.mark.tsan
 def test_max_user_client_connections(make_weir):
     weir = make_weir({"max_user_client_connections": 1, "workers": 2},
                      users={"app": "max_user_client_connections=2"}, nodes=ONE)

@@ -389,6 +389,9 @@ static void test_warnings(void **state)
 	     "t:2: connect_query: not supported by this version, ignored\n");
 	/* At its default it would do nothing anyway. */
 	warn(SERVED "reserve_pool_size = 0\nauth_hba_file =\n", "");
+	warn(SERVED "max_prepared_statements = 0\n",
+	     "t:5: max_prepared_statements: 0 counts as 1: prepared statements "
+	     "always work\n");
 	warn(SERVED "auth_ldap_options = x\n",
 	     "t:5: auth_ldap_options: not supported by this version, "
 	     "ignored\n");
