@@ -65,6 +65,8 @@ struct stmtmap_entry *stmtmap_put(struct stmtmap *map, const char *name,
 void stmtmap_remove(struct stmtmap *map, const char *name);
 void stmtmap_clear(struct stmtmap *map);
 size_t stmtmap_count(const struct stmtmap *map);
+/* A name that stands for the statement of this number, or NULL; a walk. */
+const char *stmtmap_name_of(const struct stmtmap *map, uint64_t id);
 
 /* --- what one server has prepared --------------------------------------- */
 

@@ -99,6 +99,8 @@ struct server_user_hooks {
 	 * the server and has the unit done elsewhere; the client hears nothing.
 	 */
 	bool (*spares)(void *user, const char *sqlstate);
+	/* The client's name of a statement, for an error that names it. */
+	const char *(*name_of)(void *user, uint64_t id);
 	/* The connection is gone; the server is detached already. */
 	void (*lost)(void *user, const struct server_loss *loss);
 };

@@ -207,3 +207,18 @@ size_t stmtmap_count(const struct stmtmap *map)
 
 	return map->named ? count + strmap_count(map->named) : count;
 }
+
+const char *stmtmap_name_of(const struct stmtmap *map, uint64_t id)
+{
+	size_t at = 0;
+	const char *name;
+	void *value;
+
+	while (map->named && strmap_next(map->named, &at, &name, &value)) {
+		const struct stmtmap_entry *entry = value;
+
+		if (stmt_id(entry->stmt) == id)
+			return name;
+	}
+	return NULL;
+}

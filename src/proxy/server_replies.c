@@ -19,6 +19,7 @@
 #include "core/metrics.h"
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
+#include "core/reword.h"
 #include "core/settings.h"
 #include "core/stmtmap.h"
 #include "net/stream.h"
@@ -412,6 +413,32 @@ static bool is_spared(struct server *server)
 	       server->hooks->spares(server->user, server->failure_state);
 }
 
+/* An error that names one of our statements, in the client's words. */
+static void pass_reworded(struct run *run, const struct pgwire_message *message)
+{
+	struct server *server = run->server;
+	struct buf worded = BUF_INIT;
+	size_t start;
+
+	run_skip(run, message->total);
+	start = pgbuild_begin(&worded, 'E');
+	reword_error(&worded, message->body, message->body_len,
+		     server->hooks->name_of, server->user);
+	pgbuild_end(&worded, start);
+	give_bytes(server, buf_head(&worded), buf_len(&worded));
+	buf_free(&worded);
+}
+
+static void pass_reply(struct run *run, const struct pgwire_message *message,
+		       bool is_for_client)
+{
+	if (is_for_client && message->type == 'E' && run->server->hooks &&
+	    reword_is_needed(message->body, message->body_len))
+		pass_reworded(run, message);
+	else
+		pass(run, message, is_for_client);
+}
+
 static bool take_reply(struct run *run, const struct pgwire_message *message)
 {
 	struct server *server = run->server;
@@ -433,7 +460,7 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	/* Nobody is there to end the COPY or the batch by himself. */
 	if (!server->hooks && (message->type == 'G' || result.is_failed))
 		server->is_clean_due = true;
-	pass(run, message, result.verdict == TRACK_FORWARD);
+	pass_reply(run, message, result.verdict == TRACK_FORWARD);
 	server->is_row_run =
 		message->type == 'D' && result.verdict == TRACK_FORWARD;
 	if (!result.is_done && !result.is_failed && !facts.tag[0])

@@ -189,6 +189,13 @@ static bool on_spares(void *user, const char *sqlstate)
 	return true;
 }
 
+static const char *on_name_of(void *user, uint64_t id)
+{
+	const struct session *session = user;
+
+	return stmtmap_name_of(session->names, id);
+}
+
 static void on_lost(void *user, const struct server_loss *loss)
 {
 	struct session *session = user;
@@ -251,6 +258,7 @@ static const struct server_user_hooks server_hooks = {
 	.erred = on_erred,
 	.drained = on_server_drained,
 	.spares = on_spares,
+	.name_of = on_name_of,
 	.lost = on_lost,
 };
 

@@ -273,9 +273,27 @@ static void clear_empties(void **state)
 	stmtmap_free(NULL);
 }
 
+static void names_are_found_by_number(void **state)
+{
+	static const char tail[] = "SELECT 1\0\0";
+	struct stmtmap *map = stmtmap_new();
+	struct stmt *stmt = stmt_intern(tail, sizeof(tail));
+
+	(void)state;
+	assert_null(stmtmap_name_of(map, stmt_id(stmt)));
+	(void)stmtmap_put(map, "", stmt);
+	assert_null(stmtmap_name_of(map, stmt_id(stmt)));
+	(void)stmtmap_put(map, "one", stmt);
+	assert_string_equal(stmtmap_name_of(map, stmt_id(stmt)), "one");
+	assert_null(stmtmap_name_of(map, stmt_id(stmt) + 1));
+	stmt_release(stmt);
+	stmtmap_free(map);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_found_by_number),
 		cmocka_unit_test(equal_tails_are_one_statement),
 		cmocka_unit_test(statement_tells_its_parts),
 		cmocka_unit_test(empty_query_is_a_statement),
