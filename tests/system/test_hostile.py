@@ -603,7 +603,8 @@ def test_startup_parameters_of_any_length(cluster, make_weir):
 
 @pytest.mark.own
 def test_search_path_of_any_length(cluster, make_weir):
-    weir = make_weir({"default_pool_size": 1}, nodes=ONE)
+    """It is not reported by the server, so it keeps a session on its own."""
+    weir = make_weir({"default_pool_size": 2}, nodes=ONE)
     with weir.connect() as one, weir.connect() as two:
         for length in (1, 50, 250, 300, 2000):
             path = ", ".join(["public"] + ["s%d" % n for n in range(length)])
@@ -719,7 +720,7 @@ def test_deep_and_long_statements(target):
                 "SELECT 1" + " + 1" * 30000,
                 "SELECT '" + "''" * 100000 + "'",
                 "SELECT $x$" + "$" * 100000 + "$x$",
-                "/*" * 50000 + "*/" * 50000 + "SELECT 1",
+                "/*" * 5000 + "*/" * 5000 + "SELECT 1",
                 "SELECT 1 IN (" + "1," * 200000 + "1)",
                 ";" * 100000, "\"" * 99999, "'", "$$", "/*", "E'\\",
                 "SELECT \xff\xfe"):
