@@ -57,7 +57,7 @@ static enum metrics_route_reason primary_reason(const struct sqlclass *judged)
 enum {
 	STAYING = EFFECT_TEMP | EFFECT_SET | EFFECT_LISTEN | EFFECT_ADVISORY |
 		  EFFECT_PREPARE | EFFECT_HOLD | EFFECT_LOAD |
-		  EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL
+		  EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL | EFFECT_SET_REPORTED
 };
 
 static bool may_leave(const struct sqlclass *judged)

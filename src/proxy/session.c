@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "core/metrics.h"
+#include "core/pgbuild.h"
 #include "core/route.h"
 #include "core/track.h"
 #include "net/stream.h"
@@ -444,8 +445,12 @@ static bool find_server(struct session *session)
 static bool move(struct session *session)
 {
 	struct server *server = session->server;
+	bool was_moving = session->is_moving;
 
 	session->is_moving = track_owed(server_track(server)) > 0;
+	/* Nobody has asked for the answers yet, if a Sync stands behind. */
+	if (session->is_moving && !was_moving)
+		pgbuild_empty(server_out(server), 'H');
 	if (session->is_moving)
 		return false;
 	session->server = NULL;

@@ -121,6 +121,25 @@ static void transactions(void **state)
 	expect(input, ROUTE_PRIMARY, "unknown");
 }
 
+/* A batch of a read and a SET: the setting belongs where writes go. */
+static void state_stays(void **state)
+{
+	static const uint32_t effects[] = {
+		EFFECT_SET,         EFFECT_SET_REPORTED, EFFECT_TEMP,
+		EFFECT_LISTEN,      EFFECT_ADVISORY,     EFFECT_PREPARE,
+		EFFECT_HOLD,        EFFECT_LOAD,         EFFECT_DEALLOCATE,
+		EFFECT_DISCARD_ALL,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(effects) / sizeof(*effects); i++) {
+		struct route_input input = plain_read();
+
+		input.judged.effects = effects[i];
+		expect(input, ROUTE_PRIMARY, "unknown");
+	}
+}
+
 static void own_writes(void **state)
 {
 	struct route_input input = plain_read();
@@ -182,6 +201,7 @@ int main(void)
 		cmocka_unit_test(policy_and_state),
 		cmocka_unit_test(classes),
 		cmocka_unit_test(transactions),
+		cmocka_unit_test(state_stays),
 		cmocka_unit_test(own_writes),
 		cmocka_unit_test(nodes),
 		cmocka_unit_test(names),
