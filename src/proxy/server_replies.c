@@ -467,7 +467,7 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 		return true;
 	/* A local reply, or a word to the session, comes behind these bytes. */
 	if (message->type == 'Z' || result.is_failed || facts.tag[0] ||
-	    track_has_news(server->track))
+	    track_owed(server->track) == 0 || track_has_news(server->track))
 		run_flush(run);
 	return react(server, message->type, &result, &facts);
 }
