@@ -95,6 +95,9 @@ bool track_has_news(const struct track *track);
 /* Nothing owed, no batch open, no COPY: the last ReadyForQuery counts. */
 bool track_is_idle(const struct track *track);
 
+/* A batch has failed: up to its Sync everything is skipped. */
+bool track_is_skipping(const struct track *track);
+
 /* A batch of the extended protocol has begun and its Sync is still to come. */
 bool track_is_batch_open(const struct track *track);
 

@@ -50,6 +50,7 @@ struct session_scan {
 	struct sqlclass judged;
 	unsigned parses;                        /* Parse messages seen */
 	struct sqlclass parsed[SESSION_JUDGED]; /* and their classes */
+	uint64_t parsed_names[SESSION_JUDGED];  /* hashes */
 	bool is_judged;
 	bool is_local;  /* nothing in it needs a server */
 	bool has_names; /* prepares or closes a name */

@@ -342,6 +342,11 @@ bool track_is_idle(const struct track *track)
 	       !track->is_copy_in && !track->is_skipping;
 }
 
+bool track_is_skipping(const struct track *track)
+{
+	return track->is_skipping;
+}
+
 bool track_is_batch_open(const struct track *track)
 {
 	return track->is_batch_open;

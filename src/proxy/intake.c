@@ -7,6 +7,7 @@
  * but not without limit: a longer one is judged by its first words, and goes
  * to the primary.
  */
+#include "base/util.h"
 #include "core/catalog.h"
 #include "core/pgwire.h"
 #include "core/shapes.h"
@@ -113,8 +114,11 @@ static bool scan_parse(struct session *session,
 	if (!pgwire_read_parse(message, &parse))
 		return false;
 	class = intake_judge(session, parse.query, parse.query_len);
-	if (scan->parses < SESSION_JUDGED)
+	if (scan->parses < SESSION_JUDGED) {
 		scan->parsed[scan->parses] = class;
+		scan->parsed_names[scan->parses] =
+			util_hash(parse.name, strlen(parse.name));
+	}
 	scan->parses++;
 	scan->has_names |= *parse.name != '\0';
 	scan->is_local = false;
@@ -138,6 +142,19 @@ static struct sqlclass class_of_entry(const struct session *session,
 	return entry->judged;
 }
 
+/* Of a batch with very many nobody knows. */
+static bool is_parsed_here(const struct session_scan *scan, const char *name)
+{
+	uint64_t hash = util_hash(name, strlen(name));
+
+	if (scan->parses > SESSION_JUDGED)
+		return false;
+	for (unsigned i = 0; i < scan->parses; i++)
+		if (scan->parsed_names[i] == hash)
+			return true;
+	return false;
+}
+
 /* A name that the batch itself prepares has been counted there. */
 static void scan_name(struct session *session, const char *name)
 {
@@ -147,7 +164,7 @@ static void scan_name(struct session *session, const char *name)
 	scan->is_local = false;
 	if (entry)
 		add_class(&scan->judged, class_of_entry(session, entry));
-	else if (scan->parses == 0)
+	else if (!is_parsed_here(scan, name))
 		add_class(&scan->judged, unknown(REASON_LEX));
 }
 

@@ -447,6 +447,12 @@ static bool move(struct session *session)
 	struct server *server = session->server;
 	bool was_moving = session->is_moving;
 
+	/* The batch has failed: its rest is skipped where it is. */
+	if (track_is_skipping(server_track(server))) {
+		session->is_moving = false;
+		session->has_bound = true;
+		return true;
+	}
 	session->is_moving = track_owed(server_track(server)) > 0;
 	/* Nobody has asked for the answers yet, if a Sync stands behind. */
 	if (session->is_moving && !was_moving)

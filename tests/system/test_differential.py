@@ -11,6 +11,7 @@ message. A script that differs is printed with its seed:
 import os
 import random
 import re
+import re
 import select
 import socket
 import struct
@@ -82,6 +83,7 @@ PORTALS = ["", "", "", "", "p1", "p2"]
 ROWS = [b"9000000000\t1\n", b"9000000000\t2\n9000000000\t3\n",
         b"9000000000\t", b"4\n", b"9000000000\tx\n", b"9000000000\t100\n",
         b"", b"9000000000\t" + b"0" * 70000 + b"7\n"]
+PLACE = re.compile(rb"(?<=\0)[FLR][^\0]*\0")
 STATEMENT_NAME = re.compile(rb'statement "[^"]*"')
 PAUSE = None  # in a script: wait until the answers have come
 
@@ -287,6 +289,9 @@ def messages(data, token):
             body = STATEMENT_NAME.sub(b'statement "?"', body)
             # A replica has other words for it.
             body = b"read-only" if b"C25006" in body else body
+            # Ours may have been prepared anew: another place in the source.
+            if b"C25P02" in body:
+                body = PLACE.sub(b"", body)
         out.append((kind, body))
         at += 1 + size
     return out
