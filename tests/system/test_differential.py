@@ -11,7 +11,6 @@ message. A script that differs is printed with its seed:
 import os
 import random
 import re
-import re
 import select
 import socket
 import struct
