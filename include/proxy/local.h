@@ -98,8 +98,6 @@ struct local {
 	struct metrics_cell *cell; /* METRICS_WORKER */
 	struct strmap *pools;      /* "user\ndatabase" -> pool */
 	struct session_table *sessions;
-	unsigned clients; /* of this worker, logging in included */
-	unsigned servers;
 	bool is_refusing;         /* shutting down: no new clients */
 	bool is_granting_stopped; /* ... and no server for a new unit */
 	bool is_ending_sessions;  /* ... and sessions end when idle */
@@ -129,6 +127,16 @@ static inline uint64_t local_now(const struct local *local)
 
 /* Socket options of the configuration. */
 struct stream_options local_stream_options(const struct local *local);
+
+/* Bytes of a stream that are in the counters already. */
+struct local_flow {
+	uint64_t in;
+	uint64_t out;
+};
+
+/* Adds what has flowed since the last call to a METRICS_DATABASE cell. */
+void local_count_flow(struct metrics_cell *totals, enum metrics_side side,
+		      const struct stream *stream, struct local_flow *counted);
 
 /* Counts a handshake that is done. */
 void local_count_tls(const struct local *local, enum metrics_side side,

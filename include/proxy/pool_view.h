@@ -9,9 +9,8 @@
 struct pool_node;
 struct server;
 
-/* True for a replica, as the topology says; its label "host:port". */
+/* True for a replica, as the topology says. */
 bool pool_node_is_replica(const struct pool_node *node);
-const char *pool_node_label(const struct pool_node *node);
 void pool_node_visit(const struct pool_node *node,
 		     void (*visit)(void *arg, struct server *server),
 		     void *arg);

@@ -11,6 +11,7 @@
 #include "base/wheel.h"
 #include "core/pgwire.h"
 #include "net/worker.h"
+#include "proxy/local.h"
 #include "proxy/server_types.h"
 
 enum {
@@ -64,8 +65,7 @@ struct server {
 	unsigned cancels; /* under way for this server */
 	bool is_buried;   /* closed; only a cancel still names it */
 
-	uint64_t counted_in; /* bytes, already in the counters */
-	uint64_t counted_out;
+	struct local_flow counted;
 	uint64_t opened_us;
 	uint64_t idle_since_us;
 };

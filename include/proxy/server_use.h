@@ -8,7 +8,6 @@
 
 /* The session state is no longer what settings say: DISCARD ALL after use. */
 void server_mark_dirty(struct server *server);
-bool server_is_dirty(const struct server *server);
 /* Whoever comes next takes the session state as it is. */
 void server_mark_clean(struct server *server);
 /*

@@ -16,6 +16,7 @@
 #include "core/stmtmap.h"
 #include "net/worker.h"
 #include "proxy/client.h"
+#include "proxy/local.h"
 #include "proxy/quota.h"
 
 #include <stdbool.h>
@@ -65,8 +66,7 @@ struct session {
 	uint64_t id;
 	char address[CLIENT_ADDRESS_ROOM];
 	uint64_t connected_us;
-	uint64_t counted_in; /* bytes, already in the counters */
-	uint64_t counted_out;
+	struct local_flow counted;
 
 	struct pool *pool;
 	const struct settings *settings;
@@ -136,12 +136,19 @@ struct session {
 	bool is_writing;  /* has a unit that may have written */
 	bool has_erred;   /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
-	bool is_read_only;        /* was begun so */
 };
 
 static inline bool session_has_pending(const struct session *session)
 {
 	return session->units_count > 0;
+}
+
+/* A unit in flight, the oldest being 0. */
+static inline const struct session_unit *session_unit_at(
+	const struct session *session, unsigned index)
+{
+	return &session->units[(session->units_first + index) %
+			       session->units_room];
 }
 
 /* --- session_life --- */
@@ -232,6 +239,9 @@ enum intake_result {
 
 /* Looks at the next unit; consumes nothing. */
 enum intake_result intake_look(struct session *session, const char **why);
+
+/* How the session's settings make a text be read. */
+struct sqlclass_context intake_context(const struct session *session);
 
 /* The class of a statement text under the session's settings. */
 struct sqlclass intake_judge(const struct session *session, const char *sql,

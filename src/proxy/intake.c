@@ -21,14 +21,19 @@
 #include <assert.h>
 #include <string.h>
 
-struct sqlclass intake_judge(const struct session *session, const char *sql,
-			     size_t len)
+struct sqlclass_context intake_context(const struct session *session)
 {
-	struct sqlclass_context context = {
+	return (struct sqlclass_context){
 		.catalog = pool_catalog(session->pool),
 		.plain_backslash = session->is_plain_backslash,
 		.is_safe_encoding = session->is_safe_encoding,
 	};
+}
+
+struct sqlclass intake_judge(const struct session *session, const char *sql,
+			     size_t len)
+{
+	struct sqlclass_context context = intake_context(session);
 
 	return shapes_classify(session->local->shapes, sql, len, &context);
 }

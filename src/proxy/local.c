@@ -68,6 +68,19 @@ struct stream_options local_stream_options(const struct local *local)
 	};
 }
 
+void local_count_flow(struct metrics_cell *totals, enum metrics_side side,
+		      const struct stream *stream, struct local_flow *counted)
+{
+	const struct local_flow now = { stream_bytes_in(stream),
+					stream_bytes_out(stream) };
+
+	metrics_count(totals, COUNTER_BYTES, side, METRICS_DIRECTION_RECEIVED,
+		      now.in - counted->in);
+	metrics_count(totals, COUNTER_BYTES, side, METRICS_DIRECTION_SENT,
+		      now.out - counted->out);
+	*counted = now;
+}
+
 void local_count_tls(const struct local *local, enum metrics_side side,
 		     const struct tls *tls)
 {

@@ -381,11 +381,6 @@ void pools_free(struct local *local)
 
 /* --- facts --- */
 
-struct local *pool_local(const struct pool *pool)
-{
-	return pool->local;
-}
-
 const char *pool_database(const struct pool *pool)
 {
 	return pool->database;
@@ -399,11 +394,6 @@ const char *pool_dbname(const struct pool *pool)
 const char *pool_user(const struct pool *pool)
 {
 	return pool->user;
-}
-
-const char *pool_server_user(const struct pool *pool)
-{
-	return pool->server_user;
 }
 
 const struct config_database *pool_config(const struct pool *pool)
@@ -622,7 +612,8 @@ void pool_make_welcome(const struct pool *pool, const struct settings *settings,
 			shown_value(name, value,
 				    server_site(server)->is_replica));
 	buf_append(out, buf_head(&messages), buf_len(&messages));
-	buf_append(&copy, buf_head(&messages), buf_len(&messages));
+	if (is_plain)
+		buf_append(&copy, buf_head(&messages), buf_len(&messages));
 	welcomes_put(welcomes, pool->database, pool->user, settings, &messages);
 	if (is_plain)
 		welcomes_put(welcomes, pool->database, pool->user, NULL, &copy);

@@ -687,11 +687,6 @@ bool pool_node_is_replica(const struct pool_node *node)
 	return node->site.is_replica;
 }
 
-const char *pool_node_label(const struct pool_node *node)
-{
-	return node->label;
-}
-
 void pool_node_visit(const struct pool_node *node,
 		     void (*visit)(void *arg, struct server *server), void *arg)
 {

@@ -257,29 +257,13 @@ static void clean(struct server *server)
 	}
 }
 
-static void count_direction(const struct server *server,
-			    enum metrics_direction direction, uint64_t *counted,
-			    uint64_t total)
-{
-	metrics_count(server->site->totals, COUNTER_BYTES, METRICS_SIDE_SERVER,
-		      direction, total - *counted);
-	*counted = total;
-}
-
-static void count_bytes(struct server *server)
-{
-	count_direction(server, METRICS_DIRECTION_RECEIVED, &server->counted_in,
-			stream_bytes_in(server->stream));
-	count_direction(server, METRICS_DIRECTION_SENT, &server->counted_out,
-			stream_bytes_out(server->stream));
-}
-
 void server_detach(struct server *server)
 {
 	assert(server->state == SERVER_ACTIVE);
 	server->hooks = NULL;
 	server->user = NULL;
-	count_bytes(server);
+	local_count_flow(server->site->totals, METRICS_SIDE_SERVER,
+			 server->stream, &server->counted);
 	stream_pause(server->stream, false);
 	set_state(server, SERVER_CLEANING);
 	clean(server);

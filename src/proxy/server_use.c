@@ -30,11 +30,6 @@ void server_mark_clean(struct server *server)
 	server->is_dirty = false;
 }
 
-bool server_is_dirty(const struct server *server)
-{
-	return server->is_dirty;
-}
-
 void server_note_settings(struct server *server,
 			  const struct settings *settings)
 {

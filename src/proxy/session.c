@@ -63,7 +63,6 @@ static void release(struct session *session)
 	struct server *server = session->server;
 
 	session->server = NULL;
-	session->is_read_only = false;
 	session_set_state(session, SESSION_IDLE);
 	server_detach(server);
 	if (session->local->is_ending_sessions)
@@ -361,12 +360,10 @@ static bool may_follow(const struct session *session,
 		return true;
 	if (decision.target != ROUTE_REPLICA)
 		return false;
-	for (unsigned i = 0; i < session->units_count; i++) {
-		unsigned at = (session->units_first + i) % session->units_room;
-
-		if (session->units[at].judged.command != COMMAND_OTHER)
+	for (unsigned i = 0; i < session->units_count; i++)
+		if (session_unit_at(session, i)->judged.command !=
+		    COMMAND_OTHER)
 			return false;
-	}
 	return session->scan.judged.command == COMMAND_OTHER;
 }
 

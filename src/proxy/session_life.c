@@ -100,32 +100,18 @@ void session_leave_queue(struct session *session)
 	session->waiting_node = -1;
 }
 
-static void count_direction(const struct session *session,
-			    enum metrics_direction direction, uint64_t *counted,
-			    uint64_t total)
-{
-	metrics_count(pool_totals(session->pool), COUNTER_BYTES,
-		      METRICS_SIDE_CLIENT, direction, total - *counted);
-	*counted = total;
-}
-
 void session_count_bytes(struct session *session)
 {
-	count_direction(session, METRICS_DIRECTION_RECEIVED,
-			&session->counted_in, stream_bytes_in(session->client));
-	count_direction(session, METRICS_DIRECTION_SENT, &session->counted_out,
-			stream_bytes_out(session->client));
+	local_count_flow(pool_totals(session->pool), METRICS_SIDE_CLIENT,
+			 session->client, &session->counted);
 }
 
 /* Reads alone are under way: nobody waits for them any more. */
 static bool is_only_reading(const struct session *session)
 {
-	for (unsigned i = 0; i < session->units_count; i++) {
-		unsigned at = (session->units_first + i) % session->units_room;
-
-		if (session->units[at].judged.access != ACCESS_READ)
+	for (unsigned i = 0; i < session->units_count; i++)
+		if (session_unit_at(session, i)->judged.access != ACCESS_READ)
 			return false;
-	}
 	return session->units_count > 0;
 }
 

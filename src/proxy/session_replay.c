@@ -109,11 +109,7 @@ bool session_replay_is_fault(const char *sqlstate)
 /* The oldest unit was refused for what it is. */
 void session_replay_learn(struct session *session, const char *sqlstate)
 {
-	struct sqlclass_context context = {
-		.catalog = pool_catalog(session->pool),
-		.plain_backslash = session->is_plain_backslash,
-		.is_safe_encoding = session->is_safe_encoding,
-	};
+	struct sqlclass_context context = intake_context(session);
 	struct pgwire_message message;
 	struct pgwire_parse parse;
 	const char *text;

@@ -126,8 +126,6 @@ void session_note_unit(struct session *session, char status)
 		session->is_writing = true;
 	if (unit.judged.effects & EFFECT_DDL)
 		session->is_changing_catalog = true;
-	if (unit.judged.effects & EFFECT_READ_ONLY)
-		session->is_read_only = status == 'T';
 	if (session->transaction_us == 0)
 		session->transaction_us = unit.since_us;
 	if (status != 'I')
@@ -153,12 +151,9 @@ void session_drop_unit(struct session *session)
 /* Names that a statement under way may drop cannot be used before it ends. */
 bool session_is_dropping_names(const struct session *session)
 {
-	for (unsigned i = 0; i < session->units_count; i++) {
-		unsigned at = (session->units_first + i) % session->units_room;
-
-		if (session->units[at].judged.effects &
+	for (unsigned i = 0; i < session->units_count; i++)
+		if (session_unit_at(session, i)->judged.effects &
 		    (EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL))
 			return true;
-	}
 	return false;
 }
