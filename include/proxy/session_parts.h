@@ -221,8 +221,41 @@ void session_replay_learn(struct session *session, const char *sqlstate);
 /* Without a server: puts it all back; avoids replicas from there. */
 void session_replay_rewind(struct session *session);
 
+/* --- session_place --- */
+
+/* A server for the unit that stands in the scan; false: wait. */
+bool session_find_server(struct session *session);
+/* Takes a server of that node, or queues; true when it is here. */
+bool session_take(struct session *session, int node);
+/*
+ * The server is the session's from here; its settings go in front.  A login
+ * that needs none is over at once, and its server given back.
+ */
+void session_attach(struct session *session, struct server *server);
+/*
+ * The unit goes on on the primary: what it has prepared is prepared there
+ * again by whoever uses it.  True when the pump may go on.
+ */
+bool session_move(struct session *session);
+
+/* --- session_served --- */
+
+/* What the server tells the session that holds it. */
+extern const struct server_user_hooks session_server_hooks;
+
+/* Something of ours is answered: settings are in force, a login can end. */
+void session_on_applied(void *user);
+/* In a transaction block, failed or not, on the server that it holds. */
+bool session_is_in_transaction(const struct session *session);
+/* Must its server stay its own between transactions? */
+bool session_is_keeping(const struct session *session);
+/* Gives the server back when nothing holds it; renews the time limit. */
+void session_release_if_done(struct session *session);
+
 /* --- session --- */
 
+/* Moves the session on as far as it gets. */
+void session_pump(struct session *session);
 /* The unit that waits is judged and placed anew. */
 void session_try_again(struct session *session);
 

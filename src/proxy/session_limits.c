@@ -104,11 +104,6 @@ static bool is_at_work(const struct session *session)
 	return session_has_pending(session) || session->is_mid_unit;
 }
 
-static bool is_in_transaction(const struct session *session)
-{
-	return session->server && server_status(session->server) != 'I';
-}
-
 /* A statement on its own is a transaction too, as in PostgreSQL 17. */
 static uint64_t end_of_transaction(const struct session *session)
 {
@@ -129,7 +124,7 @@ static uint64_t end_of_work(const struct session *session)
 		return earlier(
 			after(now_us, USER_LIMIT(session, query_timeout)),
 			end_of_transaction(session));
-	if (is_in_transaction(session))
+	if (session_is_in_transaction(session))
 		return earlier(
 			after(now_us,
 			      USER_LIMIT(session, idle_transaction_timeout)),

@@ -1,0 +1,230 @@
+/*
+ * A session's place: where its next unit belongs, and the server of that node
+ * for it - at once, or from the queue.
+ *
+ * The decision itself is core/route's; what it must know of the session, the
+ * policy and the nodes is gathered here.  Nothing is sent from here but the
+ * settings that go in front of a unit.
+ */
+#include "base/log.h"
+#include "core/metrics.h"
+#include "core/pgbuild.h"
+#include "core/route.h"
+#include "core/track.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <assert.h>
+
+static uint64_t now_of(const struct session *session)
+{
+	return local_now(session->local);
+}
+
+static unsigned role_of(const struct session *session)
+{
+	return server_site(session->server)->is_replica ? METRICS_ROLE_REPLICA
+							: METRICS_ROLE_PRIMARY;
+}
+
+static void note_decision(const struct session *session)
+{
+	unsigned role = role_of(session);
+
+	if (session->state == SESSION_LOGIN)
+		return;
+	metrics_count(pool_totals(session->pool), COUNTER_ROUTING, role,
+		      session->reason, 1);
+	log_noise("client %s db=%s: unit to %s %s (%s)", session->address,
+		  pool_database(session->pool),
+		  role == METRICS_ROLE_REPLICA ? "replica" : "primary",
+		  server_site(session->server)->label,
+		  route_reason_name(session->reason));
+}
+
+static void note_wait(struct session *session)
+{
+	metrics_observe(pool_totals(session->pool), HISTOGRAM_CLIENT_WAIT,
+			role_of(session),
+			session->wait_since_us
+				? now_of(session) - session->wait_since_us
+				: 0);
+	session->wait_since_us = 0;
+}
+
+/*
+ * The server is the session's from here; its settings go in front.  A login
+ * that needs none is over at once, and its server given back.
+ */
+void session_attach(struct session *session, struct server *server)
+{
+	bool is_login = session->state == SESSION_LOGIN;
+
+	assert(!session->server && session->waiting_node < 0);
+	session->server = server;
+	session->pins = 0;
+	note_decision(session);
+	note_wait(session);
+	server_attach(server, &session_server_hooks, session);
+	if (session->mode == POOL_MODE_SESSION ||
+	    local_settings(session->local)->server_reset_query_always)
+		server_mark_dirty(server);
+	if (!is_login)
+		session_set_state(session, SESSION_ACTIVE);
+	metrics_count(pool_totals(session->pool), COUNTER_SERVER_ASSIGNMENTS, 0,
+		      0, 1);
+	if (server_apply(server, session->settings) && is_login)
+		session_on_applied(session);
+}
+
+static bool can_split(const struct session *session)
+{
+	return local_settings(session->local)->split_reads &&
+	       session->mode != POOL_MODE_SESSION &&
+	       pool_node_count(session->pool) > 1;
+}
+
+static struct route_decision decide(const struct session *session, int *replica)
+{
+	struct route_input input = {
+		.judged = session->scan.judged,
+		.is_split = can_split(session),
+		.window_us = local_settings(session->local)
+				     ->read_after_write_window_us,
+		.is_in_transaction = session_is_in_transaction(session),
+		.is_pinned = session->server && session_is_keeping(session),
+		.is_state_unsafe = session->is_state_unsafe,
+		.avoids_replicas = session->avoids_replicas,
+		.last_write_us = session->last_write_us,
+		.now_us = now_of(session),
+	};
+
+	*replica = -1;
+	if (input.is_split)
+		*replica =
+			pool_replica(session->pool, &input.is_replica_lagging);
+	input.has_replica = *replica >= 0;
+	return route_decide(&input);
+}
+
+/*
+ * May the unit follow others on the server that still answers them?  On the
+ * primary always; on a replica when it is one more read and none before it
+ * can end up elsewhere.
+ */
+static bool may_follow(const struct session *session,
+		       struct route_decision decision)
+{
+	bool on_replica = server_site(session->server)->is_replica;
+
+	if (decision.target == ROUTE_STAY)
+		return true;
+	if (!on_replica)
+		return true;
+	if (decision.target != ROUTE_REPLICA)
+		return false;
+	for (unsigned i = 0; i < session->units_count; i++)
+		if (session_unit_at(session, i)->judged.command !=
+		    COMMAND_OTHER)
+			return false;
+	return session->scan.judged.command == COMMAND_OTHER;
+}
+
+/*
+ * A transaction on a replica whose COMMIT is not answered yet: what comes
+ * behind it cannot be placed.
+ */
+static bool is_unsettled(const struct session *session)
+{
+	return session_has_pending(session) &&
+	       server_site(session->server)->is_replica &&
+	       session_is_in_transaction(session);
+}
+
+static void begin_to_wait(struct session *session)
+{
+	if (session->waiting_node >= 0)
+		session_count_waiting(session, 1);
+	if (session->wait_since_us == 0)
+		session->wait_since_us = now_of(session);
+	if (session->state != SESSION_LOGIN)
+		session_set_state(session, SESSION_WAITING);
+	session_renew_limit(session);
+}
+
+/* Takes a server of that node, or queues; true when it is here. */
+bool session_take(struct session *session, int node)
+{
+	struct server *server = NULL;
+
+	if (!pool_config(session->pool)) {
+		session_fail(session, "3D000",
+			     "the database is no longer configured", NULL);
+		return false;
+	}
+	if (node >= 0 && !session->local->is_granting_stopped) {
+		session->node = (unsigned)node;
+		server = pool_take(session->pool, (unsigned)node,
+				   &session->waiter);
+		session->waiting_node = server ? -1 : node;
+	}
+	if (!server) {
+		begin_to_wait(session);
+		return false;
+	}
+	session_attach(session, server);
+	/* A login that needed nothing of it has given it back already. */
+	return session->server != NULL;
+}
+
+/* A server for the unit that stands in the scan; false: wait. */
+bool session_find_server(struct session *session)
+{
+	int replica;
+	struct route_decision decision = decide(session, &replica);
+
+	session->target = decision.target;
+	session->reason = decision.reason;
+	if (session->server) {
+		if (is_unsettled(session) ||
+		    session_is_dropping_names(session) ||
+		    !may_follow(session, decision))
+			return false;
+		note_decision(session);
+		return true;
+	}
+	return session_take(session, decision.target == ROUTE_REPLICA
+					     ? replica
+					     : pool_primary(session->pool));
+}
+
+/*
+ * The unit goes on on the primary: what it has prepared is prepared there
+ * again by whoever uses it.  True when the pump may go on.
+ */
+bool session_move(struct session *session)
+{
+	struct server *server = session->server;
+	bool was_moving = session->is_moving;
+
+	/* The batch has failed: its rest is skipped where it is. */
+	if (track_is_skipping(server_track(server))) {
+		session->is_moving = false;
+		session->has_bound = true;
+		return true;
+	}
+	session->is_moving = track_owed(server_track(server)) > 0;
+	/* Nobody has asked for the answers yet, if a Sync stands behind. */
+	if (session->is_moving && !was_moving)
+		pgbuild_empty(server_out(server), 'H');
+	if (session->is_moving)
+		return false;
+	session->server = NULL;
+	session->target = ROUTE_PRIMARY;
+	session->reason = ROUTE_REASON_WRITE;
+	session_set_state(session, SESSION_IDLE);
+	server_detach(server);
+	return session_take(session, pool_primary(session->pool));
+}

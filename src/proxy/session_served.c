@@ -1,0 +1,234 @@
+/*
+ * What a session is told by the server that it holds, and what it makes of
+ * it: answers for its client, a unit that is over, a server that is free to
+ * be given back, a replica at fault, a connection that is lost.
+ *
+ * Each of these may move the session on, and then ends in its pump.
+ */
+#include "base/log.h"
+#include "core/track.h"
+#include "net/stream.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* --- giving back --- */
+
+bool session_is_in_transaction(const struct session *session)
+{
+	return session->server && server_status(session->server) != 'I';
+}
+
+bool session_is_keeping(const struct session *session)
+{
+	return session->pins != 0 || session->mode == POOL_MODE_SESSION;
+}
+
+/* The protocol state is proved idle, the session state known: give it back. */
+static void release(struct session *session)
+{
+	struct server *server = session->server;
+
+	session->server = NULL;
+	session_set_state(session, SESSION_IDLE);
+	server_detach(server);
+	if (session->local->is_ending_sessions)
+		session_fail(session, "57P01",
+			     "terminating connection: pgweir is shutting down",
+			     NULL);
+}
+
+static bool breaks_statement_mode(struct session *session, char status)
+{
+	if (session->mode != POOL_MODE_STATEMENT || status == 'I')
+		return false;
+	session_fail(
+		session, "0A000",
+		"transaction blocks are not allowed in statement pooling mode",
+		"Use pool_mode = transaction.");
+	return true;
+}
+
+void session_release_if_done(struct session *session)
+{
+	if (!session_has_pending(session) && !session->is_mid_unit &&
+	    !session_is_keeping(session) && server_is_idle(session->server))
+		release(session);
+	session_renew_limit(session);
+}
+
+static void on_ready(void *user, char status)
+{
+	struct session *session = user;
+
+	session_note_unit(session, status);
+	if (breaks_statement_mode(session, status))
+		return;
+	session_release_if_done(session);
+	session_pump(session);
+}
+
+/* --- what the server tells --- */
+
+static bool on_bytes(void *user, const void *data, size_t len)
+{
+	struct session *session = user;
+
+	session_replay_forget(session);
+	stream_forward(session->client, data, len);
+	return stream_len_is_high(stream_out_len(session->client));
+}
+
+static void on_settled(void *user, const struct track_entry *entry, bool ok)
+{
+	struct session *session = user;
+
+	if (entry->op == TRACK_QUERY || entry->op == TRACK_FUNCTION ||
+	    entry->op == TRACK_STRUCK)
+		session_drop_unit(user);
+	else
+		relay_settled(user, entry, ok);
+	if (session->is_moving &&
+	    track_owed(server_track(session->server)) == 0)
+		session_pump(session);
+}
+
+static void on_deallocated(void *user, bool is_discard_all)
+{
+	struct session *session = user;
+
+	stmtmap_clear(session->names);
+	if (!is_discard_all)
+		return;
+	session->pins = 0;
+	session_reset_settings(session);
+}
+
+static void on_reported(void *user, const char *name, const char *value)
+{
+	session_note_reported(user, name, value);
+}
+
+/* Signs that the catalog has changed, or is not what it was taken for. */
+static bool is_catalog_sign(const char *sqlstate)
+{
+	return strcmp(sqlstate, "42P01") == 0 ||
+	       strcmp(sqlstate, "42883") == 0 || strcmp(sqlstate, "25006") == 0;
+}
+
+static void on_erred(void *user, const char *sqlstate)
+{
+	struct session *session = user;
+
+	session->has_erred = true;
+	if (is_catalog_sign(sqlstate))
+		session_want_catalog(session);
+	log_debug("client %s db=%s: error %s from %s", session->address,
+		  pool_database(session->pool), sqlstate,
+		  server_site(session->server)->label);
+}
+
+/* The server is gone, or let go of: what is in flight begins again. */
+static void repeat(struct session *session)
+{
+	session_replay_rewind(session);
+	session_set_state(session, SESSION_IDLE);
+	log_debug("client %s db=%s: a read that failed on a replica is "
+		  "repeated on the primary",
+		  session->address, pool_database(session->pool));
+	session_pump(session);
+}
+
+static bool on_spares(void *user, const char *sqlstate)
+{
+	struct session *session = user;
+	struct server *server = session->server;
+
+	if (!session_replay_can(session) ||
+	    !session_replay_is_fault(sqlstate) ||
+	    !server_site(server)->is_replica)
+		return false;
+	session_replay_learn(session, sqlstate);
+	session_want_catalog(session);
+	session->server = NULL;
+	server_detach(server);
+	repeat(session);
+	return true;
+}
+
+static const char *on_name_of(void *user, uint64_t id)
+{
+	const struct session *session = user;
+
+	return stmtmap_name_of(session->names, id);
+}
+
+static void on_lost(void *user, const struct server_loss *loss)
+{
+	struct session *session = user;
+	char text[256];
+
+	session->server = NULL;
+	if (session_replay_can(session)) {
+		repeat(session);
+		return;
+	}
+	if (loss->words_len > 0) {
+		stream_write(session->client, loss->words, loss->words_len);
+		session_end(session, true, loss->why);
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%s%.200s",
+		       session->state == SESSION_LOGIN && *loss->sqlstate
+			       ? ""
+			       : "the server connection was lost: ",
+		       loss->why);
+	session_fail(session,
+		     strlen(loss->sqlstate) == 5 ? loss->sqlstate : "08006",
+		     text, NULL);
+}
+
+static void on_server_drained(void *user)
+{
+	struct session *session = user;
+
+	stream_pause(session->client, false);
+	session_pump(session);
+}
+
+void session_on_applied(void *user)
+{
+	struct session *session = user;
+
+	if (session->state == SESSION_ACTIVE) {
+		session_release_if_done(session);
+		session_pump(session);
+	}
+	if (session->state != SESSION_LOGIN)
+		return;
+	session_greet_shown(session);
+	if (session->mode == POOL_MODE_SESSION)
+		session_set_state(session, SESSION_ACTIVE);
+	else
+		release(session);
+	session_renew_limit(session);
+	session_pump(session);
+}
+
+const struct server_user_hooks session_server_hooks = {
+	.bytes = on_bytes,
+	.ready = on_ready,
+	.applied = session_on_applied,
+	.settled = on_settled,
+	.deallocated = on_deallocated,
+	.reported = on_reported,
+	.erred = on_erred,
+	.drained = on_server_drained,
+	.spares = on_spares,
+	.name_of = on_name_of,
+	.lost = on_lost,
+};
