@@ -92,6 +92,9 @@ bool track_take_local(struct track *track, struct track_entry *entry,
 /* Is the oldest entry a local one, or will it be skipped? */
 bool track_has_news(const struct track *track);
 
+/* Is the oldest entry, which is answered next, one of ours? */
+bool track_is_ours(const struct track *track);
+
 /* Nothing owed, no batch open, no COPY: the last ReadyForQuery counts. */
 bool track_is_idle(const struct track *track);
 

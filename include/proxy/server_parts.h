@@ -49,6 +49,7 @@ struct server {
 	uint64_t unnamed; /* serial of the client's statement, 0 none */
 	char status;      /* of the last ReadyForQuery */
 	bool is_dirty;
+	bool is_spent; /* nothing but a new connection undoes its state */
 
 	/* replies */
 	struct track *track;
@@ -56,6 +57,8 @@ struct server {
 	bool is_passing_on;   /* ... and they are for the client */
 	bool is_row_run;      /* DataRow is what is expected */
 	bool is_settings_due; /* our SETs are not answered yet */
+	bool is_aloud;        /* ... and the client is told what changes */
+	bool is_inspecting;   /* what is not answered is our own question */
 	bool is_clean_due; /* something of ours was answered: go on cleaning */
 	bool is_mid_message; /* of the client's, towards the server */
 	bool is_slowing;     /* the client was told to slow down */

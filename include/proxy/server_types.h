@@ -17,6 +17,7 @@ struct buf;
 struct list;
 struct local;
 struct metrics_cell;
+struct pgwire_message;
 struct server;
 struct settings;
 struct stmt;
@@ -88,8 +89,14 @@ struct server_user_hooks {
 	void (*settled)(void *user, const struct track_entry *entry, bool ok);
 	/* DEALLOCATE ALL, or DISCARD ALL, was done. */
 	void (*deallocated)(void *user, bool is_discard_all);
-	/* The server reports a parameter's new value, not on our account. */
-	void (*reported)(void *user, const char *name, const char *value);
+	/*
+	 * The server reports a parameter's new value; is_ours: because of the
+	 * settings that it was told aloud.  True: the client shall hear of it.
+	 */
+	bool (*reported)(void *user, const char *name, const char *value,
+			 bool is_ours);
+	/* A row of the answer to server_inspect(); NULL: it has failed. */
+	void (*inspected)(void *user, const struct pgwire_message *row);
 	/* An error of the client's unit, for the counters. */
 	void (*erred)(void *user, const char *sqlstate);
 	/* The out-buffer towards the server is low again. */

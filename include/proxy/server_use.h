@@ -8,6 +8,8 @@
 
 /* The session state is no longer what settings say: DISCARD ALL after use. */
 void server_mark_dirty(struct server *server);
+/* No command undoes its state: it is closed after use. */
+void server_mark_spent(struct server *server);
 /* Whoever comes next takes the session state as it is. */
 void server_mark_clean(struct server *server);
 /*
@@ -24,6 +26,14 @@ void server_note_settings(struct server *server,
  * True when they are in force already, else applied follows.
  */
 bool server_apply(struct server *server, const struct settings *settings);
+/* The same, but what it changes is reported to the session. */
+bool server_apply_aloud(struct server *server, const struct settings *settings);
+
+/*
+ * Asks on our own account (an idle server, one Query); rows go to inspected,
+ * and then applied follows.
+ */
+void server_inspect(struct server *server, const struct buf *sql);
 
 /* Out-buffer, to build the next message in. */
 struct buf *server_out(struct server *server);

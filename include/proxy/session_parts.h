@@ -23,6 +23,8 @@
 #include <stdint.h>
 
 struct server;
+struct pgwire_message;
+struct session_inspect;
 struct track_entry;
 
 enum session_state {
@@ -72,6 +74,8 @@ struct session {
 	const struct settings *settings;
 	const struct settings *startup;  /* as it logged in; RESET goes there */
 	const struct settings *changing; /* in this transaction, or NULL */
+	const struct settings *told; /* what it was before a RESET, or NULL */
+	struct session_inspect *inspect; /* NULL: nothing to look at */
 
 	/* the server it is on */
 	struct server *server;
@@ -136,6 +140,7 @@ struct session {
 	bool is_writing;  /* has a unit that may have written */
 	bool has_erred;   /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
+	bool is_restoring; /* back to the startup packet's settings, aloud */
 };
 
 static inline bool session_has_pending(const struct session *session)
@@ -175,6 +180,11 @@ void session_renew_limit(struct session *session);
 /* Its timer has fired: tells the client, and ends the session or goes on. */
 void session_out_of_time(struct wheel_timer *timer);
 
+/* --- session_place, too --- */
+
+/* May reads of this session leave the primary at all? */
+bool session_can_split(const struct session *session);
+
 /* --- session_greet --- */
 
 /* Greets a client of a known kind; false when a server must be asked. */
@@ -188,13 +198,53 @@ void session_greet_shown(struct session *session);
 
 /* What the settings mean for the reading of statements. */
 void session_judge_settings(struct session *session);
-/* The server reports a value: it counts when the transaction is over. */
-void session_note_reported(struct session *session, const char *name,
-			   const char *value);
+/*
+ * The server reports a value: it counts when the transaction is over.  True:
+ * the client shall hear of it.
+ */
+bool session_note_reported(struct session *session, const char *name,
+			   const char *value, bool is_ours);
+/* These (a reference, taken) are the settings from here on. */
+void session_take_settings(struct session *session,
+			   const struct settings *settings);
+/* The server gets what the client has after a RESET; false: not yet. */
+bool session_restore_settings(struct session *session);
+/* ... and has them: the values before the RESET matter no more. */
+void session_forget_told(struct session *session);
 /* The transaction is over: what was reported is in force. */
 void session_adopt_settings(struct session *session);
 /* RESET ALL or DISCARD ALL was done. */
 void session_reset_settings(struct session *session);
+
+/* --- session_inspect --- */
+
+/* May a unit of these effects leave something behind? */
+bool session_inspect_is_suspect(uint32_t effects);
+/* Such a unit goes to the server. */
+void session_inspect_sent(struct session *session, uint32_t effects);
+/* Its text, or something else that names what it sets; NULL: unknown. */
+void session_inspect_text(struct session *session, uint32_t effects,
+			  const void *text, size_t len);
+/* A pin that ends only with the session, or DISCARD ALL. */
+void session_inspect_stick(struct session *session, uint32_t pin);
+/* A unit is over. */
+void session_inspect_ended(struct session *session, uint32_t effects);
+/* What these effects left behind is known to be gone. */
+void session_inspect_reset(struct session *session, uint32_t effects);
+/* On an idle server: looks if there is need; true: the answer is to come. */
+bool session_inspect_begin(struct session *session);
+/* A row of the answer; NULL: an error instead. */
+void session_inspect_take(struct session *session,
+			  const struct pgwire_message *row);
+/* The answer is over; false: it was none. */
+bool session_inspect_end(struct session *session);
+/*
+ * Settings of the startup packet may have to be restored first: what comes
+ * behind a RESET has to wait.
+ */
+bool session_inspect_holds(const struct session *session);
+/* Drops all that is remembered. */
+void session_inspect_forget(struct session *session);
 
 /* --- session_units --- */
 

@@ -277,7 +277,7 @@ static const char *const opaque_names[] = {
 	"database_to_xml_and_xmlschema", "database_to_xmlschema",
 	"query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema",
 	"schema_to_xml", "schema_to_xml_and_xmlschema", "schema_to_xmlschema",
-	"setseed", "table_to_xml", "table_to_xml_and_xmlschema",
+	"table_to_xml", "table_to_xml_and_xmlschema",
 	"table_to_xmlschema", "ts_rewrite", "ts_stat",
 };
 
@@ -338,6 +338,9 @@ static const char *const unlock_names[] = {
 };
 
 static const char *const unlock_all_names[] = { "pg_advisory_unlock_all" };
+
+/* Change the session in a way that no command undoes. */
+static const char *const spending_names[] = { "setseed" };
 
 /* Tie the session to a replication origin. */
 static const char *const origin_names[] = {
@@ -478,7 +481,8 @@ static const struct function_list function_lists[] = {
 	FUNCTION_LIST(unlock_names, FUNCTION_NEVER_REPLICA, EFFECT_UNLOCK),
 	FUNCTION_LIST(unlock_all_names, FUNCTION_NEVER_REPLICA,
 		      EFFECT_UNLOCK | EFFECT_UNLOCK_ALL),
-	FUNCTION_LIST(origin_names, FUNCTION_NEVER_REPLICA, EFFECT_HIDDEN),
+	FUNCTION_LIST(spending_names, FUNCTION_PRIMARY, EFFECT_LOAD),
+	FUNCTION_LIST(origin_names, FUNCTION_NEVER_REPLICA, EFFECT_LOAD),
 };
 
 /* Byte order of a name without NUL against a listed one. */

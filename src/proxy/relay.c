@@ -29,12 +29,6 @@
 
 #define SERVER_PREFIX "pgweir_"
 
-/* State that stays with the server when the unit is over. */
-enum {
-	PINNING = EFFECT_TEMP | EFFECT_SET | EFFECT_LISTEN | EFFECT_ADVISORY |
-		  EFFECT_PREPARE | EFFECT_HOLD | EFFECT_LOAD
-};
-
 static void note_effects(struct session *session, struct sqlclass class)
 {
 	struct sqlclass *unit = &session->unit.judged;
@@ -44,10 +38,7 @@ static void note_effects(struct session *session, struct sqlclass class)
 	if (class.command != COMMAND_OTHER)
 		unit->command = class.command;
 	unit->effects |= class.effects;
-	if (class.effects & PINNING) {
-		session->pins |= class.effects & PINNING;
-		server_mark_dirty(session->server);
-	}
+	session_inspect_sent(session, class.effects);
 }
 
 /* --- units --- */
@@ -146,7 +137,7 @@ static bool may_stay(const struct session *session, struct sqlclass class)
 	    session->pins || server_status(session->server) != 'I')
 		return true;
 	return class.access == ACCESS_READ && class.command == COMMAND_OTHER &&
-	       !(class.effects & PINNING);
+	       !session_inspect_is_suspect(class.effects);
 }
 
 static struct sqlclass class_of_parse(const struct session *session,
@@ -258,8 +249,7 @@ static void parse_huge(struct session *session,
 {
 	struct server_note *note = names_keep_unnamed(session);
 
-	session->pins |= EFFECT_PREPARE;
-	server_mark_dirty(session->server);
+	session_inspect_stick(session, EFFECT_PREPARE);
 	stmtmap_remove(session->names, "");
 	session->unnamed_serial = names_next_serial(session);
 	server_set_unnamed(session->server, session->unnamed_serial);
@@ -359,6 +349,22 @@ static void rewrite_bind(struct session *session,
 	pass_rest(session, message, bind->rest);
 }
 
+/* What a SET or set_config() names stands in its text or its parameters. */
+static void note_names(struct session *session, uint32_t effects,
+		       const struct stmtmap_entry *entry,
+		       const struct pgwire_message *message)
+{
+	const char *text;
+	size_t len;
+
+	if (!entry || !session_inspect_is_suspect(effects))
+		return;
+	text = stmt_query(entry->stmt, &len);
+	session_inspect_text(session, effects, text, len);
+	session_inspect_text(session, effects, message->body,
+			     message->body_here);
+}
+
 static enum relay_result relay_bind(struct session *session,
 				    const struct pgwire_message *message,
 				    const char **why)
@@ -391,6 +397,7 @@ static enum relay_result relay_bind(struct session *session,
 	count_total(session, COUNTER_BINDS);
 	name = name_on_server(session, bind.statement, &entry);
 	note_effects(session, class);
+	note_names(session, class.effects, entry, message);
 	session->has_bound = true;
 	server_owe(session->server, TRACK_BIND, 0, NULL);
 	if (name && *name)
@@ -500,6 +507,9 @@ static enum relay_result relay_query(struct session *session,
 	if (session->scan.at > 0 && !may_stay(session, class))
 		return RELAY_MOVE;
 	note_effects(session, class);
+	session_inspect_text(session, class.effects,
+			     pgwire_is_complete(message) ? message->body : NULL,
+			     message->body_here);
 	session->unit.judged = class;
 	stmtmap_remove(session->names, "");
 	server_set_unnamed(session->server, 0);

@@ -249,6 +249,9 @@ static void clean(struct server *server)
 		return;
 	if (server->status != 'I') {
 		send_ours(server, "ROLLBACK");
+	} else if (server->is_spent) {
+		server_close(server, METRICS_CLOSE_LIFETIME,
+			     "its session has changed it for good");
 	} else if (server->is_dirty) {
 		forget_session(server);
 		send_ours(server, reset_query(server));

@@ -206,6 +206,17 @@ static bool is_hidden(const struct server *server, const char *name)
 		strcmp(name, "default_transaction_read_only") == 0);
 }
 
+/* What our own statements change is nothing to the client, as a rule. */
+static bool is_told(struct server *server, const char *name, const char *value)
+{
+	bool is_ours = server->is_settings_due;
+
+	if (!server->hooks || (is_ours && !server->is_aloud))
+		return false;
+	return server->hooks->reported(server->user, name, value, is_ours) &&
+	       !is_hidden(server, name);
+}
+
 static bool take_parameter(struct run *run,
 			   const struct pgwire_message *message)
 {
@@ -216,9 +227,7 @@ static bool take_parameter(struct run *run,
 	if (!pgwire_read_pair(message, &name, &value))
 		return broken(server, "malformed reply", 'S');
 	server_note_parameter(server, name, value);
-	if (server->hooks && !server->is_settings_due)
-		server->hooks->reported(server->user, name, value);
-	if (server->is_settings_due || is_hidden(server, name))
+	if (!is_told(server, name, value))
 		run_skip(run, message->total);
 	else
 		run->to += message->total;
@@ -323,6 +332,7 @@ static void take_ready(struct server *server, bool is_ours)
 		return;
 	}
 	server->is_settings_due = false;
+	server->is_inspecting = false;
 	if (server->hooks)
 		server->hooks->applied(server->user);
 	server->is_clean_due = true;
@@ -360,6 +370,17 @@ static bool read_facts(struct server *server,
 	return true;
 }
 
+/* A row of the answer to our question; NULL: an error, false: to a command. */
+static bool note_inspected(struct server *server,
+			   const struct pgwire_message *row)
+{
+	if (!server->is_inspecting)
+		return false;
+	if (server->hooks)
+		server->hooks->inspected(server->user, row);
+	return true;
+}
+
 /* What happens once the message itself is on its way. */
 static bool react(struct server *server, uint8_t type,
 		  const struct track_result *result, const struct facts *facts)
@@ -370,7 +391,7 @@ static bool react(struct server *server, uint8_t type,
 		note_deallocated(server, facts->tag);
 	if (result->is_failed) {
 		if (is_ours && result->entry.op == TRACK_QUERY)
-			return false;
+			return note_inspected(server, NULL);
 		if (server->hooks && !is_closed(server))
 			server->hooks->erred(server->user,
 					     server->failure_state);
@@ -460,6 +481,8 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	/* Nobody is there to end the COPY or the batch by himself. */
 	if (!server->hooks && (message->type == 'G' || result.is_failed))
 		server->is_clean_due = true;
+	if (message->type == 'D' && (result.entry.flags & TRACK_OURS))
+		(void)note_inspected(server, message);
 	pass_reply(run, message, result.verdict == TRACK_FORWARD);
 	server->is_row_run =
 		message->type == 'D' && result.verdict == TRACK_FORWARD;
@@ -485,14 +508,22 @@ static bool take_message(struct run *run, const struct pgwire_message *message)
 	return take_reply(run, message);
 }
 
+static bool is_row_of_ours(const struct server *server, uint8_t type)
+{
+	return type == 'D' && server->is_inspecting &&
+	       track_is_ours(server->track);
+}
+
 /* A message that is looked at must be here whole. */
 static bool must_wait(struct server *server,
 		      const struct pgwire_message *message, bool *is_bad)
 {
-	size_t limit =
-		is_text(message->type) ? SERVER_TEXT_MAX : SERVER_HELD_MAX;
+	bool is_asked = is_row_of_ours(server, message->type);
+	size_t limit = is_asked || is_text(message->type) ? SERVER_TEXT_MAX
+							  : SERVER_HELD_MAX;
 
-	if (!needs_body(message->type) || pgwire_is_complete(message))
+	if ((!needs_body(message->type) && !is_asked) ||
+	    pgwire_is_complete(message))
 		return false;
 	*is_bad = message->body_len > limit;
 	stream_set_unread_limit(server->stream, message->total + PGWIRE_HEADER);

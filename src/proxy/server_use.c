@@ -25,6 +25,11 @@ void server_mark_dirty(struct server *server)
 	server->is_dirty = true;
 }
 
+void server_mark_spent(struct server *server)
+{
+	server->is_spent = true;
+}
+
 void server_mark_clean(struct server *server)
 {
 	server->is_dirty = false;
@@ -44,6 +49,18 @@ void server_note_reset(struct server *server)
 	server_note_settings(server, settings_empty());
 }
 
+/* A simple Query ends the life of the unnamed statement. */
+static void send_ours(struct server *server, const struct buf *sql)
+{
+	pgbuild_query(stream_out(server->stream), (const char *)buf_head(sql),
+		      buf_len(sql));
+	track_push(server->track, TRACK_QUERY, TRACK_OURS, NULL);
+	server->unnamed = 0;
+	server->is_settings_due = true;
+	server->is_aloud = false;
+	server->is_inspecting = false;
+}
+
 bool server_apply(struct server *server, const struct settings *settings)
 {
 	struct buf sql = BUF_INIT;
@@ -56,13 +73,24 @@ bool server_apply(struct server *server, const struct settings *settings)
 	server->settings = settings_hold(settings);
 	if (buf_len(&sql) == 0)
 		return true;
-	pgbuild_query(stream_out(server->stream), (const char *)buf_head(&sql),
-		      buf_len(&sql));
+	send_ours(server, &sql);
 	buf_free(&sql);
-	track_push(server->track, TRACK_QUERY, TRACK_OURS, NULL);
-	server->unnamed = 0;
-	server->is_settings_due = true;
 	return false;
+}
+
+bool server_apply_aloud(struct server *server, const struct settings *settings)
+{
+	bool is_done = server_apply(server, settings);
+
+	server->is_aloud = !is_done;
+	return is_done;
+}
+
+void server_inspect(struct server *server, const struct buf *sql)
+{
+	assert(server->state == SERVER_ACTIVE && server_is_idle(server));
+	send_ours(server, sql);
+	server->is_inspecting = true;
 }
 
 struct buf *server_out(struct server *server)

@@ -68,6 +68,8 @@ void session_bury(struct worker_task *task)
 		stmt_release(session->unnamed_before);
 	stmtmap_free(session->names);
 	buf_free(&session->replay);
+	session_inspect_forget(session);
+	session_forget_told(session);
 	settings_release(session->settings);
 	settings_release(session->startup);
 	if (session->changing)

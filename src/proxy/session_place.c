@@ -65,6 +65,7 @@ void session_attach(struct session *session, struct server *server)
 	assert(!session->server && session->waiting_node < 0);
 	session->server = server;
 	session->pins = 0;
+	session_inspect_forget(session);
 	note_decision(session);
 	note_wait(session);
 	server_attach(server, &session_server_hooks, session);
@@ -79,7 +80,7 @@ void session_attach(struct session *session, struct server *server)
 		session_on_applied(session);
 }
 
-static bool can_split(const struct session *session)
+bool session_can_split(const struct session *session)
 {
 	return local_settings(session->local)->split_reads &&
 	       session->mode != POOL_MODE_SESSION &&
@@ -90,7 +91,7 @@ static struct route_decision decide(const struct session *session, int *replica)
 {
 	struct route_input input = {
 		.judged = session->scan.judged,
-		.is_split = can_split(session),
+		.is_split = session_can_split(session),
 		.window_us = local_settings(session->local)
 				     ->read_after_write_window_us,
 		.is_in_transaction = session_is_in_transaction(session),
@@ -190,6 +191,7 @@ bool session_find_server(struct session *session)
 	if (session->server) {
 		if (is_unsettled(session) ||
 		    session_is_dropping_names(session) ||
+		    session_inspect_holds(session) ||
 		    !may_follow(session, decision))
 			return false;
 		note_decision(session);

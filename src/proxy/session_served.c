@@ -55,8 +55,13 @@ static bool breaks_statement_mode(struct session *session, char status)
 
 void session_release_if_done(struct session *session)
 {
-	if (!session_has_pending(session) && !session->is_mid_unit &&
-	    !session_is_keeping(session) && server_is_idle(session->server))
+	bool is_quiet = !session_has_pending(session) &&
+			!session->is_mid_unit &&
+			server_is_idle(session->server);
+
+	/* First what the client has, then what the server has. */
+	if (is_quiet && session_restore_settings(session) &&
+	    !session_inspect_begin(session) && !session_is_keeping(session))
 		release(session);
 	session_renew_limit(session);
 }
@@ -104,13 +109,19 @@ static void on_deallocated(void *user, bool is_discard_all)
 	stmtmap_clear(session->names);
 	if (!is_discard_all)
 		return;
-	session->pins = 0;
+	session_inspect_reset(session, ~(uint32_t)EFFECT_LOAD);
 	session_reset_settings(session);
 }
 
-static void on_reported(void *user, const char *name, const char *value)
+static bool on_reported(void *user, const char *name, const char *value,
+			bool is_ours)
 {
-	session_note_reported(user, name, value);
+	return session_note_reported(user, name, value, is_ours);
+}
+
+static void on_inspected(void *user, const struct pgwire_message *row)
+{
+	session_inspect_take(user, row);
 }
 
 /* Signs that the catalog has changed, or is not what it was taken for. */
@@ -204,6 +215,8 @@ void session_on_applied(void *user)
 {
 	struct session *session = user;
 
+	if (!session_inspect_end(session))
+		session_forget_told(session);
 	if (session->state == SESSION_ACTIVE) {
 		session_release_if_done(session);
 		session_pump(session);
@@ -226,6 +239,7 @@ const struct server_user_hooks session_server_hooks = {
 	.settled = on_settled,
 	.deallocated = on_deallocated,
 	.reported = on_reported,
+	.inspected = on_inspected,
 	.erred = on_erred,
 	.drained = on_server_drained,
 	.spares = on_spares,

@@ -5,7 +5,11 @@
  * SET, set_config(), a function, a ROLLBACK that undoes it.  What has been
  * reported by the end of a transaction is the session's from then on, and
  * goes in front of its next unit on whatever server that is.  All other
- * settings keep the session on its server (the pins of relay.c).
+ * settings are looked up on the server (session_inspect).
+ *
+ * RESET means the values of the client's startup packet.  Servers know only
+ * their own defaults, so these values are set again, and the client is told
+ * of them as if it had been the RESET.
  */
 #include "core/route.h"
 #include "core/settings.h"
@@ -55,20 +59,39 @@ static bool is_tracked(const char *name)
 	return false;
 }
 
-void session_note_reported(struct session *session, const char *name,
-			   const char *value)
+/* The oldest unit resets all settings and makes none. */
+static bool is_resetting(const struct session *session)
+{
+	const uint32_t resets = EFFECT_RESET_ALL | EFFECT_DISCARD_ALL;
+	uint32_t effects;
+
+	if (!session_has_pending(session))
+		return false;
+	effects = session_unit_at(session, 0)->judged.effects;
+	return (effects & resets) && !(effects & EFFECT_SET_REPORTED);
+}
+
+bool session_note_reported(struct session *session, const char *name,
+			   const char *value, bool is_ours)
 {
 	const struct settings *before = session->changing;
 
+	if (is_ours)
+		return !session->told ||
+		       !is_setting(session->told, name, value);
+	if (is_resetting(session) && settings_get(session->startup, name))
+		return false;
 	if (!is_tracked(name))
-		return;
+		return true;
 	session->changing =
 		settings_with(before ? before : session->settings, name, value);
 	if (before)
 		settings_release(before);
+	return true;
 }
 
-static void replace(struct session *session, const struct settings *settings)
+void session_take_settings(struct session *session,
+			   const struct settings *settings)
 {
 	settings_release(session->settings);
 	session->settings = settings;
@@ -79,7 +102,7 @@ void session_adopt_settings(struct session *session)
 {
 	if (!session->changing)
 		return;
-	replace(session, session->changing);
+	session_take_settings(session, session->changing);
 	session->changing = NULL;
 	server_note_settings(session->server, session->settings);
 }
@@ -89,6 +112,32 @@ void session_reset_settings(struct session *session)
 	if (session->changing)
 		settings_release(session->changing);
 	session->changing = NULL;
-	if (session->settings != session->startup)
-		replace(session, settings_hold(session->startup));
+	if (session->startup == settings_empty()) {
+		session_take_settings(session, settings_empty());
+		return;
+	}
+	if (!session->told)
+		session->told = settings_hold(session->settings);
+	session->is_restoring = true;
+	session_take_settings(session, settings_hold(session->startup));
+}
+
+bool session_restore_settings(struct session *session)
+{
+	bool is_done;
+
+	if (!session->is_restoring)
+		return true;
+	session->is_restoring = false;
+	is_done = server_apply_aloud(session->server, session->settings);
+	if (is_done)
+		session_forget_told(session);
+	return is_done;
+}
+
+void session_forget_told(struct session *session)
+{
+	if (session->told)
+		settings_release(session->told);
+	session->told = NULL;
 }

@@ -103,21 +103,18 @@ static void end_pins(struct session *session, uint32_t effects)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if ((effects & rows[i].end) && !(effects & rows[i].pin))
-			session->pins &= ~rows[i].pin;
-	if (effects & EFFECT_DISCARD_ALL)
-		session_reset_settings(session);
+			session_inspect_reset(session,
+					      rows[i].end | rows[i].pin);
 	if (!(effects & EFFECT_RESET_ALL) || (effects & EFFECT_SET))
 		return;
-	/* Not the values of its startup packet: those are ours to restore. */
 	session_reset_settings(session);
 	server_note_reset(session->server);
-	if (session->pins)
-		(void)server_apply(session->server, session->settings);
 }
 
 void session_note_unit(struct session *session, char status)
 {
 	struct session_unit unit = pop_unit(session);
+	bool is_alone;
 
 	session_replay_forget(session);
 	count_unit(session, &unit);
@@ -128,9 +125,11 @@ void session_note_unit(struct session *session, char status)
 		session->is_changing_catalog = true;
 	if (session->transaction_us == 0)
 		session->transaction_us = unit.since_us;
+	is_alone = session->transaction_us == unit.since_us;
+	session_inspect_ended(session, unit.judged.effects);
 	if (status != 'I')
 		return;
-	if (!session->has_erred)
+	if (!session->has_erred && is_alone)
 		end_pins(session, unit.judged.effects);
 	session->has_erred = false;
 	session_adopt_settings(session);

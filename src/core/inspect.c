@@ -1,0 +1,377 @@
+/*
+ * The questions about a server's session state, and their answers.
+ *
+ * Rows come as (kind, name, value): kind "s" is a setting, "p" a pin by its
+ * name in the table of parts.  Everything is qualified with pg_catalog, since
+ * search_path is one of the things that are asked about.
+ *
+ * pg_settings shows neither role, session_authorization nor the settings that
+ * have only been made up (PostgreSQL docs, "Customized Options"), so these
+ * are asked for by name.  Any thread.
+ */
+#include "core/inspect.h"
+
+#include "base/buf.h"
+#include "base/strmap.h"
+#include "core/pgwire.h"
+#include "core/settings.h"
+#include "core/sqlfacts.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+	NAME_MAX_LEN = 200,
+	/* More of them cost the server more than all settings do. */
+	NAMED_MAX = 40,
+	NAMES_MAX = 400,
+	COLUMNS = 3
+};
+
+#define IS " OPERATOR(pg_catalog.=) "
+
+/* Parts that find a pin; the effect's ends are what may have removed it. */
+static const struct part {
+	unsigned part;
+	uint32_t pin;
+	uint32_t begins; /* effects after which it may be there */
+	uint32_t ends;   /* ... after which it may be gone */
+	const char *name;
+	const char *where;
+} parts[] = {
+	{ INSPECT_TEMP, EFFECT_TEMP, EFFECT_TEMP,
+	  EFFECT_DDL | EFFECT_DISCARD | EFFECT_DISCARD_ALL, "temp",
+	  "FROM pg_catalog.pg_depend WHERE refclassid" IS "2615 AND refobjid" IS
+	  "pg_catalog.pg_my_temp_schema()" },
+	{ INSPECT_LOCKS, EFFECT_ADVISORY, EFFECT_ADVISORY,
+	  EFFECT_UNLOCK | EFFECT_UNLOCK_ALL | EFFECT_DISCARD_ALL, "lock",
+	  "FROM pg_catalog.pg_locks WHERE locktype" IS "'advisory' AND pid" IS
+	  "pg_catalog.pg_backend_pid()" },
+	{ INSPECT_CURSORS, EFFECT_HOLD, EFFECT_HOLD,
+	  EFFECT_CURSOR | EFFECT_CLOSE_ALL | EFFECT_DISCARD_ALL, "hold",
+	  "FROM pg_catalog.pg_cursors WHERE is_holdable" },
+	{ INSPECT_STATEMENTS, EFFECT_PREPARE, EFFECT_PREPARE,
+	  EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL, "prepare",
+	  "FROM pg_catalog.pg_prepared_statements WHERE from_sql" },
+	{ INSPECT_CHANNELS, EFFECT_LISTEN, EFFECT_LISTEN,
+	  EFFECT_UNLISTEN_ALL | EFFECT_DISCARD_ALL, "listen",
+	  "FROM pg_catalog.pg_listening_channels()" },
+};
+
+enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
+
+uint32_t inspect_pins_of(unsigned asked)
+{
+	uint32_t pins = 0;
+
+	if (asked & (INSPECT_NAMED | INSPECT_SETTINGS))
+		pins |= EFFECT_SET;
+	for (size_t i = 0; i < PARTS; i++)
+		if (asked & parts[i].part)
+			pins |= parts[i].pin;
+	return pins;
+}
+
+/* EXECUTE runs what nobody has looked at. */
+unsigned inspect_parts(uint32_t effects, uint32_t pins)
+{
+	const uint32_t anything = EFFECT_HIDDEN | EFFECT_EXECUTE;
+	unsigned asked = 0;
+
+	if (effects & EFFECT_SET)
+		asked |= INSPECT_NAMED;
+	if (effects & (anything | EFFECT_RESET_ALL | EFFECT_DISCARD_ALL))
+		asked |= INSPECT_SETTINGS;
+	for (size_t i = 0; i < PARTS; i++) {
+		const struct part *part = &parts[i];
+
+		if ((effects & (part->begins | anything)) ||
+		    ((pins & part->pin) && (effects & part->ends)))
+			asked |= part->part;
+	}
+	return asked;
+}
+
+/* --- names that a text may set ------------------------------------------- */
+
+/* Quotes may stand around each part of a name. */
+static bool is_name_char(uint8_t c)
+{
+	return c == '"' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '_' || c == '$' || c == '.';
+}
+
+static uint8_t fold(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+}
+
+/* Words that stand for the name of a setting in some form of SET. */
+static const struct {
+	const char *word;
+	const char *name;
+} aliases[] = {
+	{ "zone", "timezone" },
+	{ "names", "client_encoding" },
+	{ "option", "xmloption" },
+	{ "schema", "search_path" },
+	{ "authorization", "session_authorization" },
+	{ "characteristics", "default_transaction_isolation" },
+	{ "characteristics", "default_transaction_read_only" },
+	{ "characteristics", "default_transaction_deferrable" },
+};
+
+static void add_name(struct strmap *names, const char *name)
+{
+	(void)strmap_put(names, name, names);
+}
+
+/* False when the word makes names useless. */
+static bool add_word(struct strmap *names, const char *word)
+{
+	if (strcmp(word, "reset") == 0 || strcmp(word, "default") == 0)
+		return false;
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(*aliases); i++)
+		if (strcmp(word, aliases[i].word) == 0)
+			add_name(names, aliases[i].name);
+	if (strmap_count(names) < NAMES_MAX && settings_is_name(word))
+		add_name(names, word);
+	return true;
+}
+
+bool inspect_collect(struct strmap *names, const void *text, size_t len)
+{
+	const uint8_t *bytes = text;
+	char word[NAME_MAX_LEN + 2];
+	size_t at = 0;
+	bool is_enough = true;
+
+	while (at < len) {
+		size_t used = 0;
+
+		for (; at < len && is_name_char(bytes[at]); at++)
+			if (bytes[at] != '"' && used <= NAME_MAX_LEN)
+				word[used++] = (char)fold(bytes[at]);
+		at++;
+		if (used == 0 || used > NAME_MAX_LEN)
+			continue;
+		word[used] = '\0';
+		is_enough = add_word(names, word) && is_enough;
+	}
+	return is_enough && strmap_count(names) <= NAMED_MAX;
+}
+
+static const char *skip_space(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || (*at >= '\t' && *at <= '\r')))
+		at++;
+	return at;
+}
+
+/* Behind set_config: ( 'name' , or ( $1 , */
+static bool is_constant_call(const char *at, const char *end)
+{
+	at = skip_space(at, end);
+	if (at == end || *at++ != '(')
+		return false;
+	at = skip_space(at, end);
+	if (at < end && *at == '$') {
+		for (at++; at < end && *at >= '0' && *at <= '9'; at++)
+			continue;
+	} else if (at < end && *at == '\'') {
+		at = memchr(at + 1, '\'', (size_t)(end - at - 1));
+		if (!at)
+			return false;
+		at++;
+	}
+	at = skip_space(at, end);
+	return at < end && *at == ',';
+}
+
+bool inspect_is_named(const void *text, size_t len)
+{
+	static const char call[] = "set_config";
+	const size_t call_len = sizeof(call) - 1;
+	const char *at = text;
+	const char *end = at + len;
+
+	for (; (size_t)(end - at) >= call_len; at++)
+		if (strncasecmp(at, call, call_len) == 0 &&
+		    !is_constant_call(at + call_len, end))
+			return false;
+	return true;
+}
+
+/* --- the query ------------------------------------------------------------ */
+
+static void append(struct buf *sql, const char *text)
+{
+	buf_append(sql, text, strlen(text));
+}
+
+static void append_name(struct buf *sql, const char *name)
+{
+	append(sql, ",'");
+	append(sql, name);
+	append(sql, "'");
+}
+
+static bool is_custom(const char *name)
+{
+	return strchr(name, '.') != NULL;
+}
+
+/* Their current values; names that do not exist have none. */
+static void append_named(struct buf *sql, bool is_all,
+			 const struct strmap *names,
+			 const struct settings *known)
+{
+	const char *name;
+	const char *value;
+	void *ignored;
+	size_t at = 0;
+
+	append(sql, "SELECT 's', n, v FROM (SELECT n, "
+		    "pg_catalog.current_setting(n, true) AS v FROM "
+		    "pg_catalog.unnest(ARRAY['role','session_authorization'");
+	while (strmap_next(names, &at, &name, &ignored))
+		if (!is_all || is_custom(name))
+			append_name(sql, name);
+	for (size_t i = 0; settings_at(known, i, &name, &value); i++)
+		if (is_all && is_custom(name))
+			append_name(sql, name);
+	append(sql, "]::pg_catalog.text[]) AS n) AS x WHERE v IS NOT NULL");
+}
+
+void inspect_query(struct buf *sql, unsigned asked, const struct strmap *names,
+		   const struct settings *known)
+{
+	bool is_all = (asked & INSPECT_SETTINGS) != 0;
+	const char *glue = "";
+
+	append(sql, "/* pgweir */ ");
+	if (asked & (INSPECT_NAMED | INSPECT_SETTINGS)) {
+		append_named(sql, is_all, names, known);
+		glue = " UNION ALL ";
+	}
+	if (is_all)
+		append(sql,
+		       " UNION ALL SELECT 's', name, setting FROM "
+		       "pg_catalog.pg_settings WHERE source" IS "'session'");
+	for (size_t i = 0; i < PARTS; i++) {
+		if (!(asked & parts[i].part))
+			continue;
+		buf_printf(sql,
+			   "%sSELECT 'p', '%s', '' WHERE EXISTS (SELECT %s)",
+			   glue, parts[i].name, parts[i].where);
+		glue = " UNION ALL ";
+	}
+}
+
+/* --- the answer ------------------------------------------------------------
+ */
+
+/* One column of a DataRow as text that the caller frees, or false. */
+struct column {
+	const uint8_t *data;
+	size_t len;
+};
+
+static bool read_columns(const uint8_t *body, size_t len,
+			 struct column columns[static COLUMNS])
+{
+	size_t at = 2;
+
+	if (len < 2 || pgwire_u16(body) != COLUMNS)
+		return false;
+	for (size_t i = 0; i < COLUMNS; i++) {
+		uint32_t size;
+
+		if (len - at < 4)
+			return false;
+		size = pgwire_u32(body + at);
+		at += 4;
+		if (size > len - at)
+			return false;
+		columns[i] = (struct column){ body + at, size };
+		at += size;
+	}
+	return at == len;
+}
+
+static bool is_text(const struct column *column, const char *text)
+{
+	return column->len == strlen(text) &&
+	       memcmp(column->data, text, column->len) == 0;
+}
+
+/* What the login left as it was is not set. */
+static bool is_unset(const char *name, const char *value, const char *login)
+{
+	return (strcmp(name, "role") == 0 && strcmp(value, "none") == 0) ||
+	       (strcmp(name, "session_authorization") == 0 &&
+		strcmp(value, login) == 0);
+}
+
+static void take_setting(struct inspect_result *result, const char *login,
+			 const char *name, const char *value)
+{
+	const struct settings *before = result->settings;
+
+	result->settings = settings_with(
+		before, name, is_unset(name, value, login) ? NULL : value);
+	settings_release(before);
+}
+
+static bool take_pin(struct inspect_result *result, const struct column *name)
+{
+	for (size_t i = 0; i < PARTS; i++) {
+		if (!is_text(name, parts[i].name))
+			continue;
+		result->pins |= parts[i].pin;
+		return true;
+	}
+	return false;
+}
+
+bool inspect_take_row(struct inspect_result *result, const char *login,
+		      const void *body, size_t len)
+{
+	struct column columns[COLUMNS];
+	struct buf text = BUF_INIT;
+	const char *name;
+
+	if (!read_columns(body, len, columns))
+		return false;
+	if (is_text(&columns[0], "p"))
+		return take_pin(result, &columns[1]);
+	if (!is_text(&columns[0], "s"))
+		return false;
+	buf_append(&text, columns[1].data, columns[1].len);
+	buf_append_u8(&text, 0);
+	buf_append(&text, columns[2].data, columns[2].len);
+	buf_append_u8(&text, 0);
+	name = (const char *)buf_head(&text);
+	take_setting(result, login, name, name + columns[1].len + 1);
+	buf_free(&text);
+	return true;
+}
+
+const struct settings *inspect_restore(const struct settings *found,
+				       const struct settings *startup)
+{
+	const struct settings *made = settings_hold(found);
+	const char *name;
+	const char *value;
+
+	for (size_t i = 0; settings_at(startup, i, &name, &value); i++) {
+		const struct settings *before = made;
+
+		if (settings_get(found, name))
+			continue;
+		made = settings_with(before, name, value);
+		settings_release(before);
+	}
+	return made;
+}
