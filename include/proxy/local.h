@@ -20,6 +20,7 @@
 
 struct catalog;
 struct headcount;
+struct keyring;
 struct local;
 struct metrics;
 struct metrics_cell;
@@ -73,6 +74,7 @@ struct process {
 	struct metrics *metrics;
 	struct quotas *quotas;
 	struct headcount *headcount; /* of sessions */
+	struct keyring *keyring;     /* of those with a real number */
 	const struct pool_hooks *pool_hooks;
 	struct welcomes *welcomes;
 	_Atomic unsigned clients; /* logged in or logging in, for the limit */

@@ -85,6 +85,7 @@ struct mail_cancel {
 	struct mail mail;
 	uint32_t pid;
 	uint32_t key;
+	uint64_t session; /* that it is for; 0: whose number pid is */
 	unsigned worker;  /* who asked */
 	uint64_t request; /* and its number there */
 };

@@ -6,6 +6,13 @@
  */
 #include "proxy/server_types.h"
 
+/*
+ * The session looks at its server in another way: it stands aside, idle, or
+ * is taken up again.
+ */
+void server_set_hooks(struct server *server,
+		      const struct server_user_hooks *hooks);
+
 /* The session state is no longer what settings say: DISCARD ALL after use. */
 void server_mark_dirty(struct server *server);
 /* No command undoes its state: it is closed after use. */

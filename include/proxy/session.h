@@ -77,5 +77,8 @@ enum session_cancel {
 };
 enum session_cancel session_find_cancel(struct local *local, uint32_t pid,
 					uint32_t key, struct server **server);
+/* The same for a session that is known already (proxy/keyring). */
+enum session_cancel session_cancel(struct local *local, uint64_t id,
+				   struct server **server);
 
 #endif

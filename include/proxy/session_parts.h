@@ -79,6 +79,8 @@ struct session {
 
 	/* the server it is on */
 	struct server *server;
+	struct server *home;     /* its own, while it is on a borrowed one */
+	struct buf said_at_home; /* meanwhile, for the client */
 	struct quota_waiter waiter;
 	uint64_t wait_since_us;
 
@@ -113,8 +115,8 @@ struct session {
 	enum config_pool_mode mode;
 	unsigned relayed_parses;
 	uint32_t slot;
-	uint32_t pid;
-	uint32_t secret;
+	uint32_t pid;    /* announced to the client */
+	uint32_t secret; /* and with it its cancel key */
 	unsigned units_first;
 	unsigned units_count;
 	unsigned units_room;
@@ -125,6 +127,8 @@ struct session {
 	enum route_target target; /* of the unit, and why */
 	enum metrics_route_reason reason;
 	uint32_t pins;        /* bits of enum sqlclass_effect */
+	bool is_homeless;     /* home was lost while it was away */
+	bool has_server_pid;  /* its number is its server's own */
 	bool is_state_unsafe; /* settings under which texts mislead */
 	bool is_plain_backslash;
 	bool is_safe_encoding;
@@ -270,6 +274,19 @@ bool session_replay_is_fault(const char *sqlstate);
 void session_replay_learn(struct session *session, const char *sqlstate);
 /* Without a server: puts it all back; avoids replicas from there. */
 void session_replay_rewind(struct session *session);
+
+/* --- session_home --- */
+
+/* In session pooling, on the server that is its own. */
+bool session_is_at_home(const struct session *session);
+/* Nothing is under way there, and no state of it is needed elsewhere. */
+bool session_may_leave_home(const struct session *session);
+/* The server stands aside; the session is IDLE, without one. */
+void session_leave_home(struct session *session);
+/* Without a server: back to its own.  False: it was lost, the session ends. */
+bool session_go_home(struct session *session);
+/* At the end of an answer: ends a session whose own server was lost. */
+bool session_is_evicted(struct session *session);
 
 /* --- session_place --- */
 

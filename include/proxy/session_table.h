@@ -5,7 +5,8 @@
  * The sessions of one worker by number.  A number names slot and generation,
  * so that one that was sent to another thread finds its session or nobody,
  * never another.  The process number that a client is told names worker and
- * slot; with its secret it is the client's cancel key.
+ * slot, unless it is its server's; with its secret it is the client's cancel
+ * key.
  */
 #include <stdint.h>
 

@@ -13,6 +13,7 @@
 #include "core/metrics.h"
 #include "net/stream.h"
 #include "proxy/errand.h"
+#include "proxy/keyring.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
 #include "proxy/server.h"
@@ -95,15 +96,23 @@ static bool send_out(struct local *local, struct server *server,
 	return false;
 }
 
-static void serve(struct local *local, uint32_t pid, uint32_t key,
-		  unsigned worker, uint64_t request)
+static enum session_cancel find(struct local *local,
+				const struct mail_cancel *cancel,
+				struct server **server)
+{
+	if (cancel->session > 0)
+		return session_cancel(local, cancel->session, server);
+	return session_find_cancel(local, cancel->pid, cancel->key, server);
+}
+
+static void serve(struct local *local, const struct mail_cancel *cancel)
 {
 	enum metrics_cancel outcome = METRICS_CANCEL_FAILED;
 	struct server *server;
 
-	switch (session_find_cancel(local, pid, key, &server)) {
+	switch (find(local, cancel, &server)) {
 	case CANCEL_SERVER:
-		if (send_out(local, server, worker, request))
+		if (send_out(local, server, cancel->worker, cancel->request))
 			return;
 		break;
 	case CANCEL_UNKNOWN_KEY: outcome = METRICS_CANCEL_UNKNOWN_KEY; break;
@@ -111,31 +120,46 @@ static void serve(struct local *local, uint32_t pid, uint32_t key,
 	default: outcome = METRICS_CANCEL_NOT_RUNNING; break;
 	}
 	metrics_count(local->cell, COUNTER_CANCEL_REQUESTS, outcome, 0, 1);
-	report(local, worker, request);
+	report(local, cancel->worker, cancel->request);
+}
+
+/* Which worker has the session that the key is of. */
+static unsigned find_worker(const struct local *local,
+			    struct mail_cancel *cancel)
+{
+	struct keyring_owner owner;
+
+	if (!keyring_find(local->process->keyring, cancel->pid, cancel->key,
+			  &owner))
+		return session_worker_of(cancel->pid,
+					 local->process->worker_count);
+	cancel->session = owner.session;
+	return owner.worker;
 }
 
 void cancel_ask(struct local *local, struct stream *stream, uint32_t pid,
 		uint32_t key)
 {
-	unsigned worker = session_worker_of(pid, local->process->worker_count);
 	struct asker *asker = xcalloc(1, sizeof(*asker));
-	struct mail_cancel *mail;
+	struct mail_cancel *mail = xcalloc(1, sizeof(*mail));
+	unsigned worker;
 
 	asker->local = local;
 	asker->stream = stream;
 	asker->request = ++local->cancel_requests;
 	list_append(&local->askers, &asker->link);
 	stream_set_owner(stream, on_asker_event, asker);
-	if (worker == local->index) {
-		serve(local, pid, key, worker, asker->request);
-		return;
-	}
-	mail = xcalloc(1, sizeof(*mail));
 	mail->mail.kind = MAIL_CANCEL;
 	mail->pid = pid;
 	mail->key = key;
 	mail->worker = local->index;
 	mail->request = asker->request;
+	worker = find_worker(local, mail);
+	if (worker == local->index) {
+		serve(local, mail);
+		free(mail);
+		return;
+	}
 	worker_post(local->process->workers[worker], &mail->mail);
 }
 
@@ -146,8 +170,7 @@ bool cancels_take_mail(struct local *local, struct mail *mail)
 	if (mail->kind == MAIL_CANCEL && local->is_stopped)
 		(void)0;
 	else if (mail->kind == MAIL_CANCEL)
-		serve(local, cancel->pid, cancel->key, cancel->worker,
-		      cancel->request);
+		serve(local, cancel);
 	else if (mail->kind == MAIL_CANCELLED)
 		answer(local, cancel->request);
 	else

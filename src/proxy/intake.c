@@ -282,8 +282,9 @@ static enum intake_result look_at_batch(struct session *session,
 static bool is_bound(const struct session *session)
 {
 	return session->server &&
-	       (session->pins || session->mode == POOL_MODE_SESSION ||
-		server_status(session->server) != 'I');
+	       (session->pins || server_status(session->server) != 'I' ||
+		(session->mode == POOL_MODE_SESSION &&
+		 !session_can_split(session)));
 }
 
 static enum intake_result look_at_extended(struct session *session,

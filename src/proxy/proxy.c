@@ -16,6 +16,7 @@
 #include "proxy/cancel.h"
 #include "proxy/client.h"
 #include "proxy/headcount.h"
+#include "proxy/keyring.h"
 #include "proxy/mail.h"
 #include "proxy/pool.h"
 #include "proxy/quota.h"
@@ -254,6 +255,7 @@ struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 	proxy->process.metrics = metrics;
 	proxy->process.quotas = quotas_new();
 	proxy->process.headcount = headcount_new();
+	proxy->process.keyring = keyring_new();
 	proxy->process.welcomes = welcomes_new();
 	proxy->process.want_catalog = hooks->want_catalog;
 	proxy->process.node_trouble = hooks->node_trouble;
@@ -394,6 +396,7 @@ void proxy_free(struct proxy *proxy)
 	}
 	quotas_free(proxy->process.quotas);
 	headcount_free(proxy->process.headcount);
+	keyring_free(proxy->process.keyring);
 	welcomes_free(proxy->process.welcomes);
 	the_proxy = NULL;
 	free(proxy);

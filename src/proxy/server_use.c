@@ -20,6 +20,13 @@
 #include <assert.h>
 #include <string.h>
 
+void server_set_hooks(struct server *server,
+		      const struct server_user_hooks *hooks)
+{
+	assert(server->state == SERVER_ACTIVE && server->hooks);
+	server->hooks = hooks;
+}
+
 void server_mark_dirty(struct server *server)
 {
 	server->is_dirty = true;

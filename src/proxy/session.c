@@ -5,7 +5,7 @@
  * client sends something, when a server is granted, and when a reply has
  * ended a unit; it goes round until it has to wait for one of these.
  *
- * Invariant: a session holds a server exactly in the state ACTIVE, and in
+ * Invariant: a session is on a server exactly in the state ACTIVE, and in
  * LOGIN while it learns how to greet; it stands in a queue exactly while
  * waiting_node >= 0.
  */
@@ -112,6 +112,9 @@ void session_pump(struct session *session)
 			goes_on = begin_unit(session);
 		}
 	}
+	if (session->state == SESSION_IDLE &&
+	    (session->home || session->is_homeless))
+		(void)session_go_home(session);
 }
 
 /* --- what pools tell --- */
@@ -187,8 +190,9 @@ static void on_refused(struct local *local, uint64_t id, const char *sqlstate,
 	if (!is_waiting(session))
 		return;
 	session_leave_queue(session);
-	if (session->state == SESSION_WAITING &&
-	    pool_node_is_replica(pool_node_at(session->pool, session->node))) {
+	if (session->home || (session->state == SESSION_WAITING &&
+			      pool_node_is_replica(pool_node_at(
+				      session->pool, session->node)))) {
 		session->avoids_replicas = true;
 		session_try_again(session);
 		return;

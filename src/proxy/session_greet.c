@@ -8,6 +8,9 @@
  * spells them and bad ones are refused as PostgreSQL refuses them.  Only when
  * that would mean to wait behind busy servers, a client whose greeting can be
  * told without one is not kept waiting.
+ *
+ * In session pooling a client is greeted by the server that it is going to
+ * keep, with that server's own process number, and waits for it.
  */
 #include "base/buf.h"
 #include "base/log.h"
@@ -15,6 +18,7 @@
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
 #include "net/stream.h"
+#include "proxy/keyring.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -57,7 +61,7 @@ static void send_rest(struct session *session)
 
 bool session_greet_known(struct session *session)
 {
-	if (!append_welcome(session))
+	if (session->mode == POOL_MODE_SESSION || !append_welcome(session))
 		return false;
 	send_rest(session);
 	return true;
@@ -114,6 +118,25 @@ static bool has_usual_encoding(const struct session *session)
 	return client && server && strcmp(client, server) == 0;
 }
 
+/*
+ * In session pooling the server is the session's own, and its number as well
+ * (PostgreSQL docs, "pg_backend_pid()", "pg_blocking_pids()").
+ */
+static void adopt_pid(struct session *session)
+{
+	struct process *process = session->local->process;
+	uint32_t pid = server_pid(session->server);
+
+	if (session->mode != POOL_MODE_SESSION || pid == 0)
+		return;
+	session->pid = pid;
+	session->secret = keyring_add(
+		process->keyring, pid,
+		(struct keyring_owner){ .session = session->id,
+					.worker = session->local->index });
+	session->has_server_pid = true;
+}
+
 void session_greet_shown(struct session *session)
 {
 	const struct settings *key =
@@ -123,6 +146,7 @@ void session_greet_shown(struct session *session)
 			  !has_spelled(key) && has_usual_encoding(session),
 			  stream_out(session->client));
 	settings_release(key);
+	adopt_pid(session);
 	send_rest(session);
 }
 
@@ -153,7 +177,8 @@ bool session_greet_likely(struct session *session)
 	const char *encoding = asked ? spell_encoding(asked) : NULL;
 	struct buf plain = BUF_INIT;
 
-	if (has_spelled(session->settings) || (asked && !encoding) ||
+	if (session->mode == POOL_MODE_SESSION ||
+	    has_spelled(session->settings) || (asked && !encoding) ||
 	    !pool_welcome(session->pool, NULL, &plain))
 		return false;
 	append_plain(session, &plain, encoding);

@@ -11,6 +11,7 @@
 #include "net/stream.h"
 #include "proxy/errand.h"
 #include "proxy/headcount.h"
+#include "proxy/keyring.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -70,6 +71,7 @@ void session_bury(struct worker_task *task)
 	buf_free(&session->replay);
 	session_inspect_forget(session);
 	session_forget_told(session);
+	buf_free(&session->said_at_home);
 	settings_release(session->settings);
 	settings_release(session->startup);
 	if (session->changing)
@@ -117,11 +119,28 @@ static bool is_only_reading(const struct session *session)
 	return session->units_count > 0;
 }
 
-/* The operator wants no reset in session pooling: PgBouncer's empty query. */
-static bool leaves_its_state(const struct session *session)
+/*
+ * What a session pool's client leaves behind is not known: it goes, unless the
+ * operator wants no reset in session pooling, PgBouncer's empty query.
+ */
+static void judge_own_server(const struct session *session,
+			     struct server *server)
 {
-	return session->mode == POOL_MODE_SESSION &&
-	       !*local_settings(session->local)->server_reset_query;
+	if (session->mode != POOL_MODE_SESSION)
+		return;
+	if (*local_settings(session->local)->server_reset_query)
+		server_mark_dirty(server);
+	else
+		server_mark_clean(server);
+}
+
+static void leave_home(struct session *session)
+{
+	struct server *home = session->home;
+
+	session->home = NULL;
+	judge_own_server(session, home);
+	server_detach(home);
 }
 
 /*
@@ -133,9 +152,9 @@ static void leave_server(struct session *session)
 	struct server *server = session->server;
 	bool cancels = is_only_reading(session);
 
+	if (session_is_at_home(session))
+		judge_own_server(session, server);
 	session->server = NULL;
-	if (leaves_its_state(session))
-		server_mark_clean(server);
 	/* A statement under the client's own name would be left behind. */
 	if (session->cleanup_name)
 		server_mark_dirty(server);
@@ -155,7 +174,12 @@ static void dissolve(struct session *session)
 	session_leave_queue(session);
 	if (session->server)
 		leave_server(session);
+	if (session->home)
+		leave_home(session);
 	session_table_remove(session->local->sessions, session);
+	if (session->has_server_pid)
+		keyring_remove(session->local->process->keyring, session->pid,
+			       session->secret);
 	atomic_fetch_sub(&session->local->process->clients, 1);
 	headcount_leave(session->local->process->headcount,
 			pool_database(session->pool), pool_user(session->pool));

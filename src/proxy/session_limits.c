@@ -90,10 +90,15 @@ static void out_of_patience(struct session *session)
 		session_renew_limit(session);
 		return;
 	}
-	session_fail(session, "53300",
-		     "query_wait_timeout: no server connection became free in "
-		     "time",
-		     "Raise the pool's size, or look for sessions that hold "
+	/* The server that it has will do. */
+	if (session->home) {
+		session->avoids_replicas = true;
+		session_try_again(session);
+		return;
+	}
+	session_fail(session, "53300", "query_wait_timeout",
+		     "No server connection became free in time. Raise the "
+		     "pool's size, or look for sessions that hold "
 		     "their servers long.");
 }
 

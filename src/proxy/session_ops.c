@@ -89,7 +89,7 @@ unsigned sessions_active(const struct local *local)
 	unsigned active = 0;
 
 	LIST_FOREACH (link, &local->session_list)
-		active += session_of(link)->server != NULL;
+		active += session_of(link)->server || session_of(link)->home;
 	return active;
 }
 
@@ -191,15 +191,9 @@ static void drop_waiting_unit(struct session *session)
 		session_try_again(session);
 }
 
-enum session_cancel session_find_cancel(struct local *local, uint32_t pid,
-					uint32_t key, struct server **server)
+static enum session_cancel cancel(struct session *session,
+				  struct server **server)
 {
-	struct session *session = session_table_find_pid(
-		local->sessions, pid, local->process->worker_count);
-
-	*server = NULL;
-	if (!session || !util_equal_secret(&session->secret, &key, sizeof(key)))
-		return CANCEL_UNKNOWN_KEY;
 	if (session->state == SESSION_WAITING) {
 		drop_waiting_unit(session);
 		return CANCEL_NOT_RUNNING;
@@ -210,4 +204,26 @@ enum session_cancel session_find_cancel(struct local *local, uint32_t pid,
 	*server = session->server;
 	server_begin_cancel(*server);
 	return CANCEL_SERVER;
+}
+
+enum session_cancel session_find_cancel(struct local *local, uint32_t pid,
+					uint32_t key, struct server **server)
+{
+	struct session *session = session_table_find_pid(
+		local->sessions, pid, local->process->worker_count);
+
+	*server = NULL;
+	if (!session || session->has_server_pid ||
+	    !util_equal_secret(&session->secret, &key, sizeof(key)))
+		return CANCEL_UNKNOWN_KEY;
+	return cancel(session, server);
+}
+
+enum session_cancel session_cancel(struct local *local, uint64_t id,
+				   struct server **server)
+{
+	struct session *session = session_table_find(local->sessions, id);
+
+	*server = NULL;
+	return session ? cancel(session, server) : CANCEL_UNKNOWN_KEY;
 }

@@ -69,7 +69,7 @@ void session_attach(struct session *session, struct server *server)
 	note_decision(session);
 	note_wait(session);
 	server_attach(server, &session_server_hooks, session);
-	if (session->mode == POOL_MODE_SESSION ||
+	if ((session->mode == POOL_MODE_SESSION && !session->home) ||
 	    local_settings(session->local)->server_reset_query_always)
 		server_mark_dirty(server);
 	if (!is_login)
@@ -80,11 +80,21 @@ void session_attach(struct session *session, struct server *server)
 		session_on_applied(session);
 }
 
+/* A session that has lived through the loss of its primary reads there. */
+static bool is_home_primary(const struct session *session)
+{
+	const struct server *home =
+		session->home ? session->home : session->server;
+
+	return home && !server_site(home)->is_replica &&
+	       !session->local->is_granting_stopped;
+}
+
 bool session_can_split(const struct session *session)
 {
 	return local_settings(session->local)->split_reads &&
-	       session->mode != POOL_MODE_SESSION &&
-	       pool_node_count(session->pool) > 1;
+	       pool_node_count(session->pool) > 1 &&
+	       (session->mode != POOL_MODE_SESSION || is_home_primary(session));
 }
 
 static struct route_decision decide(const struct session *session, int *replica)
@@ -95,7 +105,7 @@ static struct route_decision decide(const struct session *session, int *replica)
 		.window_us = local_settings(session->local)
 				     ->read_after_write_window_us,
 		.is_in_transaction = session_is_in_transaction(session),
-		.is_pinned = session->server && session_is_keeping(session),
+		.is_pinned = session->server && session->pins != 0,
 		.is_state_unsafe = session->is_state_unsafe,
 		.avoids_replicas = session->avoids_replicas,
 		.last_write_us = session->last_write_us,
@@ -180,12 +190,40 @@ bool session_take(struct session *session, int node)
 	return session->server != NULL;
 }
 
+/*
+ * A session with a server of its own leaves it for a replica, or goes back
+ * there for anything else.  False: the session has ended.
+ */
+static bool settle_home(struct session *session, enum route_target target)
+{
+	if (session_is_at_home(session)) {
+		if (target == ROUTE_REPLICA && session_may_leave_home(session))
+			session_leave_home(session);
+		return true;
+	}
+	if (!session->home || session->server || target == ROUTE_REPLICA)
+		return true;
+	return session_go_home(session);
+}
+
+/* What a server of its own has lost (DISCARD ALL), or has not heard of. */
+static void bring_settings(struct session *session)
+{
+	if (session_is_at_home(session) && !session_has_pending(session) &&
+	    server_is_idle(session->server))
+		(void)server_apply(session->server, session->settings);
+}
+
 /* A server for the unit that stands in the scan; false: wait. */
 bool session_find_server(struct session *session)
 {
 	int replica;
 	struct route_decision decision = decide(session, &replica);
 
+	if (!settle_home(session, decision.target))
+		return false;
+	if (session_is_at_home(session))
+		decision.target = ROUTE_STAY;
 	session->target = decision.target;
 	session->reason = decision.reason;
 	if (session->server) {
@@ -194,6 +232,7 @@ bool session_find_server(struct session *session)
 		    session_inspect_holds(session) ||
 		    !may_follow(session, decision))
 			return false;
+		bring_settings(session);
 		note_decision(session);
 		return true;
 	}
@@ -228,5 +267,7 @@ bool session_move(struct session *session)
 	session->reason = ROUTE_REASON_WRITE;
 	session_set_state(session, SESSION_IDLE);
 	server_detach(server);
+	if (session->home || session->is_homeless)
+		return session_go_home(session);
 	return session_take(session, pool_primary(session->pool));
 }

@@ -25,7 +25,7 @@ bool session_is_in_transaction(const struct session *session)
 
 bool session_is_keeping(const struct session *session)
 {
-	return session->pins != 0 || session->mode == POOL_MODE_SESSION;
+	return session->pins != 0 || session_is_at_home(session);
 }
 
 /* The protocol state is proved idle, the session state known: give it back. */
@@ -36,7 +36,9 @@ static void release(struct session *session)
 	session->server = NULL;
 	session_set_state(session, SESSION_IDLE);
 	server_detach(server);
-	if (session->local->is_ending_sessions)
+	if (session->home || session->is_homeless)
+		(void)session_go_home(session);
+	else if (session->local->is_ending_sessions)
 		session_fail(session, "57P01",
 			     "terminating connection: pgweir is shutting down",
 			     NULL);
@@ -71,7 +73,8 @@ static void on_ready(void *user, char status)
 	struct session *session = user;
 
 	session_note_unit(session, status);
-	if (breaks_statement_mode(session, status))
+	if (breaks_statement_mode(session, status) ||
+	    session_is_evicted(session))
 		return;
 	session_release_if_done(session);
 	session_pump(session);

@@ -11,7 +11,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FIRST_ROOM = 64, SLOT_BITS = 24 };
+/*
+ * Numbers that no process has: a client that takes one for a server's does no
+ * harm with it, and it is told from the real one of a session pool.
+ */
+enum { FIRST_ROOM = 64, SLOT_BITS = 24, FIRST_PID = 1 << 30 };
 
 struct slot {
 	struct session *session; /* NULL: free */
@@ -63,8 +67,8 @@ void session_table_add(struct session_table *table, struct session *session,
 	slot->generation++;
 	session->slot = index;
 	session->id = ((uint64_t)slot->generation << SLOT_BITS) + index;
-	/* Process numbers of PostgreSQL are positive and never 0. */
-	session->pid = 1 + index * workers + worker;
+	/* At most 64 workers: it is positive, as PostgreSQL's are. */
+	session->pid = FIRST_PID + index * workers + worker;
 }
 
 void session_table_remove(struct session_table *table, struct session *session)
@@ -95,10 +99,11 @@ struct session *session_table_find(const struct session_table *table,
 struct session *session_table_find_pid(const struct session_table *table,
 				       uint32_t pid, unsigned workers)
 {
-	return pid == 0 ? NULL : at_slot(table, (pid - 1) / workers);
+	return pid < FIRST_PID ? NULL
+			       : at_slot(table, (pid - FIRST_PID) / workers);
 }
 
 unsigned session_worker_of(uint32_t pid, unsigned workers)
 {
-	return pid == 0 ? 0 : (pid - 1) % workers;
+	return pid < FIRST_PID ? 0 : (pid - FIRST_PID) % workers;
 }

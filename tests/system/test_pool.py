@@ -34,12 +34,10 @@ def release(conns):
 
 def waits(weir, **where):
     """Whether one more client would have to wait for a server."""
-    with Wire(weir.port) as conn:
-        conn.login(**where)
-        conn.send(query("SELECT 1"))
-        conn.sock.settimeout(0.5 * SLOW)
+    with Wire(weir.port, timeout=0.5 * SLOW) as conn:
         try:
-            conn.until()
+            conn.login(**where)
+            conn.query("SELECT 1")
             return False
         except TimeoutError:
             return True
