@@ -12,4 +12,7 @@
  */
 size_t sqlshape_write(struct sqllex *lex, uint8_t *out, size_t room);
 
+/* The same by the lexer alone, slowly: what tests compare it with. */
+size_t sqlshape_write_all(struct sqllex *lex, uint8_t *out, size_t room);
+
 #endif

@@ -1,6 +1,6 @@
 /*
  * Any bytes through the tokenizer: it must end, stay inside the text, walk
- * forward, and write a shape that is the same each time.
+ * forward, and write a shape that is the same each time and either way.
  */
 #include "core/sqllex.h"
 #include "core/sqlshape.h"
@@ -43,6 +43,7 @@ static void check_shape(const char *sql, size_t len, bool plain_backslash)
 {
 	uint8_t one[512];
 	uint8_t other[4096];
+	uint8_t all[4096];
 	struct sqllex lex;
 	size_t one_len;
 	size_t other_len;
@@ -51,6 +52,9 @@ static void check_shape(const char *sql, size_t len, bool plain_backslash)
 	one_len = sqlshape_write(&lex, one, sizeof(one));
 	sqllex_init(&lex, sql, len, plain_backslash, true);
 	other_len = sqlshape_write(&lex, other, sizeof(other));
+	sqllex_init(&lex, sql, len, plain_backslash, true);
+	check(sqlshape_write_all(&lex, all, sizeof(all)) == other_len &&
+	      memcmp(all, other, other_len) == 0);
 	/* A small room refuses, it never cuts. */
 	check(one_len == 0 ||
 	      (one_len == other_len && memcmp(one, other, one_len) == 0));

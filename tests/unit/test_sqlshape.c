@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 /* cmocka wants the four above it */
 #include <cmocka.h>
@@ -83,6 +84,100 @@ static void test_shapes_without_room(void **state)
 	assert_int_equal(shape_of("a", out, 0), 0);
 }
 
+static uint32_t draw(uint32_t *seed)
+{
+	*seed = *seed * 1103515245U + 12345U;
+	return *seed >> 16;
+}
+
+/* A text of so many pieces, with or without blanks between them. */
+static size_t make_text(uint32_t *seed, unsigned pieces, char *out)
+{
+	static const char *const words[] = {
+		"select",
+		"VALUES",
+		"values (1),(2)",
+		"(",
+		")",
+		",",
+		"1",
+		"42",
+		"0x1f",
+		"1e5",
+		"1.5",
+		".5",
+		".",
+		"..",
+		"$1",
+		"$12a",
+		"$$x$$",
+		"$",
+		"e",
+		"e'a'",
+		"u&\"b\"",
+		"u&",
+		"'it''s'",
+		"'a'\n'b'",
+		"\"Q\"",
+		"-",
+		"--c\n",
+		"/*c*/",
+		"/",
+		"+-",
+		"<=",
+		"::",
+		":=",
+		":",
+		"*",
+		";",
+		"\xc3\xa4",
+		"a\xc3",
+		"_x$1",
+		"1, 2,3",
+		"12_3",
+		"x'1f'",
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz012345678"
+		"9",
+		"aBCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+		"_"
+		"x",
+	};
+	static const char *const gaps[] = { "", " ", "\t \n", "" };
+	size_t len = 0;
+
+	for (unsigned i = 0; i < pieces; i++)
+		len += (size_t)sprintf(
+			out + len, "%s%s",
+			words[draw(seed) % (sizeof(words) / sizeof(*words))],
+			gaps[draw(seed) % 4]);
+	return len;
+}
+
+/* The short way writes what the lexer alone would have written. */
+static void test_short_way(void **state)
+{
+	uint32_t seed = 1;
+	char text[4096];
+
+	(void)state;
+	for (unsigned i = 0; i < 40000; i++) {
+		size_t len = make_text(&seed, 1 + draw(&seed) % 12, text);
+		size_t room = draw(&seed) % 3 ? 1024 : draw(&seed) % 200;
+		bool plain = draw(&seed) & 1;
+		uint8_t one[1024];
+		uint8_t other[1024];
+		struct sqllex lex;
+		size_t one_len;
+
+		sqllex_init(&lex, text, len, plain, true);
+		one_len = sqlshape_write(&lex, one, room);
+		sqllex_init(&lex, text, len, plain, true);
+		assert_int_equal(sqlshape_write_all(&lex, other, room),
+				 one_len);
+		assert_memory_equal(one, other, one_len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +185,7 @@ int main(void)
 		cmocka_unit_test(test_other_shapes),
 		cmocka_unit_test(test_forged_shapes),
 		cmocka_unit_test(test_shapes_without_room),
+		cmocka_unit_test(test_short_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
