@@ -14,6 +14,7 @@
 #include "proxy/server_types.h"
 
 struct config_database;
+struct config_user;
 struct local;
 struct quota;
 struct settings;
@@ -50,8 +51,9 @@ struct pool {
 	bool has_keys;
 	uint8_t client_key[SCRAM_KEY_LEN];
 	uint8_t server_key[SCRAM_KEY_LEN];
-	const struct config_database *config; /* of the snapshot */
-	const struct catalog *catalog;        /* local's */
+	const struct config_database *config;  /* of the snapshot */
+	const struct config_user *config_user; /* the same; NULL: no line */
+	const struct catalog *catalog;         /* local's */
 	uint64_t generation; /* of the configuration that it follows */
 	unsigned sessions;
 	unsigned node_count;

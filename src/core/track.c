@@ -266,6 +266,14 @@ static struct track_result reply_error(struct track *track)
 	return result;
 }
 
+/* The sets are short, and their first is the one that comes most. */
+static inline bool is_among(const char *set, uint8_t type)
+{
+	while (*set != '\0' && (uint8_t)*set != type)
+		set++;
+	return *set != '\0';
+}
+
 struct track_result track_reply(struct track *track, uint8_t type)
 {
 	struct track_entry *entry;
@@ -283,7 +291,7 @@ struct track_result track_reply(struct track *track, uint8_t type)
 	/* No query ends without a word: this answers something else. */
 	if (type == 'Z' && entry->op != TRACK_SYNC && !track->is_begun)
 		return broken();
-	if (strchr(ops[entry->op].done, type)) {
+	if (is_among(ops[entry->op].done, type)) {
 		result.is_done = true;
 		if (ends_unit(entry->op))
 			track->is_skipping = false;
@@ -292,7 +300,7 @@ struct track_result track_reply(struct track *track, uint8_t type)
 		(void)take_first(track);
 		return result;
 	}
-	if (!strchr(ops[entry->op].legal, type))
+	if (!is_among(ops[entry->op].legal, type))
 		return broken();
 	track->is_begun = true;
 	if (type == 'C')

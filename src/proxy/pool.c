@@ -172,6 +172,7 @@ static void refresh_config(struct pool *pool)
 		config_find_database(config, pool->database);
 
 	pool->config = line;
+	pool->config_user = config_find_user(config, pool->user);
 	if (!line) {
 		retire_all(pool);
 		return;
@@ -403,7 +404,7 @@ const struct config_database *pool_config(const struct pool *pool)
 
 const struct config_user *pool_config_user(const struct pool *pool)
 {
-	return config_find_user(local_config(pool->local), pool->user);
+	return pool->config_user;
 }
 
 struct metrics_cell *pool_totals(const struct pool *pool)

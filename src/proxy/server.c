@@ -260,6 +260,14 @@ static void clean(struct server *server)
 	}
 }
 
+/* Nothing to clean: how most transactions leave it. */
+static bool is_clean(const struct server *server)
+{
+	return server->status == 'I' && !server->is_dirty &&
+	       !server->is_spent && !server->is_mid_message &&
+	       server->cancels == 0 && track_is_idle(server->track);
+}
+
 void server_detach(struct server *server)
 {
 	assert(server->state == SERVER_ACTIVE);
@@ -268,6 +276,11 @@ void server_detach(struct server *server)
 	local_count_flow(server->site->totals, METRICS_SIDE_SERVER,
 			 server->stream, &server->counted);
 	stream_pause(server->stream, false);
+	if (is_clean(server)) {
+		server->is_clean_due = false;
+		rest(server);
+		return;
+	}
 	set_state(server, SERVER_CLEANING);
 	clean(server);
 	if (server->state == SERVER_CLEANING)

@@ -180,7 +180,22 @@ void server_replies_settle(struct server *server)
 /* Types whose content is looked at, or that are tiny. */
 static bool needs_body(uint8_t type)
 {
-	return type != 0 && strchr("SNAEZC123nsIK", type) != NULL;
+	switch (type) {
+	case 'S':
+	case 'N':
+	case 'A':
+	case 'E':
+	case 'Z':
+	case 'C':
+	case '1':
+	case '2':
+	case '3':
+	case 'n':
+	case 's':
+	case 'I':
+	case 'K': return true;
+	default: return false;
+	}
 }
 
 static bool is_text(uint8_t type)
