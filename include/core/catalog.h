@@ -47,6 +47,9 @@ void catalog_add_hidden(struct catalog_builder *builder,
  */
 void catalog_set_uncertain(struct catalog_builder *builder);
 
+/* Any write may leave something in the session: triggers do. */
+void catalog_set_hidden_writes(struct catalog_builder *builder);
+
 /* Takes the builder; the result carries one reference. */
 struct catalog *catalog_finish(struct catalog_builder *builder);
 struct catalog *catalog_hold(const struct catalog *catalog);
@@ -74,6 +77,9 @@ bool catalog_is_hidden(const struct catalog *catalog, enum catalog_hidden what,
 
 /* Whether known-safe parts make a safe whole in this database. */
 bool catalog_is_certain(const struct catalog *catalog);
+
+/* Whether writes may leave something in the session by triggers. */
+bool catalog_hides_writes(const struct catalog *catalog);
 
 /* True when all functions of that name are built in. */
 bool catalog_is_builtin(const struct catalog *catalog, const char *schema,

@@ -47,6 +47,12 @@ unsigned inspect_parts(uint32_t effects, uint32_t pins);
 bool inspect_collect(struct strmap *names, const void *text, size_t len);
 
 /*
+ * True when all that the text sets ends with the transaction: nothing but
+ * calls of set_config() with constants, the last one true.
+ */
+bool inspect_is_local(const void *text, size_t len);
+
+/*
  * False when the text calls set_config() with a name that is computed: then
  * nobody can say which made-up setting it sets.
  */

@@ -52,8 +52,11 @@ void catalogs_reload(struct catalogs *catalogs, const struct config *config);
 
 void catalogs_free(struct catalogs *catalogs); /* NULL is fine */
 
-/* True when statements of this line are split at all. */
-bool catalogs_is_split(const struct config *config,
+/*
+ * True when statements of this line have to be understood: they are split, or
+ * what they leave behind matters to the next client of a server.
+ */
+bool catalogs_is_needed(const struct config *config,
 		       const struct config_database *line);
 
 /*

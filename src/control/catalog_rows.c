@@ -23,11 +23,42 @@
 /* User objects have ids from FirstNormalObjectId on. */
 #define USER_OID "16384"
 
+/*
+ * Functions that may leave something behind in the session, by the words of
+ * their bodies or because they name one that does.  Texts are looked at with
+ * and without what looks like comments; too many only cost a question.
+ */
+#define LEAVERS                                                             \
+	"WITH RECURSIVE body(oid, name, text, leaves) AS MATERIALIZED ("    \
+	"SELECT p.oid, p.proname::pg_catalog.text,"                         \
+	" pg_catalog.lower(p.prosrc),"                                      \
+	" l.lanname NOT IN ('sql', 'plpgsql')"                              \
+	" OR pg_catalog.to_jsonb(p) ->> 'prosqlbody' IS NOT NULL"           \
+	" OR p.prosrc ~* "                                                  \
+	"'[[:<:]](set_config|pg_(try_)?advisory_lock(_shared)?"             \
+	"|pg_advisory_unlock[a-z_]*|setseed|dblink[a-z_]*|execute|listen"   \
+	"|unlisten|prepare|deallocate|discard|load|temp|temporary|pg_temp"  \
+	"|hold|pg_replication_origin[a-z_]*)[[:>:]]'"                       \
+	" OR EXISTS (SELECT FROM pg_catalog.unnest(ARRAY[p.prosrc,"         \
+	"  pg_catalog.regexp_replace(pg_catalog.regexp_replace("            \
+	"  p.prosrc, '--[^\n]*', ' ', 'g'), '/[*].*?[*]/', ' ', 'g')])"     \
+	"  s(text) WHERE s.text ~*"                                         \
+	"  '(^|\\x3b|>>|[[:<:]](begin|then|else|loop|as|declare)[[:>:]])"   \
+	"[[:space:]]*(set|reset)[[:>:]]')"                                  \
+	" FROM pg_catalog.pg_proc p"                                        \
+	" JOIN pg_catalog.pg_language l ON l.oid = p.prolang"               \
+	" WHERE p.oid >= " USER_OID                                         \
+	" AND (p.provolatile = 'v' OR p.prosrc ~* 'set_config|advisory'))," \
+	" leaver(oid, name) AS (SELECT oid, name FROM body WHERE leaves"    \
+	" UNION SELECT b.oid, b.name FROM leaver v JOIN body b"             \
+	" ON NOT b.leaves AND"                                              \
+	" pg_catalog.strpos(b.text, pg_catalog.lower(v.name)) > 0)"
+
 static const char query_text[] =
 	/* 0: operators and functions of strangers must not be found */
 	"SELECT pg_catalog.set_config('search_path', '', false);"
 	/* 1: functions */
-	"SELECT p.oid, n.nspname, p.proname, l.lanname,"
+	LEAVERS "SELECT p.oid, n.nspname, p.proname, l.lanname,"
 	" CASE WHEN p.provolatile = 'v' OR EXISTS (SELECT 1"
 	"  FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc f ON f.oid IN"
 	"  (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,"
@@ -42,7 +73,8 @@ static const char query_text[] =
 	"|execute)',"
 	" p.pronargs - p.pronargdefaults <= 1 AND p.pronargs >= 1 AND"
 	"  EXISTS (SELECT 1 FROM pg_catalog.pg_type y"
-	"  WHERE y.oid = p.proargtypes[0] AND y.typtype IN ('c', 'd', 'p'))"
+	"  WHERE y.oid = p.proargtypes[0] AND y.typtype IN ('c', 'd', 'p')),"
+	" p.oid IN (SELECT oid FROM leaver)"
 	" FROM pg_catalog.pg_proc p"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
 	" JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
@@ -117,9 +149,13 @@ static const char query_text[] =
 	" FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_type y"
 	" ON y.oid = k.casttarget"
 	" JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
-	" WHERE p.oid >= " USER_OID ";";
+	" WHERE p.oid >= " USER_OID ";"
+	/* 8: triggers that leave something behind */
+	LEAVERS "SELECT 1 FROM pg_catalog.pg_trigger t"
+	" WHERE NOT t.tgisinternal AND t.tgfoid IN (SELECT oid FROM leaver)"
+	" LIMIT 1;";
 
-enum { RESULTS = 8 };
+enum { RESULTS = 9 };
 
 /* Volatile, but harmless: they only draw random numbers. */
 static const char *const harmless_names[] = {
@@ -207,6 +243,7 @@ enum {
 	FUNCTION_IS_TRUSTED, /* its language, or compiled */
 	FUNCTION_IS_SUSPECT, /* the body names what volatile ones do */
 	FUNCTION_IS_ATTRIBUTE,
+	FUNCTION_LEAVES, /* something behind in the session, perhaps */
 	FUNCTION_COLUMNS
 };
 
@@ -237,7 +274,9 @@ static void add_functions(struct catalog_rows *rows, const PGresult *result)
 
 		catalog_add_function(
 			rows->builder, PQgetvalue(result, row, FUNCTION_SCHEMA),
-			name, kind, kind == FUNCTION_SAFE ? 0 : EFFECT_HIDDEN);
+			name, kind,
+			is_true(result, row, FUNCTION_LEAVES) ? EFFECT_HIDDEN
+							      : 0);
 		(void)strmap_put(rows->functions,
 				 PQgetvalue(result, row, FUNCTION_ID),
 				 &function_kinds[kind]);
@@ -387,6 +426,12 @@ static void add_types(struct catalog_rows *rows, const PGresult *result)
 	}
 }
 
+static void add_triggers(struct catalog_rows *rows, const PGresult *result)
+{
+	if (PQntuples(result) > 0)
+		catalog_set_hidden_writes(rows->builder);
+}
+
 /* What the next result must look like, and who takes it. */
 struct step {
 	int columns;
@@ -402,6 +447,7 @@ static const struct step steps[RESULTS] = {
 	{ BELOW_COLUMNS, add_below },
 	{ 2, add_operators },
 	{ CALL_COLUMNS, add_types },
+	{ 1, add_triggers },
 };
 
 bool catalog_rows_add(struct catalog_rows *rows, const PGresult *result)

@@ -47,6 +47,7 @@ struct table {
 struct catalog_builder {
 	struct table tables[TABLES];
 	bool is_uncertain;
+	bool hides_writes;
 };
 
 /*
@@ -56,6 +57,7 @@ struct catalog_builder {
 struct catalog {
 	struct table tables[TABLES];
 	bool is_uncertain;
+	bool hides_writes;
 	uint64_t id;
 	atomic_uint references;
 };
@@ -220,6 +222,11 @@ void catalog_set_uncertain(struct catalog_builder *builder)
 	builder->is_uncertain = true;
 }
 
+void catalog_set_hidden_writes(struct catalog_builder *builder)
+{
+	builder->hides_writes = true;
+}
+
 /*
  * Takes the builder.  qsort is not stable, which does not matter: of doubles
  * the worst counts, wherever it stands.
@@ -238,6 +245,7 @@ struct catalog *catalog_finish(struct catalog_builder *builder)
 		catalog->tables[i] = *table;
 	}
 	catalog->is_uncertain = builder->is_uncertain;
+	catalog->hides_writes = builder->hides_writes;
 	/* Never 0, which stands for no catalog. */
 	catalog->id = atomic_fetch_add(&last_id, 1) + 1;
 	atomic_init(&catalog->references, 1);
@@ -349,6 +357,11 @@ bool catalog_is_hidden(const struct catalog *catalog, enum catalog_hidden what,
 
 	return catalog && catalog->tables[TABLE_HIDDEN].count > 0 &&
 	       table_find(&catalog->tables[TABLE_HIDDEN], &sought, &effects);
+}
+
+bool catalog_hides_writes(const struct catalog *catalog)
+{
+	return catalog && catalog->hides_writes;
 }
 
 bool catalog_is_certain(const struct catalog *catalog)

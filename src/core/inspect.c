@@ -169,12 +169,16 @@ static const char *skip_space(const char *at, const char *end)
 	return at;
 }
 
-/* Behind set_config: ( 'name' , or ( $1 , */
-static bool is_constant_call(const char *at, const char *end)
+/* Behind one character, perhaps after space; NULL: there is another one. */
+static const char *skip_char(const char *at, const char *end, char c)
 {
 	at = skip_space(at, end);
-	if (at == end || *at++ != '(')
-		return false;
+	return at < end && *at == c ? at + 1 : NULL;
+}
+
+/* Behind 'text' or $1 and the comma; NULL: something else. */
+static const char *skip_constant(const char *at, const char *end)
+{
 	at = skip_space(at, end);
 	if (at < end && *at == '$') {
 		for (at++; at < end && *at >= '0' && *at <= '9'; at++)
@@ -182,23 +186,60 @@ static bool is_constant_call(const char *at, const char *end)
 	} else if (at < end && *at == '\'') {
 		at = memchr(at + 1, '\'', (size_t)(end - at - 1));
 		if (!at)
-			return false;
+			return NULL;
 		at++;
 	}
+	return skip_char(at, end, ',');
+}
+
+/* Behind set_config: ( 'name' , or ( $1 , */
+static const char *skip_name(const char *at, const char *end)
+{
+	at = skip_char(at, end, '(');
+	return at ? skip_constant(at, end) : NULL;
+}
+
+/* ... 'value', true ) */
+static bool is_local_call(const char *at, const char *end)
+{
+	at = skip_name(at, end);
+	if (at)
+		at = skip_constant(at, end);
+	if (!at)
+		return false;
 	at = skip_space(at, end);
-	return at < end && *at == ',';
+	if (end - at < 4 || strncasecmp(at, "true", 4) != 0)
+		return false;
+	return skip_char(at + 4, end, ')') != NULL;
+}
+
+static const char call[] = "set_config";
+enum { CALL_LEN = sizeof(call) - 1 };
+
+bool inspect_is_local(const void *text, size_t len)
+{
+	const char *at = text;
+	const char *end = at + len;
+
+	for (; end - at >= 3; at++) {
+		if (strncasecmp(at, "set", 3) != 0)
+			continue;
+		if (end - at < CALL_LEN || strncasecmp(at, call, CALL_LEN) != 0)
+			return false;
+		if (!is_local_call(at + CALL_LEN, end))
+			return false;
+	}
+	return true;
 }
 
 bool inspect_is_named(const void *text, size_t len)
 {
-	static const char call[] = "set_config";
-	const size_t call_len = sizeof(call) - 1;
 	const char *at = text;
 	const char *end = at + len;
 
-	for (; (size_t)(end - at) >= call_len; at++)
-		if (strncasecmp(at, call, call_len) == 0 &&
-		    !is_constant_call(at + call_len, end))
+	for (; end - at >= CALL_LEN; at++)
+		if (strncasecmp(at, call, CALL_LEN) == 0 &&
+		    !skip_name(at + CALL_LEN, end))
 			return false;
 	return true;
 }

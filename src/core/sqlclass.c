@@ -378,8 +378,10 @@ static void judge_statement(struct sqlcursor *cursor)
 /* ---- texts ------------------------------------------------------------- */
 
 /* What only the whole statement can tell. */
-static void complete(struct sqlclass *verdict)
+static void complete(struct sqlclass *verdict, const struct catalog *catalog)
 {
+	if (verdict->access == ACCESS_WRITE && catalog_hides_writes(catalog))
+		verdict->effects |= EFFECT_HIDDEN;
 	if (verdict->access == ACCESS_READ &&
 	    (verdict->effects & EFFECT_CATALOG_READ))
 		verdict->reason = REASON_CATALOG;
@@ -435,7 +437,7 @@ struct sqlclass sqlclass_judge(const char *sql, size_t len,
 			sqlcursor_add_effects(&cursor, EFFECT_HIDDEN);
 			sqlcursor_lose(&cursor);
 		}
-		complete(&cursor.verdict);
+		complete(&cursor.verdict, context->catalog);
 		merge(&text, &cursor.verdict);
 		if (cursor.now.kind == SQLLEX_BAD)
 			break;

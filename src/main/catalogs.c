@@ -3,9 +3,9 @@
  *
  * An entry is one (line of [databases], name on the server).  It sleeps, is
  * due, or is being loaded: due entries wait in a queue for one of a few
- * loaders, the others for their timer.  A line with one node, or with
- * split_reads off, needs no catalog; its entry stays, asleep, since a reload
- * may change that.
+ * loaders, the others for their timer.  A line whose statements are neither
+ * split nor share servers (session pooling) needs no catalog; its entry
+ * stays, asleep, since a reload may change that.
  *
  * A catalog comes from the primary, whose contents all replicas follow.  It
  * stays in use while later loads fail: what it says was true a moment ago,
@@ -235,10 +235,13 @@ static void entry_forget(struct entry *entry)
 
 /* ---- loading ------------------------------------------------------------ */
 
-bool catalogs_is_split(const struct config *config,
-		       const struct config_database *line)
+bool catalogs_is_needed(const struct config *config,
+			const struct config_database *line)
 {
-	return config->settings.split_reads && line->node_count > 1;
+	bool is_split = config->settings.split_reads && line->node_count > 1;
+
+	return is_split ||
+	       config_mode_of(config, line, NULL) != POOL_MODE_SESSION;
 }
 
 /* Free loaders are asked, not counted: a loader is busy until its callback. */
@@ -303,7 +306,7 @@ static void entry_load(struct entry *entry, struct slot *slot)
 
 	assert(!entry->slot && !slot->entry);
 	(void)event_del(entry->timer);
-	if (line && catalogs_is_split(config, line) &&
+	if (line && catalogs_is_needed(config, line) &&
 	    !slot_start(slot, entry, line))
 		entry_schedule(entry, NO_NODE_RETRY_US);
 }

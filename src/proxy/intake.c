@@ -12,6 +12,7 @@
 #include "core/pgwire.h"
 #include "core/shapes.h"
 #include "core/sqlclass.h"
+#include "core/inspect.h"
 #include "net/stream.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
@@ -34,8 +35,15 @@ struct sqlclass intake_judge(const struct session *session, const char *sql,
 			     size_t len)
 {
 	struct sqlclass_context context = intake_context(session);
+	struct sqlclass class = shapes_classify(session->local->shapes, sql,
+						len, &context);
 
-	return shapes_classify(session->local->shapes, sql, len, &context);
+	/* A shape does not show it: the name of a setting is a literal. */
+	if ((class.effects & EFFECT_SET) && inspect_is_local(sql, len)) {
+		class.effects &= ~(uint32_t)EFFECT_SET;
+		class.effects |= EFFECT_SET_LOCAL;
+	}
+	return class;
 }
 
 /* Adds a statement's class to the unit's: the worst counts. */

@@ -1,11 +1,12 @@
 """Session state in transaction pooling: it goes with its client, nobody else
 meets it, and what keeps a client on its server ends when the state ends."""
 import threading
+import time
 
 import psycopg
 import pytest
 
-from harness import wait_for
+from harness import SLOW, wait_for
 from wire import Wire, bind, execute, parse, query, sync
 
 # One server for all: whatever is left behind, the next client would meet.
@@ -190,6 +191,42 @@ def test_nothing_left_no_pin(weir, steps):
         for sql in steps:
             one.execute(sql)
         free(weir)
+
+
+FUNCTIONS = [
+    # body, whether the server has to be asked
+    ("UPDATE thing SET i = 1", False),
+    ("PERFORM 1; UPDATE thing SET i = 2; DELETE FROM thing", False),
+    ("PERFORM set_config('work_mem', '5MB', false)", True),
+    ("SET work_mem = '5MB'", True),
+    ("-- first\n /* ; */ SET work_mem = '5MB'; PERFORM '--'", True),
+    ("/* a */ IF true THEN /* b */ SET work_mem = '5MB'; END IF /* c */",
+     True),
+    ("EXECUTE 'SET work_mem = 5555'", True),
+    ("PERFORM sets()", True),
+]
+
+
+def test_functions_are_known_by_their_bodies(make_weir, cluster):
+    cluster.sql("DROP TABLE IF EXISTS thing; CREATE TABLE thing(i int);"
+                "CREATE OR REPLACE FUNCTION sets() RETURNS void LANGUAGE sql "
+                "AS $$ SET work_mem = '5MB' $$;", user="app")
+    for number, (body, _) in enumerate(FUNCTIONS):
+        cluster.sql("CREATE OR REPLACE FUNCTION f%d() RETURNS void LANGUAGE "
+                    "plpgsql AS $f$BEGIN %s; END$f$" % (number, body),
+                    user="app")
+    weir = make_weir({**ONE_SERVER, "verbose": 2}, nodes=("primary",))
+    with weir.connect() as one, weir.connect() as other:
+        one.execute("SELECT f1()")
+        wait_for(lambda: "relations known" in weir.log(), 5, "the catalog")
+        time.sleep(0.2 * SLOW)
+        for number, (body, is_asked) in enumerate(FUNCTIONS):
+            before = weir.log().count("session state looked at")
+            one.execute("SELECT f%d()" % number)
+            assert value(other, "SHOW work_mem") == "4MB", body
+            after = weir.log().count("session state looked at")
+            assert (after > before) == is_asked, body
+            one.execute("RESET ALL")
 
 
 def test_client_goes_on_while_its_server_is_looked_at(weir):

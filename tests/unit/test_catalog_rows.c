@@ -9,7 +9,7 @@
 /* cmocka wants the four above it */
 #include <cmocka.h>
 
-enum { COLUMNS_MAX = 8, RESULTS = 8 };
+enum { COLUMNS_MAX = 9, RESULTS = 9 };
 
 /* One row of text; a first column NULL ends the rows. */
 struct cells {
@@ -35,22 +35,27 @@ static PGresult *make_result(const struct cells *rows, int columns)
 
 static const struct cells none[] = { { { NULL } } };
 
-/* id, schema, name, language, volatility, trusted, suspect, attribute */
+/*
+ * id, schema, name, language, volatility, trusted, suspect, attribute,
+ * leaves something in the session
+ */
 static const struct cells functions[] = {
-	{ { "1", "public", "writer", "plpgsql", "v", "t", "f", "f" } },
-	{ { "2", "public", "reader", "sql", "s", "t", "f", "f" } },
-	{ { "3", "public", "liar", "plpgsql", "s", "t", "t", "f" } },
-	{ { "4", "public", "stranger", "plpython3u", "v", "f", "f", "f" } },
-	{ { "5", "public", "quiet_stranger", "plpython3u", "s", "f", "f",
+	{ { "1", "public", "writer", "plpgsql", "v", "t", "f", "f", "t" } },
+	{ { "2", "public", "reader", "sql", "s", "t", "f", "f", "f" } },
+	{ { "3", "public", "liar", "plpgsql", "s", "t", "t", "f", "t" } },
+	{ { "4", "public", "stranger", "plpython3u", "v", "f", "f", "f",
+	    "t" } },
+	{ { "5", "public", "quiet_stranger", "plpython3u", "s", "f", "f", "f",
+	    "t" } },
+	{ { "6", "public", "compiled", "c", "v", "t", "f", "f", "t" } },
+	{ { "7", "public", "quick", "c", "s", "t", "f", "f", "f" } },
+	{ { "8", "public", "uuid_generate_v4", "c", "v", "t", "f", "f", "f" } },
+	{ { "9", "public", "gen_salt", "plpgsql", "v", "t", "f", "f", "f" } },
+	{ { "10", "public", "column_like", "sql", "v", "t", "f", "t", "t" } },
+	{ { "11", "public", "column_like_too", "sql", "s", "t", "f", "t",
 	    "f" } },
-	{ { "6", "public", "compiled", "c", "v", "t", "f", "f" } },
-	{ { "7", "public", "quick", "c", "s", "t", "f", "f" } },
-	{ { "8", "public", "uuid_generate_v4", "c", "v", "t", "f", "f" } },
-	{ { "9", "public", "gen_salt", "plpgsql", "v", "t", "f", "f" } },
-	{ { "10", "public", "column_like", "sql", "v", "t", "f", "t" } },
-	{ { "11", "public", "column_like_too", "sql", "s", "t", "f", "t" } },
-	{ { "12", "public", "atomic", "sql", "s", "t", "f", "f" } },
-	{ { "13", "public", "atomic_ok", "sql", "s", "t", "f", "f" } },
+	{ { "12", "public", "atomic", "sql", "s", "t", "f", "f", "f" } },
+	{ { "13", "public", "atomic_ok", "sql", "s", "t", "f", "f", "f" } },
 	{ { NULL } },
 };
 
@@ -119,7 +124,7 @@ static const struct cells casts[] = {
 	{ { NULL } },
 };
 
-static const int columns[RESULTS] = { 1, 8, 6, 4, 4, 4, 2, 4 };
+static const int columns[RESULTS] = { 1, 9, 6, 4, 4, 4, 2, 4, 1 };
 
 /* Adds the results before the one that is given and that one. */
 static bool add(struct catalog_rows *rows, int at, const struct cells *cell)
@@ -149,7 +154,7 @@ static struct catalog *load_all(void)
 {
 	const struct cells *all[RESULTS] = { none,      functions, bodies,
 					     relations, calls,     below,
-					     operators, types };
+					     operators, types,     none };
 
 	return load(all);
 }
@@ -166,19 +171,20 @@ static void test_functions(void **state)
 	static const struct {
 		const char *name;
 		enum catalog_function kind;
+		bool leaves;
 	} expected[] = {
-		{ "writer", FUNCTION_PRIMARY },
-		{ "reader", FUNCTION_SAFE },
-		{ "liar", FUNCTION_PRIMARY },
-		{ "stranger", FUNCTION_NEVER_REPLICA },
-		{ "quiet_stranger", FUNCTION_PRIMARY },
-		{ "compiled", FUNCTION_NEVER_REPLICA },
-		{ "quick", FUNCTION_SAFE },
-		{ "uuid_generate_v4", FUNCTION_SAFE },
-		{ "gen_salt", FUNCTION_PRIMARY },
-		{ "atomic", FUNCTION_PRIMARY },
-		{ "atomic_ok", FUNCTION_SAFE },
-		{ "nobody", FUNCTION_MISSING },
+		{ "writer", FUNCTION_PRIMARY, true },
+		{ "reader", FUNCTION_SAFE, false },
+		{ "liar", FUNCTION_PRIMARY, true },
+		{ "stranger", FUNCTION_NEVER_REPLICA, true },
+		{ "quiet_stranger", FUNCTION_PRIMARY, true },
+		{ "compiled", FUNCTION_NEVER_REPLICA, true },
+		{ "quick", FUNCTION_SAFE, false },
+		{ "uuid_generate_v4", FUNCTION_SAFE, false },
+		{ "gen_salt", FUNCTION_PRIMARY, false },
+		{ "atomic", FUNCTION_PRIMARY, true },
+		{ "atomic_ok", FUNCTION_SAFE, false },
+		{ "nobody", FUNCTION_MISSING, false },
 	};
 	struct catalog *catalog = load_all();
 
@@ -188,9 +194,8 @@ static void test_functions(void **state)
 
 		assert_int_equal(find(catalog, expected[i].name, &effects),
 				 expected[i].kind);
-		assert_int_equal(effects, expected[i].kind >= FUNCTION_PRIMARY
-						  ? EFFECT_HIDDEN
-						  : 0);
+		assert_int_equal(effects,
+				 expected[i].leaves ? EFFECT_HIDDEN : 0);
 	}
 	catalog_release(catalog);
 }
@@ -248,13 +253,29 @@ static void test_hidden(void **state)
 /* A volatile cast to a built-in type can be anywhere. */
 static void test_unseen_casts(void **state)
 {
-	const struct cells *all[RESULTS] = { none, functions, none, none,
-					     none, none,      none, casts };
+	const struct cells *all[RESULTS] = { none, functions, none,  none, none,
+					     none, none,      casts, none };
 	struct catalog *catalog = load(all);
 
 	(void)state;
 	assert_false(catalog_is_certain(catalog));
 	assert_false(catalog_is_hidden(catalog, HIDDEN_TYPE, "text", 4));
+	catalog_release(catalog);
+}
+
+static void test_triggers(void **state)
+{
+	static const struct cells one[] = { { { "1" } }, { { NULL } } };
+	const struct cells *all[RESULTS] = { none, none, none, none, none,
+					     none, none, none, one };
+	struct catalog *catalog = load_all();
+
+	(void)state;
+	assert_false(catalog_hides_writes(catalog));
+	assert_false(catalog_hides_writes(NULL));
+	catalog_release(catalog);
+	catalog = load(all);
+	assert_true(catalog_hides_writes(catalog));
 	catalog_release(catalog);
 }
 
@@ -305,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_functions),
 		cmocka_unit_test(test_relations),
 		cmocka_unit_test(test_hidden),
+		cmocka_unit_test(test_triggers),
 		cmocka_unit_test(test_unseen_casts),
 		cmocka_unit_test(test_other_answers),
 		cmocka_unit_test(test_one_too_many),

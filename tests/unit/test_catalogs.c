@@ -381,31 +381,41 @@ static void test_reload_forgets_and_looks_anew(void **state)
 	assert_true(finish("b", "no"));
 }
 
-static void test_only_where_there_is_a_choice(void **state)
+static void test_only_where_there_is_a_need(void **state)
 {
 	(void)state;
-	build("[databases]\none = host=10.0.0.1\n"
-	      "two = " TWO_NODES "\n[pgweir]\nsplit_reads = 0\n");
+	build("[databases]\none = host=10.0.0.1 pool_mode=session\n"
+	      "two = " TWO_NODES " pool_mode=session\n"
+	      "[pgweir]\nsplit_reads = 0\n");
 	catalogs_want(world.catalogs, "one", "one");
 	catalogs_want(world.catalogs, "two", "two");
 	catalogs_want(world.catalogs, "none", "none");
 	run_us(50000);
 	assert_int_equal(starts, 0);
 	/* Known all the same when that changes. */
-	reload("[databases]\none = host=10.0.0.1\ntwo = " TWO_NODES "\n");
+	reload("[databases]\none = host=10.0.0.1 pool_mode=session\n"
+	       "two = " TWO_NODES " pool_mode=session\n");
 	assert_true(becomes(&starts, 1));
 	assert_true(finish("two", NULL));
 	assert_false(finish("one", NULL));
 }
 
-static void test_is_split(void **state)
+static bool is_needed(const char *name)
+{
+	return catalogs_is_needed(world.config,
+				  config_find_database(world.config, name));
+}
+
+static void test_is_needed(void **state)
 {
 	(void)state;
-	build("[databases]\none = host=10.0.0.1\ntwo = " TWO_NODES "\n");
-	assert_false(catalogs_is_split(
-		world.config, config_find_database(world.config, "one")));
-	assert_true(catalogs_is_split(
-		world.config, config_find_database(world.config, "two")));
+	build("[databases]\n"
+	      "one = host=10.0.0.1 pool_mode=session\n"
+	      "shared = host=10.0.0.1\n"
+	      "two = " TWO_NODES " pool_mode=session\n");
+	assert_false(is_needed("one"));
+	assert_true(is_needed("shared"));
+	assert_true(is_needed("two"));
 }
 
 /* ---- words for libpq ---------------------------------------------------- */
@@ -515,9 +525,9 @@ int main(void)
 		cmocka_unit_test_teardown(test_no_primary_yet, tear_down),
 		cmocka_unit_test_teardown(test_reload_forgets_and_looks_anew,
 					  tear_down),
-		cmocka_unit_test_teardown(test_only_where_there_is_a_choice,
+		cmocka_unit_test_teardown(test_only_where_there_is_a_need,
 					  tear_down),
-		cmocka_unit_test_teardown(test_is_split, tear_down),
+		cmocka_unit_test_teardown(test_is_needed, tear_down),
 		cmocka_unit_test_teardown(test_conninfo, tear_down),
 		cmocka_unit_test_teardown(test_conninfo_of_the_monitor,
 					  tear_down),

@@ -146,6 +146,30 @@ static void computed_names_are_seen(void **state)
 	assert_false(is_named("set_config('a'"));
 }
 
+static bool is_local(const char *text)
+{
+	return inspect_is_local(text, strlen(text));
+}
+
+static void local_calls_are_seen(void **state)
+{
+	(void)state;
+	assert_true(is_local("SELECT set_config('a.b', $1, true)"));
+	assert_true(is_local("select Set_Config($1,$2,TRUE), "
+			     "set_config('c', 'x', true )"));
+	assert_true(is_local("SELECT 1"));
+	assert_false(is_local("SELECT set_config('a.b', $1, false)"));
+	assert_false(is_local("SELECT set_config('a.b', $1, $2)"));
+	assert_false(is_local("SELECT set_config('a', x, true)"));
+	assert_false(is_local("SELECT set_config('a', 'x', true or false)"));
+	assert_false(is_local("SELECT set_config('a', 'x', true"));
+	assert_false(is_local("SELECT set_config('a', 'x', true); "
+			      "SET work_mem = 1"));
+	assert_false(is_local("RESET work_mem"));
+	assert_false(is_local("SELECT set_config('a', 'b' 'c', true)"));
+	assert_false(is_local("set"));
+}
+
 /* --- the query
  * ---------------------------------------------------------------- */
 
@@ -283,6 +307,7 @@ int main(void)
 		cmocka_unit_test(names_are_found),
 		cmocka_unit_test(names_are_not_enough),
 		cmocka_unit_test(computed_names_are_seen),
+		cmocka_unit_test(local_calls_are_seen),
 		cmocka_unit_test(query_asks_for_parts),
 		cmocka_unit_test(rows_are_taken),
 		cmocka_unit_test(bad_rows_are_refused),
