@@ -197,7 +197,8 @@ bool session_inspect_holds(const struct session *session)
 
 	if (session->startup == settings_empty())
 		return false;
-	if (inspect && inspect->next.needs_all)
+	/* In a transaction nothing is looked at: then nothing is awaited. */
+	if (inspect && inspect->next.needs_all && session_has_pending(session))
 		return true;
 	for (unsigned i = 0; i < session->units_count; i++)
 		effects |= session_unit_at(session, i)->judged.effects;

@@ -398,6 +398,21 @@ def test_startup_settings_survive_discard_all(make_weir, cluster):
             assert conn.value("SHOW TimeZone") == "Asia/Tokyo"
 
 
+def test_many_settings_in_a_transaction(make_weir):
+    """Too many to be asked for by name: the rest of it waits for nothing."""
+    weir = session_weir(make_weir)
+    names = ("work_mem", "maintenance_work_mem", "temp_buffers",
+             "logical_decoding_work_mem")
+    with login(weir, application_name="mine") as conn:
+        conn.query("BEGIN")
+        text = "".join("SET %s = '%dMB'; " % (name, 10 + i)
+                       for i, name in enumerate(names * 10))
+        conn.query(text + "RESET enable_seqscan; SELECT 1")
+        assert conn.value("SHOW work_mem") == "46MB"
+        conn.query("COMMIT")
+        assert conn.value("SHOW work_mem") == "46MB"
+
+
 def test_state_keeps_reads_at_home(cluster, make_weir, table):
     weir = session_weir(make_weir)
     with login(weir) as conn:
