@@ -39,6 +39,12 @@ void config_release(const struct config *config);
  */
 const struct config_database *config_find_database(const struct config *config,
 						   const char *name);
+/*
+ * The entry that stands for all when each leads to the same nodes as the same
+ * server user: a connection that has no database can mean nothing else.  NULL
+ * when they differ.
+ */
+const struct config_database *config_sole_cluster(const struct config *config);
 const struct config_user *config_find_user(const struct config *config,
 					   const char *name);
 

@@ -36,6 +36,9 @@
 	X(METRICS_SERVER_LOGIN, "login")                   \
 	X(METRICS_SERVER_BEING_CANCELED, "being_canceled") \
 	X(METRICS_SERVER_ACTIVE_CANCEL, "active_cancel")
+#define METRICS_REPLICATIONS(X)                     \
+	X(METRICS_REPLICATION_PHYSICAL, "physical") \
+	X(METRICS_REPLICATION_LOGICAL, "logical")
 #define METRICS_SIDES(X)                 \
 	X(METRICS_SIDE_CLIENT, "client") \
 	X(METRICS_SIDE_SERVER, "server")
@@ -93,6 +96,9 @@ enum metrics_client_state {
 };
 enum metrics_server_state {
 	METRICS_SERVER_STATES(METRICS_ENUM) METRICS_SERVER_COUNT
+};
+enum metrics_replication {
+	METRICS_REPLICATIONS(METRICS_ENUM) METRICS_REPLICATION_COUNT
 };
 enum metrics_side { METRICS_SIDES(METRICS_ENUM) METRICS_SIDE_COUNT };
 enum metrics_direction {
@@ -169,6 +175,7 @@ enum metrics_gauge {
 				      the oldest began to wait, 0: nobody */
 	GAUGE_PREPARED_STATEMENTS, /* DATABASE */
 	GAUGE_SERVER_CONNECTIONS,  /* BACKEND; metrics_role, _server_state */
+	GAUGE_REPLICATION_CONNECTIONS, /* POOL; metrics_replication */
 	GAUGE_COUNT
 };
 

@@ -12,6 +12,7 @@
 
 struct local;
 struct pool;
+struct replication_startup;
 struct settings;
 struct stream;
 
@@ -25,7 +26,8 @@ struct client_login {
 	char address[CLIENT_ADDRESS_ROOM]; /* "127.0.0.1:50123", "unix" */
 	char *user;
 	uint64_t since_us;
-	bool is_admin; /* of the console */
+	struct replication_startup *replication; /* NULL: an ordinary one */
+	bool is_admin;                           /* of the console */
 };
 
 struct client_hooks {

@@ -106,9 +106,11 @@ struct local {
 	bool is_stopped;          /* the worker's last turn is over */
 	struct list client_list;  /* logging in */
 	struct list session_list;
+	struct list tunnels; /* replication connections */
 	struct list askers;  /* cancel requests that await their outcome */
 	struct list errands; /* ... and those under way to a node */
 	uint64_t cancel_requests;
+	uint64_t tunnels_begun;
 };
 
 static inline const struct config *local_config(const struct local *local)

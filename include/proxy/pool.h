@@ -32,6 +32,13 @@ struct server;
 struct pool *pool_join(struct local *local, const char *database,
 		       const char *user);
 void pool_leave(struct pool *pool);
+/*
+ * The same for a client that never uses the pool's servers but has one of
+ * its own (proxy/pool_own): no catalog is loaded and no server kept for it.
+ */
+struct pool *pool_join_guest(struct local *local, const char *database,
+			     const char *user);
+void pool_leave_guest(struct pool *pool);
 
 /*
  * What to log in at servers with, beside what the configuration says: keys

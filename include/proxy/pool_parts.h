@@ -2,8 +2,9 @@
 #define PGWEIR_PROXY_POOL_PARTS_H
 
 /*
- * The inside of pools, for the two rooms that they are made of: pool (who,
- * what, where) and pool_node (servers and waiters on one node).
+ * The inside of pools, for the rooms that they are made of: pool (who, what,
+ * where), pool_node (servers and waiters on one node) and pool_own (servers
+ * of one client alone).
  */
 #include "base/buf.h"
 #include "base/list.h"
@@ -56,6 +57,7 @@ struct pool {
 	const struct catalog *catalog;         /* local's */
 	uint64_t generation; /* of the configuration that it follows */
 	unsigned sessions;
+	unsigned guests; /* clients with a server of their own */
 	unsigned node_count;
 	struct pool_node **nodes;
 	struct list retired; /* nodes that await their last server */
@@ -83,5 +85,12 @@ void pool_node_evict(struct pool_node *node);
 void pool_node_adopt(struct pool_node *node, struct server *server,
 		     uint64_t session);
 struct server *pool_node_take_idle(struct pool_node *node);
+/* MAIL_FEED, MAIL_FEED_ALL or MAIL_EVICT (proxy/mail). */
+void pool_node_post(const struct pool_node *node, unsigned worker, int kind,
+		    const char *pool_key);
+/* A place under a limit that pools share is free: all who wait may look. */
+void pool_node_tell_freed(const struct pool_node *node);
+/* Why a connection did not come about, for the counters. */
+enum metrics_connect_error pool_node_classify(const char *sqlstate);
 
 #endif

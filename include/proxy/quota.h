@@ -68,6 +68,14 @@ enum quota_answer quota_try_open(struct quota *quota,
 void quota_note_closed(struct quota *quota);
 
 /*
+ * The same for a connection that counts against the limits of database and
+ * user alone: its pool's size and servers know nothing of it.
+ */
+enum quota_answer quota_try_own(struct quota *quota,
+				const struct quota_limits *limits);
+void quota_note_own_closed(struct quota *quota);
+
+/*
  * The same for a server that came to a worker which no longer has its pool:
  * whoever else has it counts on.
  */

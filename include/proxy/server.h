@@ -10,6 +10,7 @@
  * that uses it.  Inside a hook anything may be called; memory goes at the
  * end of the loop turn.
  */
+#include "net/stream.h"
 #include "proxy/server_types.h"
 #include "proxy/server_use.h"
 
@@ -57,6 +58,16 @@ void server_attach(struct server *server, const struct server_user_hooks *hooks,
  * from inside this call when there is nothing to clean.
  */
 void server_detach(struct server *server);
+
+/*
+ * A server that was opened for one client alone and has just logged in: from
+ * here its bytes are that client's, and callback is told of them.  The stream
+ * stays the server's; server_close ends it, and sends what is queued.
+ */
+struct stream *server_hand_over(struct server *server,
+				stream_callback *callback, void *owner);
+/* The FATAL that a login of such a server ended with, as it came; or empty. */
+const struct buf *server_last_words(const struct server *server);
 
 /* --- cancelling --- */
 

@@ -4,8 +4,10 @@
 /*
  * The words in which servers, pools and sessions speak to each other.
  */
+#include "base/buf.h"
 #include "core/login.h"
 #include "core/metrics_rows.h"
+#include "core/replication.h"
 #include "core/track.h"
 
 #include <stdbool.h>
@@ -13,7 +15,6 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-struct buf;
 struct list;
 struct local;
 struct metrics_cell;
@@ -47,6 +48,12 @@ struct server_pool_hooks {
 	void (*gone)(void *owner, struct server *server);
 };
 
+/* A connection of one client's alone, which is never anybody else's. */
+struct server_own {
+	const struct replication_startup *asked; /* in its startup packet */
+	struct buf greeting; /* what the server says at login, for the client */
+};
+
 /* What a worker's pool says about its servers; outlives them. */
 struct server_site {
 	struct local *local;
@@ -62,6 +69,7 @@ struct server_site {
 	struct metrics_cell *pool_cell;    /* METRICS_POOL */
 	struct metrics_cell *backend_cell; /* METRICS_BACKEND */
 	struct metrics_cell *node_cell;    /* METRICS_NODE */
+	struct server_own *own;            /* NULL: a pooled server */
 	const struct server_pool_hooks *hooks;
 	void *owner;
 };

@@ -46,6 +46,7 @@ struct session_info {
 	uint32_t pid; /* announced to the client */
 	const char *database;
 	const char *user;
+	const char *replication; /* "none", "physical", "logical" */
 	const char *state; /* "active", "idle", "waiting", "waiting_login" */
 	const char *address;
 	const char *application_name;

@@ -21,6 +21,12 @@ void session_table_add(struct session_table *table, struct session *session,
 		       unsigned workers, unsigned worker);
 void session_table_remove(struct session_table *table, struct session *session);
 
+/*
+ * A number for something that is listed among sessions and is none: no
+ * session ever has it.  serial counts these, from 1.
+ */
+uint64_t session_foreign_id(uint64_t serial);
+
 /* NULL when it is gone. */
 struct session *session_table_find(const struct session_table *table,
 				   uint64_t id);

@@ -14,6 +14,7 @@
 #include "proxy/pool.h"
 #include "proxy/server.h"
 #include "proxy/session.h"
+#include "proxy/tunnel.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -34,6 +35,7 @@ struct row {
 	const char *type;
 	const char *user;
 	const char *database;
+	const char *replication;
 	const char *state;
 	const char *address;
 	unsigned port;
@@ -88,7 +90,7 @@ static void put_row(const struct view *view, const struct row *row)
 	admin_put_text(job, row->type);
 	admin_put_text(job, row->user);
 	admin_put_text(job, row->database);
-	admin_put_text(job, "none"); /* replication */
+	admin_put_text(job, row->replication);
 	admin_put_text(job, state);
 	admin_put_text(job, row->address);
 	admin_put_number(job, row->port);
@@ -140,6 +142,7 @@ static void put_client(void *arg, const struct session_info *info)
 		.user = info->user,
 		.database = info->database,
 		.state = info->state,
+		.replication = info->replication,
 		.address = host,
 		.port = split_address(info->address, host, sizeof(host)),
 		.connected_us = info->connected_us,
@@ -167,6 +170,7 @@ static void visit_clients(const struct view *view)
 	struct view copy = *view;
 
 	sessions_visit(view->job->local, put_client, &copy);
+	tunnels_visit(view->job->local, put_client, &copy);
 }
 
 /* --- servers ---------------------------------------------------------------
@@ -223,6 +227,12 @@ static const char *parameter_of(const struct server *server, const char *name)
 	return value ? value : "";
 }
 
+static const char *replication_of(const struct server_site *site)
+{
+	return replication_name(site->own ? replication_kind(site->own->asked)
+					  : REPLICATION_NONE);
+}
+
 static void put_server(void *arg, struct server *server)
 {
 	const struct view *view = arg;
@@ -232,6 +242,7 @@ static void put_server(void *arg, struct server *server)
 		.type = "S",
 		.user = site->user,
 		.database = site->database,
+		.replication = replication_of(site),
 		.state = state_name(server_state(server)),
 		.address = host,
 		.port = server_address(server, host, sizeof(host)),
@@ -260,6 +271,7 @@ static void visit_servers(const struct view *view)
 	struct view copy = *view;
 
 	pools_visit(view->job->local, visit_pool, &copy);
+	tunnels_visit_servers(view->job->local, put_server, &copy);
 }
 
 /* --- commands --------------------------------------------------------------
@@ -314,13 +326,14 @@ bool admin_client_worker(const struct admin_job *job, unsigned workers,
 
 void admin_kill_client(struct admin_job *job)
 {
+	static const char killed[] =
+		"terminating connection due to administrator command";
 	unsigned workers = job->local->process->worker_count;
 	uint64_t id = 0;
 
 	if (!util_parse_u64(job->argument, UINT64_MAX, &id) ||
-	    !session_kill(job->local, id / workers,
-			  "terminating connection due to administrator "
-			  "command"))
+	    (!session_kill(job->local, id / workers, killed) &&
+	     !tunnel_kill(job->local, id / workers, killed)))
 		admin_job_fail(job, "42704",
 			       "SHOW CLIENTS lists the numbers in its column "
 			       "\"id\".",

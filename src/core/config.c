@@ -123,6 +123,45 @@ const struct config_database *config_find_database(const struct config *config,
 	return found ? found : find_exactly(config, "*");
 }
 
+static bool is_same_text(const char *one, const char *other)
+{
+	return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
+static bool has_node(const struct config_database *line, unsigned node)
+{
+	for (unsigned i = 0; i < line->node_count; i++)
+		if (line->nodes[i] == node)
+			return true;
+	return false;
+}
+
+/* In whatever order they are written; no line names a node twice. */
+static bool has_same_nodes(const struct config_database *one,
+			   const struct config_database *other)
+{
+	if (one->node_count != other->node_count)
+		return false;
+	for (unsigned i = 0; i < one->node_count; i++)
+		if (!has_node(other, one->nodes[i]))
+			return false;
+	return true;
+}
+
+const struct config_database *config_sole_cluster(const struct config *config)
+{
+	const struct config_database *first = config->databases;
+
+	for (unsigned i = 1; i < config->database_count; i++) {
+		const struct config_database *line = &config->databases[i];
+
+		if (!has_same_nodes(first, line) ||
+		    !is_same_text(first->user, line->user))
+			return NULL;
+	}
+	return config->database_count > 0 ? first : NULL;
+}
+
 const struct config_user *config_find_user(const struct config *config,
 					   const char *name)
 {

@@ -18,6 +18,7 @@ static const char *const role_names[] = { METRICS_ROLES(NAME) };
 static const char *const class_names[] = { METRICS_CLASSES(NAME) };
 static const char *const client_names[] = { METRICS_CLIENT_STATES(NAME) };
 static const char *const server_names[] = { METRICS_SERVER_STATES(NAME) };
+static const char *const replication_names[] = { METRICS_REPLICATIONS(NAME) };
 static const char *const side_names[] = { METRICS_SIDES(NAME) };
 static const char *const direction_names[] = { METRICS_DIRECTIONS(NAME) };
 static const char *const tls_names[] = { METRICS_TLS_VERSIONS(NAME) };
@@ -55,6 +56,7 @@ DIMENSION(target, "target", role_names);
 DIMENSION(class, "class", class_names);
 DIMENSION(client_state, "state", client_names);
 DIMENSION(state_of_server, "state", server_names);
+DIMENSION(kind, "kind", replication_names);
 DIMENSION(side, "side", side_names);
 DIMENSION(direction, "direction", direction_names);
 DIMENSION(version_of_tls, "version", tls_names);
@@ -284,6 +286,13 @@ static const struct metrics_row gauges[] = {
 		.labels = METRICS_LABEL_DATABASE | METRICS_LABEL_BACKEND,
 		.first = &role,
 		.second = &state_of_server,
+	},
+	[GAUGE_REPLICATION_CONNECTIONS] = {
+		.name = "pgweir_replication_connections",
+		.help = "Replication connections that are passed through.",
+		.scope = METRICS_POOL,
+		.labels = METRICS_LABEL_DATABASE | METRICS_LABEL_USER,
+		.first = &kind,
 	},
 };
 

@@ -19,6 +19,7 @@
 #include "proxy/server.h"
 #include "proxy/session.h"
 #include "proxy/session_table.h"
+#include "proxy/tunnel.h"
 
 #include <stdlib.h>
 
@@ -100,6 +101,11 @@ static enum session_cancel find(struct local *local,
 				const struct mail_cancel *cancel,
 				struct server **server)
 {
+	*server = NULL;
+	if (cancel->session > 0)
+		*server = tunnel_cancel(local, cancel->session);
+	if (*server)
+		return CANCEL_SERVER;
 	if (cancel->session > 0)
 		return session_cancel(local, cancel->session, server);
 	return session_find_cancel(local, cancel->pid, cancel->key, server);

@@ -17,6 +17,7 @@
 #include "core/metrics.h"
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
+#include "core/replication.h"
 #include "core/settings.h"
 #include "core/users.h"
 #include "net/stream.h"
@@ -55,6 +56,7 @@ struct client {
 	char *user;
 	char *database;
 	const struct settings *settings;
+	struct replication_startup *replication; /* NULL: ordinary */
 	struct client_auth *auth;
 	uint64_t since_us;
 };
@@ -86,6 +88,7 @@ static void bury(struct worker_task *task)
 	client_auth_free(client->auth);
 	if (client->settings)
 		settings_release(client->settings);
+	replication_free(client->replication);
 	free(client->user);
 	free(client->database);
 	free(client);
@@ -173,8 +176,11 @@ static void hand_over(struct client *client, struct pool *pool)
 	pgbuild_auth(stream_out(client->stream), 0, NULL, 0);
 	client->settings = NULL;
 	/* A session takes its place over; the console needs none. */
-	if (pool)
+	if (pool) {
 		client->is_counted = false;
+		login.replication = client->replication;
+		client->replication = NULL;
+	}
 	finish(client);
 	hooks_now->logged_in(client->local, &login);
 }
@@ -229,18 +235,50 @@ static void reject_database(struct client *client)
 	       "[databases].");
 }
 
+/*
+ * Physical replication has no database, and its clients say "replication",
+ * or their own name: without a line for that, any line means the same.
+ */
+static void find_cluster(struct client *client)
+{
+	const struct config *config = local_config(client->local);
+	const struct config_database *line = config_sole_cluster(config);
+
+	if (replication_kind(client->replication) != REPLICATION_PHYSICAL ||
+	    !line || config_find_database(config, client->database))
+		return;
+	free(client->database);
+	client->database = xstrdup(line->name);
+}
+
+static struct pool *join(struct client *client)
+{
+	if (!client->replication)
+		return pool_join(client->local, client->database, client->user);
+	find_cluster(client);
+	return pool_join_guest(client->local, client->database, client->user);
+}
+
+static void leave(const struct client *client, struct pool *pool)
+{
+	if (client->replication)
+		pool_leave_guest(pool);
+	else
+		pool_leave(pool);
+}
+
 static void accept_login(struct client *client)
 {
 	struct pool *pool = NULL;
 
 	if (!is_console(client)) {
-		pool = pool_join(client->local, client->database, client->user);
+		pool = join(client);
 		if (!pool) {
 			reject_database(client);
 			return;
 		}
 		if (!enter(client, pool)) {
-			pool_leave(pool);
+			leave(client, pool);
 			return;
 		}
 		learn_secrets(client, pool);
@@ -316,12 +354,6 @@ static bool add_options(struct client *client, const char *value)
 	return false;
 }
 
-static bool is_replication(const char *value)
-{
-	return strcmp(value, "false") != 0 && strcmp(value, "off") != 0 &&
-	       strcmp(value, "no") != 0 && strcmp(value, "0") != 0;
-}
-
 static bool take_parameter(struct client *client, const char *name,
 			   const char *value)
 {
@@ -330,14 +362,10 @@ static bool take_parameter(struct client *client, const char *name,
 		return true;
 	if (strcmp(name, "options") == 0)
 		return true;
-	if (strcmp(name, "replication") != 0)
-		return add_setting(client, name, value);
-	if (!is_replication(value))
+	/* Its value was looked at before. */
+	if (strcmp(name, "replication") == 0)
 		return true;
-	reject(client, METRICS_REJECT_PROTO, "0A000",
-	       "replication connections are not supported",
-	       "Connect to the PostgreSQL server itself.");
-	return false;
+	return add_setting(client, name, value);
 }
 
 /* Newer minors and unknown protocol options are negotiated down. */
@@ -391,6 +419,36 @@ static void add_host(struct client *client)
 	free(text);
 }
 
+/* PostgreSQL's words for a value that is none. */
+static void reject_replication(struct client *client, const char *value)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text),
+		       "invalid value for parameter \"replication\": "
+		       "\"%.63s\"",
+		       value);
+	reject(client, METRICS_REJECT_PROTO, "22023", text,
+	       "Valid values are: \"false\", 0, \"true\", 1, "
+	       "\"database\".");
+}
+
+/* False when it is refused. */
+static bool take_replication(struct client *client,
+			     const struct pgwire_startup *startup)
+{
+	const char *value = pgwire_parameter(startup, "replication");
+	enum replication kind = replication_read(value);
+
+	if (kind == REPLICATION_BAD) {
+		reject_replication(client, value);
+		return false;
+	}
+	if (kind != REPLICATION_NONE)
+		client->replication = replication_keep(startup, kind);
+	return true;
+}
+
 static bool take_parameters(struct client *client,
 			    const struct pgwire_startup *startup)
 {
@@ -408,6 +466,11 @@ static bool take_parameters(struct client *client,
 	}
 	client->user = xstrdup(user);
 	client->database = xstrdup(database && *database ? database : user);
+	if (!take_replication(client, startup))
+		return false;
+	/* What else it says goes to its own server as it came. */
+	if (client->replication && !is_console(client))
+		return true;
 	/* As the server does: the packet's own parameters beat its options. */
 	value = pgwire_parameter(startup, "options");
 	if (value && !add_options(client, value))

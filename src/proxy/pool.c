@@ -254,7 +254,8 @@ static void free_pool(struct pool *pool)
 
 static bool is_unused(const struct pool *pool)
 {
-	if (pool->sessions > 0 || !list_is_empty(&pool->retired))
+	if (pool->sessions > 0 || pool->guests > 0 ||
+	    !list_is_empty(&pool->retired))
 		return false;
 	for (unsigned i = 0; i < pool->node_count; i++)
 		if (!pool_node_is_empty(pool->nodes[i]))
@@ -305,25 +306,29 @@ static struct pool *pool_new(struct local *local, char *key,
 	return pool;
 }
 
-struct pool *pool_join(struct local *local, const char *database,
-		       const char *user)
+static struct pool *find_or_make(struct local *local, const char *database,
+				 const char *user)
 {
 	char *key = key_of(database, user);
 	struct pool *pool = strmap_get(local->pools, key);
 
-	if (pool && pool->config) {
+	if (pool || !config_find_database(local_config(local), database))
 		free(key);
-	} else if (pool ||
-		   !config_find_database(local_config(local), database)) {
-		free(key);
+	else
+		return pool_new(local, key, database, user);
+	return pool && pool->config ? pool : NULL;
+}
+
+struct pool *pool_join(struct local *local, const char *database,
+		       const char *user)
+{
+	struct pool *pool = find_or_make(local, database, user);
+
+	if (!pool)
 		return NULL;
-	} else {
-		pool = pool_new(local, key, database, user);
-		if (!pool->catalog)
-			local->process->want_catalog(local->process->arg,
-						     pool->database,
-						     pool->dbname);
-	}
+	if (!pool->catalog && pool->sessions == 0)
+		local->process->want_catalog(local->process->arg,
+					     pool->database, pool->dbname);
 	pool->sessions++;
 	return pool;
 }
@@ -332,6 +337,23 @@ void pool_leave(struct pool *pool)
 {
 	assert(pool->sessions > 0);
 	pool->sessions--;
+	check_farewell(pool);
+}
+
+struct pool *pool_join_guest(struct local *local, const char *database,
+			     const char *user)
+{
+	struct pool *pool = find_or_make(local, database, user);
+
+	if (pool)
+		pool->guests++;
+	return pool;
+}
+
+void pool_leave_guest(struct pool *pool)
+{
+	assert(pool->guests > 0);
+	pool->guests--;
 	check_farewell(pool);
 }
 

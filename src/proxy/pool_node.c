@@ -153,12 +153,12 @@ static bool open_server(struct pool_node *node)
 
 /* --- mail --- */
 
-static void post_pool_mail(const struct pool_node *node, unsigned worker,
-			   enum mail_kind kind, const char *pool_key)
+void pool_node_post(const struct pool_node *node, unsigned worker, int kind,
+		    const char *pool_key)
 {
 	struct mail_pool *mail = xcalloc(1, sizeof(*mail));
 
-	mail->mail.kind = (int)kind;
+	mail->mail.kind = kind;
 	mail->pool = xstrdup(pool_key);
 	mail->node = xstrdup(node->label);
 	worker_post(node->site.local->process->workers[worker], &mail->mail);
@@ -170,7 +170,7 @@ static void tell_others(const struct pool_node *node, enum mail_kind kind)
 
 	for (unsigned i = 0; i < local->process->worker_count; i++)
 		if (i != local->index)
-			post_pool_mail(node, i, kind, node->pool->key);
+			pool_node_post(node, i, (int)kind, node->pool->key);
 }
 
 /* --- feeding --- */
@@ -249,7 +249,7 @@ static void evict_rival(struct pool_node *node,
 
 	if (!quota_find_rival(node->quota, limits, &worker, &key))
 		return;
-	post_pool_mail(node, worker, MAIL_EVICT, key);
+	pool_node_post(node, worker, MAIL_EVICT, key);
 	free(key);
 }
 
@@ -273,7 +273,7 @@ static void ask_others(struct pool_node *node)
 	int worker = quota_find_idle(node->quota, node->site.local->index);
 
 	if (worker >= 0)
-		post_pool_mail(node, (unsigned)worker, MAIL_FEED,
+		pool_node_post(node, (unsigned)worker, MAIL_FEED,
 			       node->pool->key);
 }
 
@@ -405,17 +405,20 @@ static void on_opened(void *owner, struct server *server)
 	on_rested(owner, server);
 }
 
+void pool_node_tell_freed(const struct pool_node *node)
+{
+	if (node->limits.database == 0 && node->limits.user == 0)
+		return;
+	tell_others(node, MAIL_FEED_ALL);
+	pool_node_post(node, node->site.local->index, MAIL_FEED_ALL,
+		       node->pool->key);
+}
+
 /* A place became free: perhaps another pool's waiters can use it. */
 static void note_closed(struct pool_node *node)
 {
-	struct quota_limits limits = node->limits;
-
 	quota_note_closed(node->quota);
-	if (limits.database > 0 || limits.user > 0)
-		tell_others(node, MAIL_FEED_ALL);
-	if (limits.database > 0 || limits.user > 0)
-		post_pool_mail(node, node->site.local->index, MAIL_FEED_ALL,
-			       node->pool->key);
+	pool_node_tell_freed(node);
 	if (quota_waiting(node->quota) > 0)
 		pool_node_feed_later(node);
 	worker_free_later(node->site.local->worker, &node->pool->farewell);
@@ -447,7 +450,7 @@ static bool is_hopeless(const char *sqlstate)
 	       strncmp(sqlstate, "42501", 5) == 0;
 }
 
-static enum metrics_connect_error classify(const char *sqlstate)
+enum metrics_connect_error pool_node_classify(const char *sqlstate)
 {
 	if (strncmp(sqlstate, "28", 2) == 0)
 		return METRICS_CONNECT_AUTH;
@@ -484,7 +487,7 @@ static void on_failed(void *owner, struct server *server, const char *sqlstate,
 	node->busy_count--;
 	quota_note_opening(node->quota, -1);
 	note_failure(node);
-	count_error(node, classify(sqlstate));
+	count_error(node, pool_node_classify(sqlstate));
 	if (!*sqlstate)
 		process->node_trouble(process->arg, node->label);
 	quota_note_closed(node->quota);

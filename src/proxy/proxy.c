@@ -21,6 +21,7 @@
 #include "proxy/pool.h"
 #include "proxy/quota.h"
 #include "proxy/session_table.h"
+#include "proxy/tunnel.h"
 #include "proxy/welcome.h"
 
 #include <assert.h>
@@ -53,7 +54,9 @@ static struct proxy *the_proxy;
 
 static void on_logged_in(struct local *local, const struct client_login *login)
 {
-	if (login->pool)
+	if (login->replication)
+		tunnel_start(local, login);
+	else if (login->pool)
 		session_start(local, login);
 	else
 		the_proxy->hooks.console(the_proxy->hooks.arg, local, login);
@@ -115,6 +118,8 @@ static void take_shutdown(struct local *local, const struct mail_shutdown *mail)
 {
 	clients_refuse_all(local);
 	sessions_shutdown(local, (enum session_shutdown)mail->mode);
+	/* They never finish by themselves. */
+	tunnels_shutdown(local);
 	pools_drain(local);
 }
 
@@ -202,6 +207,7 @@ static void on_stopped(void *arg)
 	local->is_stopped = true;
 	sessions_shutdown(local, SHUTDOWN_NOW);
 	clients_refuse_all(local);
+	tunnels_free(local);
 	cancels_free(local);
 	pools_free(local);
 }

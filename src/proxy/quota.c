@@ -203,6 +203,14 @@ static bool is_under(unsigned count, unsigned limit)
 	return limit == 0 || count < limit;
 }
 
+/* The registry is locked. */
+static bool has_shared_room(const struct quota *quota,
+			    const struct quota_limits *limits)
+{
+	return is_under(quota->database->count, limits->database) &&
+	       is_under(quota->user->count, limits->user);
+}
+
 enum quota_answer quota_try_open(struct quota *quota,
 				 const struct quota_limits *limits)
 {
@@ -211,8 +219,7 @@ enum quota_answer quota_try_open(struct quota *quota,
 	lock_registry(quota->home);
 	if (!is_under(quota->count, limits->pool)) {
 		answer = QUOTA_POOL_FULL;
-	} else if (!is_under(quota->database->count, limits->database) ||
-		   !is_under(quota->user->count, limits->user)) {
+	} else if (!has_shared_room(quota, limits)) {
 		answer = QUOTA_SHARED_FULL;
 	} else {
 		quota->count++;
@@ -221,6 +228,30 @@ enum quota_answer quota_try_open(struct quota *quota,
 	}
 	unlock_registry(quota->home);
 	return answer;
+}
+
+enum quota_answer quota_try_own(struct quota *quota,
+				const struct quota_limits *limits)
+{
+	enum quota_answer answer = QUOTA_SHARED_FULL;
+
+	lock_registry(quota->home);
+	if (has_shared_room(quota, limits)) {
+		answer = QUOTA_GRANTED;
+		quota->database->count++;
+		quota->user->count++;
+	}
+	unlock_registry(quota->home);
+	return answer;
+}
+
+void quota_note_own_closed(struct quota *quota)
+{
+	lock_registry(quota->home);
+	assert(quota->database->count > 0 && quota->user->count > 0);
+	quota->database->count--;
+	quota->user->count--;
+	unlock_registry(quota->home);
 }
 
 /* The registry is locked. */

@@ -156,10 +156,12 @@ void server_close(struct server *server, enum metrics_close_reason reason,
 {
 	bool was_in = is_logged_in(server->state);
 	bool is_polite = server->state == SERVER_IDLE;
+	bool is_own;
 	char *text;
 
 	if (server->state == SERVER_CLOSED)
 		return;
+	is_own = server->site->own != NULL;
 	text = xstrdup(why);
 	log_closed(server, text);
 	if (was_in)
@@ -170,7 +172,8 @@ void server_close(struct server *server, enum metrics_close_reason reason,
 	list_remove(&server->link);
 	if (is_polite)
 		pgbuild_empty(stream_out(server->stream), 'X');
-	stream_close(server->stream, is_polite);
+	/* Of its own: whatever its client has said is said. */
+	stream_close(server->stream, is_polite || is_own);
 	tell_closed(server, was_in, text);
 	worker_free_later(server->site->local->worker, &server->burial);
 	free(text);
@@ -297,6 +300,15 @@ void server_attach(struct server *server, const struct server_user_hooks *hooks,
 	server->user = user;
 	server->is_row_run = false;
 	set_state(server, SERVER_ACTIVE);
+}
+
+struct stream *server_hand_over(struct server *server,
+				stream_callback *callback, void *owner)
+{
+	assert(server->state == SERVER_IDLE && server->site->own);
+	stream_set_owner(server->stream, callback, owner);
+	set_state(server, SERVER_ACTIVE);
+	return server->stream;
 }
 
 void server_end_cancel(struct server *server)
@@ -457,6 +469,11 @@ struct server *server_open(const struct server_site *site,
 }
 
 /* --- facts --- */
+
+const struct buf *server_last_words(const struct server *server)
+{
+	return &server->last_words;
+}
 
 enum server_state server_state(const struct server *server)
 {

@@ -5,7 +5,9 @@
  * Runs on the worker's thread, on bytes of a stranger: whatever does not fit
  * fails this one connection with a text that says what to look at.  Nothing
  * of a client reaches the server here except its user and database names: a
- * client's settings are applied later, as that user, with SET.
+ * client's settings are applied later, as that user, with SET.  A connection
+ * of one client's own is the exception: all of its startup packet goes on, and
+ * what the server says at login is kept for it.
  */
 #include "proxy/server_parts.h"
 
@@ -30,12 +32,33 @@ static enum server_step fail(struct server *server, const char *sqlstate,
 	return SERVER_STEP_FAILED;
 }
 
+/* A client's own connection: its whole startup packet goes on. */
+static void send_own_startup(const struct server *server)
+{
+	size_t count;
+	const char *const *asked =
+		replication_pairs(server->site->own->asked, &count);
+	const char **pairs = xcalloc(2 * (count + 2), sizeof(*pairs));
+
+	pairs[0] = "user";
+	pairs[1] = server->site->user;
+	pairs[2] = "database";
+	pairs[3] = server->site->dbname;
+	for (size_t i = 0; i < 2 * count; i++)
+		pairs[4 + i] = asked[i];
+	pgbuild_startup(stream_out(server->stream), pairs, count + 2);
+	free(pairs);
+}
+
 static void send_startup(struct server *server)
 {
 	const char *const pairs[] = { "user", server->site->user, "database",
 				      server->site->dbname };
 
-	pgbuild_startup(stream_out(server->stream), pairs, 2);
+	if (server->site->own)
+		send_own_startup(server);
+	else
+		pgbuild_startup(stream_out(server->stream), pairs, 2);
 	server->login = login_new(&server->site->credentials);
 }
 
@@ -130,6 +153,9 @@ static enum server_step take_error(struct server *server,
 
 	if (!pgwire_read_error(message, &error))
 		return fail(server, "08P01", "malformed error during login");
+	if (server->site->own)
+		pgbuild_message(&server->last_words, 'E', message->body,
+				message->body_len);
 	return fail(server, error.sqlstate, error.message);
 }
 
@@ -159,10 +185,21 @@ static enum server_step take_key(struct server *server,
 	return SERVER_STEP_MORE;
 }
 
+/* What a client of its own is to hear, word for word. */
+static void keep_greeting(const struct server *server,
+			  const struct pgwire_message *message)
+{
+	if (server->site->own && (message->type == 'N' || message->type == 'S'))
+		pgbuild_message(&server->site->own->greeting,
+				(char)message->type, message->body,
+				message->body_len);
+}
+
 /* is_settings_due means "authenticated" until the login is over. */
 static enum server_step take_message(struct server *server,
 				     const struct pgwire_message *message)
 {
+	keep_greeting(server, message);
 	if (message->type == 'E')
 		return take_error(server, message);
 	if (message->type == 'N' || message->type == 'v')

@@ -132,6 +132,7 @@ static void describe(const struct session *session, struct session_info *info)
 		.database = pool_database(session->pool),
 		.user = pool_user(session->pool),
 		.state = session_state_name(session),
+		.replication = "none",
 		.address = session->address,
 		.application_name = or_empty(
 			settings_get(session->settings, "application_name")),

@@ -71,6 +71,12 @@ void session_table_add(struct session_table *table, struct session *session,
 	session->pid = FIRST_PID + index * workers + worker;
 }
 
+/* Of a slot that the table never grows to. */
+uint64_t session_foreign_id(uint64_t serial)
+{
+	return (serial << SLOT_BITS) + ((1U << SLOT_BITS) - 1);
+}
+
 void session_table_remove(struct session_table *table, struct session *session)
 {
 	struct slot *slot = &table->slots[session->slot];

@@ -192,6 +192,40 @@ static void test_find(void **state)
 	config_release(config);
 }
 
+static bool is_sole(const char *text, const char *name)
+{
+	struct config *config = load(text);
+	const struct config_database *line = config_sole_cluster(config);
+	bool is_as_said = name ? line && strcmp(line->name, name) == 0 : !line;
+
+	config_release(config);
+	return is_as_said;
+}
+
+static void test_sole_cluster(void **state)
+{
+	(void)state;
+	assert_true(is_sole("[databases]\nb = host=x\na = host=x\n", "a"));
+	/* In any order; ports count, names of databases do not. */
+	assert_true(is_sole(
+		"[databases]\na = host=x,y\nb = host=y,x dbname=z\n", "a"));
+	assert_true(is_sole("[databases]\na = host=x,y\nb = host=x\n", NULL));
+	assert_true(is_sole("[databases]\na = host=x,y\nb = host=x,z\n", NULL));
+	assert_true(is_sole("[databases]\na = host=x port=1\n"
+			    "b = host=x port=2\n",
+			    NULL));
+	/* Whose server user would it be? */
+	assert_true(
+		is_sole("[databases]\na = host=x user=u\nb = host=x\n", NULL));
+	assert_true(is_sole("[databases]\na = host=x user=u\n"
+			    "b = host=x user=v\n",
+			    NULL));
+	assert_true(is_sole("[databases]\na = host=x user=u\n"
+			    "b = host=x user=u\n",
+			    "a"));
+	assert_true(is_sole("", NULL));
+}
+
 static void test_effective_values(void **state)
 {
 	struct config *config = load("[databases]\n"
@@ -376,6 +410,7 @@ int main(void)
 		cmocka_unit_test(test_bad_text_gives_nothing),
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_sole_cluster),
 		cmocka_unit_test(test_effective_values),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_names),

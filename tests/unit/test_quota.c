@@ -90,6 +90,34 @@ static void test_shared_limits(void **state)
 	quotas_free(quotas);
 }
 
+/* Under the limits that pools share, beside the pool's own. */
+static void test_own(void **state)
+{
+	struct quotas *quotas = quotas_new();
+	struct quota *anna = open_quota(quotas, "app", "anna");
+	struct quota *bert = open_quota(quotas, "app", "bert");
+	const struct quota_limits limits = { .pool = 1, .database = 3 };
+	const struct quota_limits user = { .user = 1 };
+
+	(void)state;
+	assert_int_equal(quota_try_own(anna, &limits), QUOTA_GRANTED);
+	assert_int_equal(quota_servers(anna), 0);
+	assert_int_equal(quota_try_open(anna, &limits), QUOTA_GRANTED);
+	assert_int_equal(quota_try_own(anna, &user), QUOTA_SHARED_FULL);
+	assert_int_equal(quota_try_own(bert, &user), QUOTA_GRANTED);
+	assert_int_equal(quota_try_open(bert, &limits), QUOTA_SHARED_FULL);
+	assert_int_equal(quota_try_own(bert, &limits), QUOTA_SHARED_FULL);
+	quota_note_own_closed(anna);
+	assert_int_equal(quota_servers(anna), 1);
+	assert_int_equal(quota_try_open(bert, &limits), QUOTA_GRANTED);
+	quota_note_own_closed(bert);
+	close_servers(anna, 1);
+	close_servers(bert, 1);
+	quota_close(anna);
+	quota_close(bert);
+	quotas_free(quotas);
+}
+
 /* Each node has counts of its own. */
 static void test_nodes(void **state)
 {
@@ -534,6 +562,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pool_limit),
 		cmocka_unit_test(test_shared_limits),
+		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_nodes),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_close),
