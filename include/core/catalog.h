@@ -58,6 +58,9 @@ void catalog_release(const struct catalog *catalog);
 /* Unique per snapshot in this process; 0 for NULL (nothing loaded). */
 uint64_t catalog_id(const struct catalog *catalog);
 
+/* Equal for snapshots that say the same, else almost surely not. */
+uint64_t catalog_digest(const struct catalog *catalog);
+
 /*
  * Look-ups; names need no NUL.  schema_len 0: any schema.  A NULL catalog
  * knows the built-in names only.  effects may be NULL.

@@ -19,6 +19,7 @@ struct intern_item {
 	atomic_size_t references;
 	struct intern_item *next; /* in its bucket; under the table's lock */
 	uint64_t hash;
+	uint64_t group;   /* equal bytes of two groups are two values */
 	const void *data; /* constant while the item is in the table */
 	size_t len;
 };
@@ -40,11 +41,15 @@ struct intern_table {
 /* The item with these bytes, with a reference of the caller's, or NULL. */
 struct intern_item *intern_find(struct intern_table *table, const void *data,
 				size_t len);
+/* The same within a group; intern_find looks in group 0. */
+struct intern_item *intern_find_in(struct intern_table *table, uint64_t group,
+				   const void *data, size_t len);
 
 /*
- * Adds an item, of which only data and len need be set, unless an equal one
- * is there.  Returns the one in the table with a reference of the caller's;
- * when that is not the given one, the given one is still the caller's.
+ * Adds an item, of which only group, data and len need be set, unless an
+ * equal one is there.  Returns the one in the table with a reference of the
+ * caller's; when that is not the given one, the given one is still the
+ * caller's.
  */
 struct intern_item *intern_add(struct intern_table *table,
 			       struct intern_item *item);

@@ -45,6 +45,13 @@ bool settings_at(const struct settings *settings, size_t index,
 		 const char **name, const char **value);
 
 /*
+ * Of the set, what decides how the text of a statement is read (search_path,
+ * the encoding, how literals of dates are taken, and so on): a set, too, made
+ * once, borrowed for as long as this one lives.
+ */
+const struct settings *settings_parsing(const struct settings *settings);
+
+/*
  * Adds what a startup packet's "options" holds ("-c a=b --c-d=e", with
  * backslash escapes; PostgreSQL docs, libpq "options").  *into, a reference
  * of the caller's, is replaced.  False, with why (static text) and *into as it

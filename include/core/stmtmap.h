@@ -4,8 +4,8 @@
 /*
  * Prepared statements, named by many clients and kept by many servers.
  *
- * struct stmt     one distinct (text, parameter types), interned for the
- *                 whole process and shared by reference; its number makes
+ * struct stmt     one distinct (scope, text, parameter types), interned for
+ *                 the whole process and shared by reference; its number makes
  *                 the name that servers know it by
  * struct stmtmap  a client's names
  * struct stmtset  what one server has prepared, least recently used last
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct stmt;
+struct stmtscope;
 
 /* Longest server-side name, with its NUL: "pgweir_" and 16 hex digits. */
 enum { STMT_NAME_MAX = 24 };
@@ -26,6 +27,12 @@ enum { STMT_NAME_MAX = 24 };
  * reference of the caller's.  Any thread.
  */
 struct stmt *stmt_intern(const void *tail, size_t len);
+/* The same within a scope (stmtscope.h), which it holds; NULL: none. */
+struct stmt *stmt_intern_in(struct stmtscope *scope, const void *tail,
+			    size_t len);
+/* One that exists, with a reference of the caller's, or NULL. */
+struct stmt *stmt_find_in(struct stmtscope *scope, const void *tail,
+			  size_t len);
 struct stmt *stmt_hold(struct stmt *stmt);
 void stmt_release(struct stmt *stmt);
 
@@ -34,6 +41,16 @@ const char *stmt_query(const struct stmt *stmt, size_t *len);
 /* The name on servers, NUL-terminated; lives as long as the statement. */
 const char *stmt_server_name(const struct stmt *stmt);
 uint64_t stmt_id(const struct stmt *stmt);
+struct stmtscope *stmt_scope(const struct stmt *stmt);
+
+/*
+ * Known good: some server of its scope has prepared the statement in the
+ * epoch (epoch.h) that its database is still in.  Note the epoch when the
+ * Parse is sent, and say so when it was answered.  Any thread.
+ */
+uint64_t stmt_epoch(const struct stmt *stmt);
+void stmt_note_good(struct stmt *stmt, uint64_t epoch);
+bool stmt_is_good(const struct stmt *stmt);
 /* Number of statements alive in the process. */
 size_t stmt_count(void);
 
@@ -89,6 +106,19 @@ void stmtset_set_batch(struct stmtset *set, const struct stmt *stmt,
 		       uint64_t batch);
 /* 0 also for a statement that is no member. */
 uint64_t stmtset_batch(const struct stmtset *set, const struct stmt *stmt);
+
+/*
+ * The epoch that it was sent in: in a later one, what the server has is
+ * stale.  0, as after stmtset_add: nobody knows.
+ */
+void stmtset_set_epoch(struct stmtset *set, const struct stmt *stmt,
+		       uint64_t epoch);
+/*
+ * As stmtset_use, and it can be relied upon in this batch: confirmed, or of
+ * the batch itself, and of the statement's present epoch.
+ */
+bool stmtset_use_fresh(struct stmtset *set, const struct stmt *stmt,
+		       uint64_t batch);
 
 void stmtset_clear(struct stmtset *set);
 size_t stmtset_count(const struct stmtset *set);

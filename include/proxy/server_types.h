@@ -132,6 +132,7 @@ struct server_note {
 	uint64_t serial;   /* of the client's name */
 	bool is_sent;      /* the message went to the server */
 	uint64_t batch;    /* of the server's, that it was sent in */
+	uint64_t epoch;    /* of the statement's database then */
 	char name[];       /* the client's name, "" unnamed */
 };
 

@@ -70,7 +70,9 @@ bool server_is_idle(const struct server *server);
 
 /*
  * True when the statement is prepared, or will be by a Parse of the batch
- * under way, which would take whatever relies on it down with itself.
+ * under way, which would take whatever relies on it down with itself.  What
+ * was prepared before the last DDL is stale, and does not count, unless the
+ * transaction may have failed: then nothing can be prepared any more.
  */
 bool server_has_statement(struct server *server, struct stmt *stmt);
 /* Puts a Parse of ours in front of what needs the statement. */
@@ -82,6 +84,8 @@ void server_prepare(struct server *server, struct stmt *stmt);
 void server_expect_statement(struct server *server, struct stmt *stmt);
 /* Number of the batch under way. */
 uint64_t server_batch(const struct server *server);
+/* Says in the note of a Parse when it is sent. */
+void server_date_note(const struct server *server, struct server_note *note);
 
 /* Which client's unnamed statement the server has; 0: none. */
 uint64_t server_unnamed(const struct server *server);

@@ -25,6 +25,7 @@
 struct server;
 struct pgwire_message;
 struct session_inspect;
+struct stmtscope;
 struct track_entry;
 
 enum session_state {
@@ -99,6 +100,7 @@ struct session {
 
 	/* prepared statements */
 	struct stmtmap *names;
+	struct stmtscope *scope;     /* where its texts mean the same */
 	struct stmt *unnamed_before; /* the Parses in flight, or NULL */
 	uint64_t unnamed_serial;     /* of the one that was too long to keep */
 	uint64_t parsed_serial;      /* of the last Parse that succeeded */
@@ -219,6 +221,8 @@ void session_forget_told(struct session *session);
 void session_adopt_settings(struct session *session);
 /* RESET ALL or DISCARD ALL was done. */
 void session_reset_settings(struct session *session);
+/* How texts are read may have changed: whose statements are its own? */
+void session_rescope(struct session *session);
 
 /* --- session_inspect --- */
 
@@ -362,6 +366,12 @@ struct stmtmap_entry *names_put(struct session *session, const char *name,
 				struct stmt *stmt, struct sqlclass judged);
 /* In front of a Parse of the unnamed statement: how to undo it. */
 struct server_note *names_keep_unnamed(struct session *session);
+
+/* The statement of a name, as it is under the settings of now. */
+struct stmt *names_stmt_now(struct session *session,
+			    struct stmtmap_entry *entry);
+/* The batch in the scan only closes names and prepares what is known good. */
+bool names_are_known(const struct session *session);
 
 /* --- relay --- */
 

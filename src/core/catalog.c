@@ -59,6 +59,7 @@ struct catalog {
 	bool is_uncertain;
 	bool hides_writes;
 	uint64_t id;
+	uint64_t digest;
 	atomic_uint references;
 };
 
@@ -227,6 +228,26 @@ void catalog_set_hidden_writes(struct catalog_builder *builder)
 	builder->hides_writes = true;
 }
 
+/* A sum: doubles may stand in any order. */
+static uint64_t table_digest(const struct table *table, uint64_t seed)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < table->count; i++) {
+		const struct entry *entry = &table->entries[i];
+		uint64_t parts[] = {
+			seed,
+			util_hash(entry->schema, strlen(entry->schema)),
+			util_hash(entry->name, entry->name_len),
+			entry->effects,
+			entry->kind,
+		};
+
+		sum += util_hash(parts, sizeof(parts));
+	}
+	return sum;
+}
+
 /*
  * Takes the builder.  qsort is not stable, which does not matter: of doubles
  * the worst counts, wherever it stands.
@@ -243,6 +264,7 @@ struct catalog *catalog_finish(struct catalog_builder *builder)
 			qsort(table->entries, table->count,
 			      sizeof(*table->entries), compare_entries);
 		catalog->tables[i] = *table;
+		catalog->digest += table_digest(table, i);
 	}
 	catalog->is_uncertain = builder->is_uncertain;
 	catalog->hides_writes = builder->hides_writes;
@@ -290,6 +312,11 @@ void catalog_release(const struct catalog *catalog)
 uint64_t catalog_id(const struct catalog *catalog)
 {
 	return catalog ? catalog->id : 0;
+}
+
+uint64_t catalog_digest(const struct catalog *catalog)
+{
+	return catalog->digest;
 }
 
 enum catalog_function catalog_find_function(const struct catalog *catalog,

@@ -31,6 +31,7 @@ static struct intern_item **link_for(const struct intern_table *table,
 	for (; *link; link = &(*link)->next)
 		if ((*link)->hash == wanted->hash &&
 		    (*link)->len == wanted->len &&
+		    (*link)->group == wanted->group &&
 		    memcmp((*link)->data, wanted->data, wanted->len) == 0)
 			break;
 	return link;
@@ -69,10 +70,17 @@ static struct intern_item *find_locked(const struct intern_table *table,
 	return found;
 }
 
-struct intern_item *intern_find(struct intern_table *table, const void *data,
-				size_t len)
+/* Groups are spread over the buckets, too. */
+static uint64_t hash_of(uint64_t group, const void *data, size_t len)
 {
-	struct intern_item wanted = { .hash = util_hash(data, len),
+	return util_hash(data, len) ^ group * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+struct intern_item *intern_find_in(struct intern_table *table, uint64_t group,
+				   const void *data, size_t len)
+{
+	struct intern_item wanted = { .hash = hash_of(group, data, len),
+				      .group = group,
 				      .data = data,
 				      .len = len };
 	struct intern_item *found;
@@ -81,6 +89,12 @@ struct intern_item *intern_find(struct intern_table *table, const void *data,
 	found = find_locked(table, &wanted);
 	(void)pthread_mutex_unlock(&table->shared.lock);
 	return found;
+}
+
+struct intern_item *intern_find(struct intern_table *table, const void *data,
+				size_t len)
+{
+	return intern_find_in(table, 0, data, len);
 }
 
 static void insert_locked(struct intern_table *table, struct intern_item *item)
@@ -101,7 +115,7 @@ struct intern_item *intern_add(struct intern_table *table,
 {
 	struct intern_item *found;
 
-	item->hash = util_hash(item->data, item->len);
+	item->hash = hash_of(item->group, item->data, item->len);
 	atomic_init(&item->references, 1);
 	(void)pthread_mutex_lock(&table->shared.lock);
 	found = find_locked(table, item);

@@ -28,6 +28,7 @@ struct settings {
 	size_t count;
 	struct setting *rows; /* by name */
 	char *bytes;          /* rows and bytes lie behind the struct */
+	const struct settings *parsing; /* NULL: the set itself */
 };
 
 /* A set as it is being written: base with one name replaced. */
@@ -104,6 +105,36 @@ static bool is_of_transaction(const char *name)
 	return is_one_of(name, list);
 }
 
+/*
+ * What PostgreSQL looks at when it turns a text into a parse tree, in which
+ * names are resolved and literals of unknown type converted already: lexer,
+ * path, role (for "$user"), and the input functions of dates, money, arrays
+ * and XML (PostgreSQL docs, "Client Connection Defaults", "Version and
+ * Platform Compatibility").
+ */
+static bool is_of_parsing(const char *name)
+{
+	static const char *const list[] = {
+		"array_nulls",
+		"backslash_quote",
+		"client_encoding",
+		"datestyle",
+		"intervalstyle",
+		"lc_monetary",
+		"role",
+		"search_path",
+		"session_authorization",
+		"standard_conforming_strings",
+		"timezone",
+		"timezone_abbreviations",
+		"transform_null_equals",
+		"xmloption",
+		NULL,
+	};
+
+	return is_one_of(name, list);
+}
+
 /* --- references ------------------------------------------------------------
  */
 
@@ -120,13 +151,22 @@ const struct settings *settings_hold(const struct settings *settings)
 	return settings;
 }
 
+/* A subset has none of its own: this goes one step down at most. */
+static void free_set(struct settings *settings)
+{
+	if (settings->parsing)
+		settings_release(settings->parsing);
+	free(settings);
+}
+
 void settings_release(const struct settings *settings)
 {
 	struct settings *dropped = (struct settings *)settings;
 
 	assert(settings);
-	if (dropped != &nothing && intern_drop(&sets, &dropped->item))
-		free(dropped);
+	if (dropped == &nothing || !intern_drop(&sets, &dropped->item))
+		return;
+	free_set(dropped);
 }
 
 size_t settings_interned(void)
@@ -144,6 +184,8 @@ static struct draft draft_begin(size_t most_rows, size_t most_bytes)
 			most_bytes);
 
 	settings->count = 0;
+	settings->parsing = NULL;
+	settings->item.group = 0;
 	settings->rows = (struct setting *)(void *)(settings + 1);
 	settings->bytes = (char *)(settings->rows + most_rows);
 	return (struct draft){ settings, settings->bytes };
@@ -163,6 +205,23 @@ static void draft_add(struct draft *draft, const char *name, const char *value)
 	draft->end += value_size;
 }
 
+static const struct settings *draft_end(const struct draft *draft);
+
+/* The rows that matter to parsing as a set; NULL: all of them do. */
+static const struct settings *parsing_of(const struct settings *settings)
+{
+	struct draft draft = draft_begin(settings->count, settings->item.len);
+
+	for (size_t i = 0; i < settings->count; i++)
+		if (is_of_parsing(settings->rows[i].name))
+			draft_add(&draft, settings->rows[i].name,
+				  settings->rows[i].value);
+	if (draft.settings->count < settings->count)
+		return draft_end(&draft);
+	free(draft.settings);
+	return NULL;
+}
+
 /* The known set of these bytes, or the draft itself from now on. */
 static const struct settings *draft_end(const struct draft *draft)
 {
@@ -175,9 +234,13 @@ static const struct settings *draft_end(const struct draft *draft)
 	}
 	settings->item.data = settings->bytes;
 	settings->item.len = (size_t)(draft->end - settings->bytes);
-	kept = intern_add(&sets, &settings->item);
+	kept = intern_find(&sets, settings->bytes, settings->item.len);
+	if (!kept) {
+		settings->parsing = parsing_of(settings);
+		kept = intern_add(&sets, &settings->item);
+	}
 	if (kept != &settings->item)
-		free(settings);
+		free_set(settings);
 	return settings_of(kept);
 }
 
@@ -244,6 +307,11 @@ const char *settings_get(const struct settings *settings, const char *name)
 	const struct setting *row = row_of(settings, name);
 
 	return row ? row->value : NULL;
+}
+
+const struct settings *settings_parsing(const struct settings *settings)
+{
+	return settings->parsing ? settings->parsing : settings;
 }
 
 size_t settings_count(const struct settings *settings)

@@ -13,7 +13,9 @@
 
 #include "base/strmap.h"
 #include "base/util.h"
+#include "core/epoch.h"
 #include "core/intern.h"
+#include "core/stmtscope.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -23,7 +25,9 @@
 
 struct stmt {
 	struct intern_item item; /* its bytes are the tail */
+	struct stmtscope *scope; /* NULL: none */
 	uint64_t id;
+	_Atomic uint64_t good; /* the epoch in which it was; 0 never */
 	size_t query_len;
 	char name[STMT_NAME_MAX];
 	char tail[];
@@ -40,35 +44,65 @@ static struct stmt *stmt_of(struct intern_item *item)
 				       offsetof(struct stmt, item));
 }
 
-static struct stmt *stmt_new(const void *tail, size_t len)
+static uint64_t group_of(const struct stmtscope *scope)
+{
+	return scope ? stmtscope_id(scope) : 0;
+}
+
+static struct stmt *stmt_new(struct stmtscope *scope, const void *tail,
+			     size_t len)
 {
 	struct stmt *stmt = xmalloc(sizeof(*stmt) + len + 1);
 
 	if (len > 0)
 		memcpy(stmt->tail, tail, len);
 	stmt->tail[len] = '\0';
+	stmt->scope = scope ? stmtscope_hold(scope) : NULL;
+	stmt->item.group = group_of(scope);
 	stmt->item.data = stmt->tail;
 	stmt->item.len = len;
 	stmt->query_len = strlen(stmt->tail);
+	atomic_init(&stmt->good, 0);
 	stmt->id = atomic_fetch_add(&last_id, 1) + 1;
 	(void)snprintf(stmt->name, sizeof(stmt->name), "pgweir_%" PRIx64,
 		       stmt->id);
 	return stmt;
 }
 
-struct stmt *stmt_intern(const void *tail, size_t len)
+static void stmt_free(struct stmt *stmt)
 {
-	struct intern_item *found = intern_find(&statements, tail, len);
-	struct stmt *fresh;
+	if (stmt->scope)
+		stmtscope_release(stmt->scope);
+	free(stmt);
+}
 
-	if (found)
-		return stmt_of(found);
-	fresh = stmt_new(tail, len);
+struct stmt *stmt_find_in(struct stmtscope *scope, const void *tail, size_t len)
+{
+	struct intern_item *found =
+		intern_find_in(&statements, group_of(scope), tail, len);
+
+	return found ? stmt_of(found) : NULL;
+}
+
+struct stmt *stmt_intern_in(struct stmtscope *scope, const void *tail,
+			    size_t len)
+{
+	struct stmt *fresh = stmt_find_in(scope, tail, len);
+	struct intern_item *found;
+
+	if (fresh)
+		return fresh;
+	fresh = stmt_new(scope, tail, len);
 	found = intern_add(&statements, &fresh->item);
 	/* Another thread may have been first with the same text. */
 	if (found != &fresh->item)
-		free(fresh);
+		stmt_free(fresh);
 	return stmt_of(found);
+}
+
+struct stmt *stmt_intern(const void *tail, size_t len)
+{
+	return stmt_intern_in(NULL, tail, len);
 }
 
 struct stmt *stmt_hold(struct stmt *stmt)
@@ -80,7 +114,7 @@ struct stmt *stmt_hold(struct stmt *stmt)
 void stmt_release(struct stmt *stmt)
 {
 	if (intern_drop(&statements, &stmt->item))
-		free(stmt);
+		stmt_free(stmt);
 }
 
 const void *stmt_tail(const struct stmt *stmt, size_t *len)
@@ -103,6 +137,28 @@ const char *stmt_server_name(const struct stmt *stmt)
 uint64_t stmt_id(const struct stmt *stmt)
 {
 	return stmt->id;
+}
+
+struct stmtscope *stmt_scope(const struct stmt *stmt)
+{
+	return stmt->scope;
+}
+
+uint64_t stmt_epoch(const struct stmt *stmt)
+{
+	return stmt->scope ? epoch_now(stmtscope_epoch(stmt->scope)) : 0;
+}
+
+void stmt_note_good(struct stmt *stmt, uint64_t epoch)
+{
+	atomic_store_explicit(&stmt->good, epoch, memory_order_relaxed);
+}
+
+bool stmt_is_good(const struct stmt *stmt)
+{
+	uint64_t good = atomic_load_explicit(&stmt->good, memory_order_relaxed);
+
+	return good != 0 && good == stmt_epoch(stmt);
 }
 
 size_t stmt_count(void)

@@ -24,6 +24,7 @@ struct node {
 	struct list use; /* most recently used first */
 	struct stmt *stmt;
 	uint64_t batch; /* 0: confirmed */
+	uint64_t epoch; /* 0: not known */
 };
 
 struct stmtset {
@@ -74,17 +75,33 @@ static struct node *find(const struct stmtset *set, const struct stmt *stmt)
 	return set->used > 0 ? set->slots[slot_for(set, stmt)] : NULL;
 }
 
+static void touch(struct stmtset *set, struct node *node)
+{
+	if (set->by_use.next == &node->use)
+		return;
+	list_remove(&node->use);
+	list_prepend(&set->by_use, &node->use);
+}
+
 bool stmtset_use(struct stmtset *set, const struct stmt *stmt)
+{
+	struct node *node = find(set, stmt);
+
+	if (node)
+		touch(set, node);
+	return node != NULL;
+}
+
+bool stmtset_use_fresh(struct stmtset *set, const struct stmt *stmt,
+		       uint64_t batch)
 {
 	struct node *node = find(set, stmt);
 
 	if (!node)
 		return false;
-	if (set->by_use.next != &node->use) {
-		list_remove(&node->use);
-		list_prepend(&set->by_use, &node->use);
-	}
-	return true;
+	touch(set, node);
+	return (node->batch == 0 || node->batch == batch) &&
+	       (node->epoch == 0 || node->epoch == stmt_epoch(stmt));
 }
 
 static void grow(struct stmtset *set)
@@ -110,6 +127,7 @@ void stmtset_add(struct stmtset *set, struct stmt *stmt)
 	node = xmalloc(sizeof(*node));
 	node->stmt = stmt_hold(stmt);
 	node->batch = 0;
+	node->epoch = 0;
 	list_prepend(&set->by_use, &node->use);
 	set->slots[slot_for(set, stmt)] = node;
 	set->used++;
@@ -163,6 +181,15 @@ void stmtset_set_batch(struct stmtset *set, const struct stmt *stmt,
 
 	if (node)
 		node->batch = batch;
+}
+
+void stmtset_set_epoch(struct stmtset *set, const struct stmt *stmt,
+		       uint64_t epoch)
+{
+	struct node *node = find(set, stmt);
+
+	if (node)
+		node->epoch = epoch;
 }
 
 uint64_t stmtset_batch(const struct stmtset *set, const struct stmt *stmt)

@@ -24,6 +24,7 @@
 #include "control/monitor.h"
 #include "core/catalog.h"
 #include "core/config.h"
+#include "core/epoch.h"
 #include "core/users.h"
 #include "proxy/local.h"
 
@@ -61,6 +62,7 @@ struct entry {
 	struct event *timer;
 	struct slot *slot; /* while it is being loaded */
 	bool is_loaded;
+	uint64_t digest;      /* of what was loaded last */
 	bool is_wanted_again; /* asked for while it was being loaded */
 	unsigned failures;    /* in a row */
 	uint64_t timer_us;    /* when the timer fires */
@@ -353,6 +355,10 @@ static void entry_loaded(struct entry *entry, struct catalog *catalog,
 			 entry->database, entry->dbname,
 			 catalog_functions(catalog), catalog_relations(catalog),
 			 label);
+	/* DDL that did not come through here: statements may mean another. */
+	if (entry->is_loaded && entry->digest != catalog_digest(catalog))
+		epoch_advance_of(entry->dbname);
+	entry->digest = catalog_digest(catalog);
 	entry->is_loaded = true;
 	entry->failures = 0;
 	entry_schedule(entry, catalogs->config->settings.catalog_refresh_us);

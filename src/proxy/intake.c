@@ -134,7 +134,8 @@ static bool scan_parse(struct session *session,
 	}
 	scan->parses++;
 	scan->has_names |= *parse.name != '\0';
-	scan->is_local = false;
+	/* One that is known good needs no server (names_are_known). */
+	scan->is_local &= *parse.name != '\0';
 	add_class(&scan->judged, class);
 	return true;
 }

@@ -6,7 +6,11 @@
  * Each use of a name has a number (serial), so that an answer which comes
  * late never touches what the name has come to stand for since.
  */
+#include "core/pgwire.h"
+#include "core/settings.h"
 #include "core/stmtmap.h"
+#include "core/stmtscope.h"
+#include "net/stream.h"
 #include "proxy/server.h"
 #include "proxy/session_parts.h"
 
@@ -70,6 +74,96 @@ struct server_note *names_keep_unnamed(struct session *session)
 	session->is_unnamed_there =
 		before && server_unnamed(session->server) == before->serial;
 	return NULL;
+}
+
+/*
+ * A text is read under the settings of its Parse, and stays as it was read;
+ * only when its names lead elsewhere does PostgreSQL look again (plancache.c,
+ * RevalidateCachedQuery).
+ */
+static bool leads_elsewhere(const struct session *session,
+			    const struct stmt *stmt)
+{
+	static const char *const names[] = { "search_path", "role",
+					     "session_authorization" };
+	const struct settings *then = stmtscope_settings(stmt_scope(stmt));
+	const struct settings *now = stmtscope_settings(session->scope);
+
+	if (!then || !now)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *one = settings_get(then, names[i]);
+		const char *other = settings_get(now, names[i]);
+
+		if (one != other && (!one || !other || strcmp(one, other) != 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where the server lacks it, it can only be read anew, by the settings of
+ * now: another statement, if they are others.
+ */
+struct stmt *names_stmt_now(struct session *session,
+			    struct stmtmap_entry *entry)
+{
+	struct stmt *before = entry->stmt;
+	const void *tail;
+	size_t len;
+
+	if (stmt_scope(before) == session->scope ||
+	    (!leads_elsewhere(session, before) &&
+	     server_has_statement(session->server, before)))
+		return before;
+	tail = stmt_tail(before, &len);
+	entry->stmt = stmt_intern_in(session->scope, tail, len);
+	stmt_release(before);
+	return entry->stmt;
+}
+
+/* Its name is free, and some server has prepared it since the last DDL. */
+static bool is_known_parse(const struct session *session,
+			   const struct pgwire_message *message)
+{
+	struct pgwire_parse parse;
+	struct stmt *stmt;
+	size_t skip;
+	bool is_good;
+
+	if (!pgwire_read_parse(message, &parse) ||
+	    stmtmap_find(session->names, parse.name))
+		return false;
+	skip = strlen(parse.name) + 1;
+	stmt = stmt_find_in(session->scope, message->body + skip,
+			    message->body_len - skip);
+	if (!stmt)
+		return false;
+	is_good = stmt_is_good(stmt);
+	stmt_release(stmt);
+	return is_good;
+}
+
+bool names_are_known(const struct session *session)
+{
+	struct pgwire_message message;
+	unsigned parses = session->scan.parses;
+	size_t at = 0;
+	size_t len;
+	const uint8_t *data = stream_data(session->client, &len);
+
+	/* Two could be of one name: seldom enough to ask the server. */
+	if (parses > 1)
+		return false;
+	while (parses > 0 &&
+	       pgwire_read(data + at, len - at, &message) == PGWIRE_OK) {
+		if (message.type == 'P' && !is_known_parse(session, &message))
+			return false;
+		if (message.type == 'P')
+			parses--;
+		at += message.total;
+	}
+	return parses == 0;
 }
 
 /* A Close that was skipped did not happen. */

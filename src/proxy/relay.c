@@ -29,16 +29,28 @@
 
 #define SERVER_PREFIX "pgweir_"
 
+/* The batch has failed already: what is sent of it is read over. */
+static bool is_read_over(const struct session *session)
+{
+	const struct track *track = server_track(session->server);
+
+	return track_is_skipping(track) && track_units(track) == 0;
+}
+
 static void note_effects(struct session *session, struct sqlclass class)
 {
 	struct sqlclass *unit = &session->unit.judged;
 
+	if (is_read_over(session))
+		return;
 	if (class.access > unit->access)
 		unit->access = class.access;
 	if (class.command != COMMAND_OTHER)
 		unit->command = class.command;
 	unit->effects |= class.effects;
 	session_inspect_sent(session, class.effects);
+	if (class.effects & EFFECT_SET)
+		session_rescope(session);
 }
 
 /* --- units --- */
@@ -129,15 +141,30 @@ static bool looks_like_ours(const char *name)
 
 /*
  * What stands behind a Flush was not seen when its batch was sent to a
- * replica.  As long as nothing has run there, it can still go elsewhere.
+ * replica.  As long as nothing has run there, it can still go elsewhere;
+ * else it waits for the answers: behind an error it will not be done at all.
  */
 static bool may_stay(const struct session *session, struct sqlclass class)
 {
-	if (!server_site(session->server)->is_replica || session->has_bound ||
-	    session->pins || server_status(session->server) != 'I')
+	const struct track *track = server_track(session->server);
+
+	if (!server_site(session->server)->is_replica || session->pins ||
+	    server_status(session->server) != 'I')
+		return true;
+	if (session->has_bound &&
+	    (track_owed(track) == 0 || track_is_skipping(track)))
 		return true;
 	return class.access == ACCESS_READ && class.command == COMMAND_OTHER &&
 	       !session_inspect_is_suspect(class.effects);
+}
+
+/* The wait for the answers may be over, too. */
+static bool must_move(struct session *session, struct sqlclass class)
+{
+	if (!may_stay(session, class))
+		return true;
+	session->is_moving = false;
+	return false;
 }
 
 static struct sqlclass class_of_parse(const struct session *session,
@@ -150,12 +177,14 @@ static struct sqlclass class_of_parse(const struct session *session,
 	return intake_judge(session, parse->query, parse->query_len);
 }
 
-static struct stmt *intern(const struct pgwire_message *message,
+static struct stmt *intern(const struct session *session,
+			   const struct pgwire_message *message,
 			   const struct pgwire_parse *parse)
 {
 	size_t skip = strlen(parse->name) + 1;
 
-	return stmt_intern(message->body + skip, message->body_len - skip);
+	return stmt_intern_in(session->scope, message->body + skip,
+			      message->body_len - skip);
 }
 
 static void count_total(const struct session *session,
@@ -168,7 +197,7 @@ static void parse_unnamed(struct session *session,
 			  const struct pgwire_message *message,
 			  const struct pgwire_parse *parse)
 {
-	struct stmt *stmt = intern(message, parse);
+	struct stmt *stmt = intern(session, message, parse);
 	struct server_note *note = names_keep_unnamed(session);
 	struct stmtmap_entry *entry;
 
@@ -204,11 +233,12 @@ static void parse_taken(struct session *session,
 /* The statement's Parse would succeed now: answered without the server. */
 static bool is_known_good(struct session *session, struct stmt *stmt)
 {
-	const uint32_t dropping = EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL;
+	const uint32_t changing =
+		EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL | EFFECT_DDL;
 
 	return server_status(session->server) != 'E' &&
-	       !session_has_pending(session) &&
-	       !(session->unit.judged.effects & dropping) &&
+	       !session_has_pending(session) && !session->is_changing_catalog &&
+	       !(session->unit.judged.effects & changing) &&
 	       server_has_statement(session->server, stmt);
 }
 
@@ -217,7 +247,7 @@ static void parse_named(struct session *session,
 			const struct pgwire_parse *parse)
 {
 	struct server *server = session->server;
-	struct stmt *stmt = intern(message, parse);
+	struct stmt *stmt = intern(session, message, parse);
 	struct stmtmap_entry *entry = names_put(session, parse->name, stmt,
 						class_of_parse(session, parse));
 	bool is_known = is_known_good(session, stmt);
@@ -233,7 +263,7 @@ static void parse_named(struct session *session,
 		const void *tail = stmt_tail(stmt, &len);
 
 		server_expect_statement(server, stmt);
-		note->batch = server_batch(server);
+		server_date_note(server, note);
 		pgbuild_parse(server_out(server), stmt_server_name(stmt), tail,
 			      len);
 		count_total(session, COUNTER_SERVER_PARSES);
@@ -278,7 +308,7 @@ static enum relay_result relay_parse(struct session *session,
 	}
 	if (*parse.name && names_is_unsure(session, parse.name))
 		return RELAY_HOLD;
-	if (!may_stay(session, class_of_parse(session, &parse)))
+	if (must_move(session, class_of_parse(session, &parse)))
 		return RELAY_MOVE;
 	count_total(session, COUNTER_CLIENT_PARSES);
 	if (!*parse.name)
@@ -312,7 +342,8 @@ static const char *name_on_server(struct session *session, const char *name,
 				  const struct stmtmap_entry **found)
 {
 	struct server *server = session->server;
-	const struct stmtmap_entry *entry = stmtmap_find(session->names, name);
+	struct stmtmap_entry *entry = stmtmap_find(session->names, name);
+	struct stmt *stmt;
 	const void *tail;
 	size_t len;
 
@@ -322,9 +353,10 @@ static const char *name_on_server(struct session *session, const char *name,
 	if (!entry)
 		return NULL;
 	if (*name) {
-		if (!server_has_statement(server, entry->stmt))
-			server_prepare(server, entry->stmt);
-		return stmt_server_name(entry->stmt);
+		stmt = names_stmt_now(session, entry);
+		if (!server_has_statement(server, stmt))
+			server_prepare(server, stmt);
+		return stmt_server_name(stmt);
 	}
 	if (server_unnamed(server) != entry->serial) {
 		tail = stmt_tail(entry->stmt, &len);
@@ -392,7 +424,7 @@ static enum relay_result relay_bind(struct session *session,
 	entry = stmtmap_find(session->names, bind.statement);
 	if (entry)
 		class = entry->judged;
-	if (!may_stay(session, class))
+	if (must_move(session, class))
 		return RELAY_MOVE;
 	count_total(session, COUNTER_BINDS);
 	name = name_on_server(session, bind.statement, &entry);
@@ -504,7 +536,7 @@ static enum relay_result relay_query(struct session *session,
 {
 	struct sqlclass class = class_of_query(session, message);
 
-	if (session->scan.at > 0 && !may_stay(session, class))
+	if (session->scan.at > 0 && must_move(session, class))
 		return RELAY_MOVE;
 	note_effects(session, class);
 	session_inspect_text(session, class.effects,

@@ -92,6 +92,7 @@ struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 	note->serial = serial;
 	note->is_sent = is_sent;
 	note->batch = 0;
+	note->epoch = 0;
 	memcpy(note->name, name, len + 1);
 	return note;
 }
@@ -123,6 +124,8 @@ static void note_parse(struct server *server, const struct server_note *note,
 	if (outcome == ANSWERED) {
 		stmtset_add(set, note->stmt);
 		stmtset_set_batch(set, note->stmt, 0);
+		stmtset_set_epoch(set, note->stmt, note->epoch);
+		stmt_note_good(note->stmt, note->epoch);
 		return;
 	}
 	/* Skipped: what earlier or later batches did holds. */

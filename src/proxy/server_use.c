@@ -157,6 +157,9 @@ bool server_has_statement(struct server *server, struct stmt *stmt)
 {
 	uint64_t batch;
 
+	if (server->status != 'E' && track_units(server->track) == 0)
+		return stmtset_use_fresh(server->statements, stmt,
+					 server_batch(server));
 	if (!stmtset_use(server->statements, stmt))
 		return false;
 	batch = stmtset_batch(server->statements, stmt);
@@ -169,12 +172,18 @@ uint64_t server_batch(const struct server *server)
 	return server->batches + 1;
 }
 
+void server_date_note(const struct server *server, struct server_note *note)
+{
+	note->batch = server_batch(server);
+	note->epoch = stmt_epoch(note->stmt);
+}
+
 static struct server_note *note_of_ours(const struct server *server,
 					struct stmt *stmt)
 {
 	struct server_note *note = server_note_new(stmt, 0, true, "");
 
-	note->batch = server_batch(server);
+	server_date_note(server, note);
 	return note;
 }
 
@@ -202,15 +211,18 @@ static void make_room(struct server *server)
 
 void server_expect_statement(struct server *server, struct stmt *stmt)
 {
-	if (!stmtset_use(server->statements, stmt)) {
+	struct stmtset *set = server->statements;
+	bool is_new = !stmtset_use(set, stmt);
+
+	if (is_new) {
 		make_room(server);
-		stmtset_add(server->statements, stmt);
-		stmtset_set_batch(server->statements, stmt,
-				  server_batch(server));
-	} else if (stmtset_batch(server->statements, stmt) > 0) {
-		/* Whichever of the two is answered will do. */
-		stmtset_set_batch(server->statements, stmt,
-				  server_batch(server));
+		stmtset_add(set, stmt);
+	}
+	/* Of two in flight, whichever is answered will do. */
+	if (is_new || stmtset_batch(set, stmt) > 0 ||
+	    !server_has_statement(server, stmt)) {
+		stmtset_set_batch(set, stmt, server_batch(server));
+		stmtset_set_epoch(set, stmt, stmt_epoch(stmt));
 	}
 	close_on_server(server, stmt);
 }

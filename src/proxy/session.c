@@ -41,7 +41,7 @@ static bool begin_unit(struct session *session)
 	case INTAKE_UNIT: break;
 	case INTAKE_MORE: return false;
 	case INTAKE_LOCAL:
-		if (session->server)
+		if (session->server || !names_are_known(session))
 			break;
 		unserved_answer(session);
 		return true;

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "core/metrics.h"
+#include "core/stmtscope.h"
 #include "net/stream.h"
 #include "proxy/errand.h"
 #include "proxy/headcount.h"
@@ -72,6 +73,7 @@ void session_bury(struct worker_task *task)
 	session_inspect_forget(session);
 	session_forget_told(session);
 	buf_free(&session->said_at_home);
+	stmtscope_release(session->scope);
 	settings_release(session->settings);
 	settings_release(session->startup);
 	if (session->changing)

@@ -262,6 +262,8 @@ bool session_move(struct session *session)
 		pgbuild_empty(server_out(server), 'H');
 	if (session->is_moving)
 		return false;
+	if (session->has_bound)
+		return true;
 	session->server = NULL;
 	session->target = ROUTE_PRIMARY;
 	session->reason = ROUTE_REASON_WRITE;

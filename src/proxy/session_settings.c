@@ -13,7 +13,9 @@
  */
 #include "core/route.h"
 #include "core/settings.h"
+#include "core/stmtscope.h"
 #include "proxy/local.h"
+#include "proxy/pool.h"
 #include "proxy/server.h"
 #include "proxy/session_parts.h"
 
@@ -26,6 +28,29 @@ static bool is_setting(const struct settings *settings, const char *name,
 	const char *set = settings_get(settings, name);
 
 	return set && strcmp(set, value) == 0;
+}
+
+/*
+ * What is set and told of counts at once, since the statements of this very
+ * transaction are read by it.  What is set unseen makes them nobody else's.
+ */
+void session_rescope(struct session *session)
+{
+	const struct settings *now =
+		session->changing ? session->changing : session->settings;
+	const struct stmtscope_place place = {
+		.database = pool_database(session->pool),
+		.dbname = pool_dbname(session->pool),
+		.user = pool_user(session->pool),
+	};
+
+	now = session->pins & EFFECT_SET ? NULL : settings_parsing(now);
+	if (session->scope && stmtscope_settings(session->scope) == now)
+		return;
+	if (session->scope)
+		stmtscope_release(session->scope);
+	session->scope =
+		now ? stmtscope_open(&place, now) : stmtscope_alone(&place);
 }
 
 /* Settings that make statements mean something else than they seem. */
@@ -42,6 +67,7 @@ void session_judge_settings(struct session *session)
 		!session->is_plain_backslash || !session->is_safe_encoding ||
 		is_setting(settings, "default_transaction_isolation",
 			   "serializable");
+	session_rescope(session);
 }
 
 /* Reported for other reasons, or nothing that a session may set. */
@@ -87,6 +113,7 @@ bool session_note_reported(struct session *session, const char *name,
 		settings_with(before ? before : session->settings, name, value);
 	if (before)
 		settings_release(before);
+	session_rescope(session);
 	return true;
 }
 

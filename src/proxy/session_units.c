@@ -7,7 +7,9 @@
  * this session; one that the server skips is dropped (session_drop_unit).
  */
 #include "base/util.h"
+#include "core/epoch.h"
 #include "core/metrics.h"
+#include "core/stmtscope.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -80,8 +82,10 @@ static void end_transaction(struct session *session)
 		      role_of(session), 0, 1);
 	metrics_observe(pool_totals(session->pool), HISTOGRAM_TRANSACTION,
 			role_of(session), now_us - session->transaction_us);
-	if (session->is_changing_catalog)
+	if (session->is_changing_catalog) {
+		epoch_advance(stmtscope_epoch(session->scope));
 		session_want_catalog(session);
+	}
 	session->is_changing_catalog = false;
 	session_count_bytes(session);
 	session->is_writing = false;
@@ -133,6 +137,7 @@ void session_note_unit(struct session *session, char status)
 		end_pins(session, unit.judged.effects);
 	session->has_erred = false;
 	session_adopt_settings(session);
+	session_rescope(session);
 	end_transaction(session);
 	assert(session->units_count == 0 || !server_is_idle(session->server));
 }

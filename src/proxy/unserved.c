@@ -1,15 +1,47 @@
 /*
- * Units that end without a server: a batch of nothing but Close and Sync is
- * answered here, and a unit that was cancelled while it waited in a queue is
- * dropped up to its end.
+ * Units that end without a server: a batch of nothing but Close, Parse of what
+ * is known good, and Sync is answered here, and a unit that was cancelled while
+ * it waited in a queue is dropped up to its end.
  */
 #include "base/buf.h"
+#include "core/metrics.h"
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
 #include "net/stream.h"
+#include "proxy/pool.h"
 #include "proxy/session_parts.h"
 
-/* Close of statements, then Sync: intake has looked at each of them. */
+#include <string.h>
+
+/* Its text is known good: from here on the name stands for it. */
+static void answer_parse(struct session *session,
+			 const struct pgwire_message *message)
+{
+	struct metrics_cell *totals = pool_totals(session->pool);
+	struct stmtmap_entry *entry;
+	struct pgwire_parse parse;
+	struct stmt *stmt;
+	size_t skip;
+
+	if (!pgwire_read_parse(message, &parse))
+		return;
+	skip = strlen(parse.name) + 1;
+	stmt = stmt_intern_in(session->scope, message->body + skip,
+			      message->body_len - skip);
+	entry = names_put(session, parse.name, stmt,
+			  intake_judge(session, parse.query, parse.query_len));
+	entry->is_settled = true;
+	session->parsed_serial = entry->serial;
+	stmt_release(stmt);
+	metrics_count(totals, COUNTER_CLIENT_PARSES, 0, 0, 1);
+	metrics_count(totals, COUNTER_PREPARED_HITS, 0, 0, 1);
+	pgbuild_empty(stream_out(session->client), '1');
+}
+
+/*
+ * Close and Parse of statements, then Sync: intake has looked at each of them,
+ * and a Parse is known good.
+ */
 void unserved_answer(struct session *session)
 {
 	struct buf *out = stream_out(session->client);
@@ -28,10 +60,13 @@ void unserved_answer(struct session *session)
 			stmtmap_remove(session->names, name);
 			pgbuild_empty(out, '3');
 		}
+		if (message.type == 'P')
+			answer_parse(session, &message);
 		if (message.type == 'S')
 			pgbuild_ready(out, 'I');
 		stream_consume(session->client, message.total);
 	} while (message.type != 'S');
+	session->batch_serial = names_serial(session);
 	session->scan = (struct session_scan){ 0 };
 }
 

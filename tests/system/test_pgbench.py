@@ -74,7 +74,8 @@ def test_select_runs_on_the_replica(bench, make_weir, protocol):
     assert most["primary"] <= SERVERS
 
 
-@pytest.mark.parametrize("protocol", ["simple", "extended"])
+@pytest.mark.parametrize("protocol", [
+    "simple", "extended", pytest.param("prepared", marks=pytest.mark.own)])
 def test_tpcb_runs_on_the_primary(bench, make_weir, protocol):
     weir = make_weir({"default_pool_size": SERVERS})
     balance = "SELECT sum(abalance) - (SELECT sum(tbalance) FROM" \

@@ -179,6 +179,34 @@ static void test_many_names(void **state)
 	catalog_release(catalog);
 }
 
+/* A load that finds the same again must be known for it. */
+static struct catalog *of_two(const char *one, const char *other, int kind)
+{
+	struct catalog_builder *builder = catalog_builder_new();
+
+	catalog_add_function(builder, "s", one, FUNCTION_SAFE, 0);
+	catalog_add_function(builder, "s", other, (enum catalog_function)kind,
+			     0);
+	return catalog_finish(builder);
+}
+
+static void test_digest_is_of_the_content(void **state)
+{
+	struct catalog *one = of_two("f", "g", FUNCTION_SAFE);
+	struct catalog *turned = of_two("g", "f", FUNCTION_SAFE);
+	struct catalog *renamed = of_two("f", "h", FUNCTION_SAFE);
+	struct catalog *harmful = of_two("f", "g", FUNCTION_PRIMARY);
+
+	(void)state;
+	assert_int_equal(catalog_digest(one), catalog_digest(turned));
+	assert_int_not_equal(catalog_digest(one), catalog_digest(renamed));
+	assert_int_not_equal(catalog_digest(one), catalog_digest(harmful));
+	catalog_release(one);
+	catalog_release(turned);
+	catalog_release(renamed);
+	catalog_release(harmful);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +217,7 @@ int main(void)
 		cmocka_unit_test(test_references),
 		cmocka_unit_test(test_builder_is_dropped),
 		cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_digest_is_of_the_content),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,6 +239,44 @@ static void threads_share(void **state)
 	assert_int_equal(settings_interned(), 0);
 }
 
+static const struct settings *also(const struct settings *base,
+				   const char *name, const char *value)
+{
+	const struct settings *more = settings_with(base, name, value);
+
+	settings_release(base);
+	return more;
+}
+
+static void what_matters_to_parsing(void **state)
+{
+	const struct settings *plain =
+		settings_with(settings_empty(), "work_mem", "1MB");
+	const struct settings *path =
+		settings_with(settings_empty(), "Search_Path", "a");
+	const struct settings *both =
+		also(settings_hold(path), "app.user", "7");
+	const struct settings *other =
+		also(settings_hold(plain), "DateStyle", "German");
+
+	(void)state;
+	assert_ptr_equal(settings_parsing(settings_empty()), settings_empty());
+	assert_ptr_equal(settings_parsing(plain), settings_empty());
+	assert_ptr_equal(settings_parsing(path), path);
+	assert_ptr_equal(settings_parsing(both), path);
+	assert_int_equal(settings_count(settings_parsing(other)), 1);
+	assert_string_equal(settings_get(settings_parsing(other), "datestyle"),
+			    "German");
+	/* The subset lives as long as the set. */
+	settings_release(path);
+	assert_string_equal(settings_get(settings_parsing(both), "search_path"),
+			    "a");
+	settings_release(plain);
+	settings_release(both);
+	settings_release(other);
+	assert_int_equal(settings_interned(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +290,7 @@ int main(void)
 		cmocka_unit_test(values_of_any_length),
 		cmocka_unit_test(many_rows),
 		cmocka_unit_test(threads_share),
+		cmocka_unit_test(what_matters_to_parsing),
 	};
 
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);

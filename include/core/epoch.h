@@ -1,0 +1,27 @@
+#ifndef PGWEIR_CORE_EPOCH_H
+#define PGWEIR_CORE_EPOCH_H
+
+/*
+ * The age of a database's schema: a number that moves on whenever DDL has
+ * passed, or was found to have.  What was learned in another epoch is not
+ * known any more.  One per name of a database on its servers, shared by all
+ * that know it; any thread.
+ */
+#include <stdint.h>
+
+struct epoch;
+
+/* Made when missing; a reference of the caller's. */
+struct epoch *epoch_open(const char *dbname);
+struct epoch *epoch_hold(struct epoch *epoch);
+void epoch_release(struct epoch *epoch);
+
+/* Never 0, and never a number of another epoch, wherever it was. */
+uint64_t epoch_now(const struct epoch *epoch);
+/* The schema has changed, or may have. */
+void epoch_advance(struct epoch *epoch);
+
+/* The same by name: nothing happens when nobody has it open. */
+void epoch_advance_of(const char *dbname);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * Epochs of databases' schemas, interned by name.
+ *
+ * All numbers come from one counter, so that an epoch which nobody held any
+ * more, and which is opened anew, is not taken for what it was before.
+ *
+ * Refuses to know what has changed: everything learned before is doubtful.
+ * Any thread; reading is one relaxed load, since what it guards is only ever
+ * a guess that the server confirms.
+ */
+#include "core/epoch.h"
+
+#include "base/util.h"
+#include "core/intern.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct epoch {
+	struct intern_item item; /* its bytes are the name */
+	_Atomic uint64_t now;
+	char name[];
+};
+
+static struct intern_table epochs = INTERN_TABLE_INIT;
+static _Atomic uint64_t last;
+
+static struct epoch *epoch_of(struct intern_item *item)
+{
+	return (struct epoch *)(void *)((char *)item -
+					offsetof(struct epoch, item));
+}
+
+static struct epoch *epoch_new(const char *dbname)
+{
+	size_t len = strlen(dbname);
+	struct epoch *epoch = xcalloc(1, sizeof(*epoch) + len + 1);
+
+	memcpy(epoch->name, dbname, len + 1);
+	epoch->item.data = epoch->name;
+	epoch->item.len = len;
+	atomic_init(&epoch->now, atomic_fetch_add(&last, 1) + 1);
+	return epoch;
+}
+
+struct epoch *epoch_open(const char *dbname)
+{
+	struct intern_item *found =
+		intern_find(&epochs, dbname, strlen(dbname));
+	struct epoch *fresh;
+
+	if (found)
+		return epoch_of(found);
+	fresh = epoch_new(dbname);
+	found = intern_add(&epochs, &fresh->item);
+	if (found != &fresh->item)
+		free(fresh);
+	return epoch_of(found);
+}
+
+struct epoch *epoch_hold(struct epoch *epoch)
+{
+	intern_hold(&epoch->item);
+	return epoch;
+}
+
+void epoch_release(struct epoch *epoch)
+{
+	if (intern_drop(&epochs, &epoch->item))
+		free(epoch);
+}
+
+uint64_t epoch_now(const struct epoch *epoch)
+{
+	return atomic_load_explicit(&epoch->now, memory_order_relaxed);
+}
+
+void epoch_advance(struct epoch *epoch)
+{
+	atomic_store(&epoch->now, atomic_fetch_add(&last, 1) + 1);
+}
+
+void epoch_advance_of(const char *dbname)
+{
+	struct intern_item *found =
+		intern_find(&epochs, dbname, strlen(dbname));
+
+	if (!found)
+		return;
+	epoch_advance(epoch_of(found));
+	epoch_release(epoch_of(found));
+}

@@ -1,0 +1,81 @@
+/*
+ * epoch: numbers that move on with the schema, and that never come again.
+ */
+#include "core/epoch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void one_database_has_one_epoch(void **state)
+{
+	struct epoch *one = epoch_open("shop");
+	struct epoch *again = epoch_open("shop");
+	struct epoch *other = epoch_open("bank");
+
+	(void)state;
+	assert_ptr_equal(one, again);
+	assert_ptr_not_equal(one, other);
+	assert_int_not_equal(epoch_now(one), 0);
+	assert_int_not_equal(epoch_now(one), epoch_now(other));
+	epoch_release(one);
+	epoch_release(again);
+	epoch_release(other);
+}
+
+static void ddl_moves_its_database_on(void **state)
+{
+	struct epoch *shop = epoch_open("shop");
+	struct epoch *bank = epoch_open("bank");
+	uint64_t shop_before = epoch_now(shop);
+	uint64_t bank_before = epoch_now(bank);
+
+	(void)state;
+	epoch_advance(shop);
+	assert_int_not_equal(epoch_now(shop), shop_before);
+	assert_int_equal(epoch_now(bank), bank_before);
+	epoch_advance_of("bank");
+	assert_int_not_equal(epoch_now(bank), bank_before);
+	epoch_advance_of("nobody has this open");
+	epoch_release(shop);
+	epoch_release(bank);
+}
+
+/* What was learned in an epoch that nobody held is not true again. */
+static void an_epoch_opened_anew_is_another(void **state)
+{
+	struct epoch *epoch = epoch_open("shop");
+	uint64_t before = epoch_now(epoch);
+
+	(void)state;
+	epoch_release(epoch);
+	epoch = epoch_open("shop");
+	assert_int_not_equal(epoch_now(epoch), before);
+	epoch_release(epoch);
+}
+
+static void holding_keeps_it(void **state)
+{
+	struct epoch *epoch = epoch_open("shop");
+	uint64_t before = epoch_now(epoch);
+
+	(void)state;
+	assert_ptr_equal(epoch_hold(epoch), epoch);
+	epoch_release(epoch);
+	assert_int_equal(epoch_now(epoch), before);
+	epoch_release(epoch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_database_has_one_epoch),
+		cmocka_unit_test(ddl_moves_its_database_on),
+		cmocka_unit_test(an_epoch_opened_anew_is_another),
+		cmocka_unit_test(holding_keeps_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
