@@ -114,6 +114,7 @@ cluster_write_settings()
 	hot_standby_feedback = on
 	max_wal_senders = 10
 	max_replication_slots = 10
+	max_prepared_transactions = 200
 	wal_keep_size = 256MB
 	password_encryption = scram-sha-256
 	shared_preload_libraries = 'pg_stat_statements'
