@@ -1,0 +1,163 @@
+"""Each kind of session state, however it is set, follows its client alone.
+
+Every row of states.py in each protocol and pool mode: a client sets the
+state; it sees it later on whatever server it comes to; no other client ever
+sees anything of it, neither while the client lives, nor when the state has
+been ended, nor when the client has left it behind. All answers are compared
+with those of PostgreSQL itself.
+"""
+import pytest
+
+import oracle
+from harness import SLOW, Pgweir
+from oracle import STRAIGHT, THROUGH, WAYS, House
+from states import SETUP, STATES
+
+# What remains different, and why. A row that behaves like PostgreSQL in spite
+# of this table fails, so that the table tells the truth.
+DIFFERENT = {}
+
+CASES = [pytest.param(state, way, id="%s-%s" % (state.name, way), marks=[
+    pytest.mark.xfail(reason=DIFFERENT[state.name], strict=True)]
+    if state.name in DIFFERENT else [])
+    for state in STATES for way in WAYS if way in state.ways]
+MODES = ("transaction", "session")
+
+
+@pytest.fixture(scope="module")
+def databases(cluster):
+    oracle.make_databases(cluster, SETUP)
+    return cluster
+
+
+@pytest.fixture(scope="module", params=MODES)
+def weir(request, binary, databases):
+    """One pgweir with two servers on each node, for all rows."""
+    weir = Pgweir(databases, {
+        "pool_mode": request.param, "workers": 1, "default_pool_size": 2,
+        "max_client_conn": 50}, binary=binary, start=False)
+    weir.databases = {THROUGH: weir.node_line(THROUGH)}
+    weir.write_ini()
+    weir.start()
+    weir.settle()
+    weir.mode = request.param
+    weir.house = House(databases, weir.port)
+    yield weir
+    weir.stop()
+
+
+@pytest.fixture
+def house(weir):
+    """A test that fails leaves no dirty server to the next one."""
+    yield weir.house
+
+
+class Visit:
+    """One row in one protocol: the client, and the others beside it."""
+
+    def __init__(self, house, state, way):
+        self.house, self.state, self.way = house, state, way
+        self.eyes = []
+
+    def twin(self):
+        return self.house.twin(self.state.user, self.state.startup)
+
+    def eye(self):
+        self.eyes.append(self.house.eye(self.state.user,
+                                        self.state.others_try))
+        return self.eyes[-1]
+
+    def set(self, twin):
+        twin.play(self.state.set, self.way)
+        assert twin.play(self.state.see, self.way) == self.state.says
+
+    def see(self, twin):
+        """Where reads go, and on the primary; the server's pid."""
+        twin.play(self.state.see, self.way)
+        if self.state.block:
+            return None
+        twin.play(["BEGIN", *self.state.see[:1], "COMMIT"], self.way)
+        twin.two.play(["BEGIN"])
+        pid = twin.two.play(["SELECT pg_backend_pid()"])[0][1]
+        twin.two.play(["COMMIT"])
+        return int(pid[2:])
+
+    def both_servers(self, when):
+        """Others look at all servers at once, so none of them is taken."""
+        for begin in ("BEGIN", "BEGIN READ ONLY"):
+            eyes = [self.eye().ask(begin) for _ in range(2)]
+            for eye in eyes:
+                eye.see(when)
+            self.close_eyes()
+
+    def close_eyes(self):
+        for eye in self.eyes:
+            eye.release()
+            eye.conn.close()
+        self.eyes = []
+
+
+def move(visit, twin):
+    """The client comes to one server after the other."""
+    state = visit.state
+    first = visit.eye().ask()
+    taken = first.see("while it lives")
+    one = visit.see(twin)
+    second = visit.eye().ask()
+    if state.keeps:
+        # Its server may be kept for it; then the second one waits.
+        first.release()
+        second.see("while it lives")
+    else:
+        second.see("while it lives")
+        first.release()
+    two = visit.see(twin)
+    visit.close_eyes()
+    if not state.keeps:
+        assert two == taken != one, "it has been on one server only"
+
+
+@pytest.mark.own
+@pytest.mark.parametrize("state, way", CASES)
+def test_state(weir, state, way):
+    house = weir.house
+    visit = Visit(house, state, way)
+    try:
+        with visit.twin() as twin:
+            live(weir.mode, visit, twin)
+        with visit.twin() as twin:
+            visit.set(twin)
+            twin.leave()
+        visit.both_servers("when it has left")
+        for eye in visit.eyes:
+            eye.conn.close()
+    except BaseException:
+        house.throw_away()
+        raise
+    finally:
+        clean_up(house, state)
+
+
+def live(mode, visit, twin):
+    state = visit.state
+    visit.set(twin)
+    if mode == "transaction" and not state.block:
+        move(visit, twin)
+    else:
+        with visit.eye() as eye:
+            eye.ask().see("while it lives")
+            visit.see(twin)
+            eye.release()
+        visit.eyes = []
+    if state.end:
+        twin.play(state.end, visit.way)
+        twin.play(state.see, visit.way)
+        if mode == "transaction":
+            visit.both_servers("when it is over")
+
+
+def clean_up(house, state):
+    for database in (STRAIGHT, THROUGH):
+        for step in state.cleanup:
+            with oracle.Speaker(house.straight, database, "app") as conn:
+                conn.play([step])
