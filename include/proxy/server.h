@@ -45,6 +45,12 @@ const char *server_tls_version(const struct server *server);
 size_t server_statements(const struct server *server);
 /* Values that the server reported by ParameterStatus. */
 const struct strmap *server_parameters(const struct server *server);
+/*
+ * Walks them in the order in which the server has named them: start with
+ * *at = 0; false behind the last.
+ */
+bool server_parameter_at(const struct server *server, size_t *at,
+			 const char **name, const char **value);
 
 /* --- use by a session --- */
 

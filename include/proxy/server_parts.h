@@ -43,6 +43,7 @@ struct server {
 
 	/* what is known of its session */
 	struct strmap *parameters;
+	struct buf parameter_names; /* each with its NUL, as they came */
 	const struct settings *settings;
 	struct stmtset *statements;
 	uint64_t batches; /* begun; numbers them */

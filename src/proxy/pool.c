@@ -608,13 +608,19 @@ bool pools_take_mail(struct local *local, struct mail *mail)
 
 /* --- welcome --- */
 
-/* To the client the endpoint is a primary, whoever answers. */
+/*
+ * To the client the endpoint is a primary, whoever answers.  The name that a
+ * client gives its application is for no other client.
+ */
 static const char *shown_value(const char *name, const char *value,
-			       bool is_replica)
+			       const struct settings *settings, bool is_replica)
 {
 	bool is_role = strcmp(name, "in_hot_standby") == 0 ||
 		       strcmp(name, "default_transaction_read_only") == 0;
 
+	if (strcmp(name, "application_name") == 0 &&
+	    settings_get(settings, name))
+		return "";
 	return is_replica && is_role ? "off" : value;
 }
 
@@ -627,12 +633,12 @@ void pool_make_welcome(const struct pool *pool, const struct settings *settings,
 	struct buf copy = BUF_INIT;
 	size_t at = 0;
 	const char *name;
-	void *value;
+	const char *value;
 
-	while (strmap_next(server_parameters(server), &at, &name, &value))
+	while (server_parameter_at(server, &at, &name, &value))
 		pgbuild_parameter_status(
 			&messages, name,
-			shown_value(name, value,
+			shown_value(name, value, settings,
 				    server_site(server)->is_replica));
 	buf_append(out, buf_head(&messages), buf_len(&messages));
 	if (is_plain)

@@ -94,6 +94,7 @@ static void free_server(struct server *server)
 	track_free(server->track, drop_note, NULL);
 	stmtset_free(server->statements);
 	strmap_free(server->parameters, free);
+	buf_free(&server->parameter_names);
 	settings_release(server->settings);
 	login_free(server->login);
 	util_wipe(server->key, sizeof(server->key));
@@ -525,6 +526,19 @@ size_t server_statements(const struct server *server)
 const struct strmap *server_parameters(const struct server *server)
 {
 	return server->parameters;
+}
+
+bool server_parameter_at(const struct server *server, size_t *at,
+			 const char **name, const char **value)
+{
+	const struct buf *names = &server->parameter_names;
+
+	if (*at >= buf_len(names))
+		return false;
+	*name = (const char *)buf_head(names) + *at;
+	*value = strmap_get(server->parameters, *name);
+	*at += strlen(*name) + 1;
+	return true;
 }
 
 /* --- moving --- */

@@ -52,7 +52,11 @@ void server_set_failure(struct server *server, const char *sqlstate,
 void server_note_parameter(struct server *server, const char *name,
 			   const char *value)
 {
-	free(strmap_put(server->parameters, name, xstrdup(value)));
+	char *before = strmap_put(server->parameters, name, xstrdup(value));
+
+	if (!before)
+		buf_append(&server->parameter_names, name, strlen(name) + 1);
+	free(before);
 }
 
 static bool is_closed(const struct server *server)

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/strmap.h"
+#include "base/util.h"
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
 #include "net/stream.h"
@@ -24,18 +25,81 @@
 #include "proxy/server.h"
 #include "proxy/session_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+/* PostgreSQL's NAMEDATALEN less the NUL. */
+enum { NAME_BYTES = 63 };
+
+/*
+ * As the server shows the name of an application: cut to the length of a
+ * name, not within a character of UTF-8, and printable ASCII (PostgreSQL
+ * docs, "application_name").
+ */
+static char *spell_application(const char *name)
+{
+	char *shown = xstrdup(name);
+	size_t len = strlen(shown);
+
+	if (len > NAME_BYTES) {
+		len = NAME_BYTES;
+		while (len > 0 && ((unsigned char)shown[len] & 0xc0) == 0x80)
+			len--;
+		shown[len] = '\0';
+	}
+	for (char *c = shown; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return shown;
+}
+
+/* A greeting as it was kept, with this client's own values. */
+static void append_own(struct session *session, const struct buf *kept,
+		       const char *encoding)
+{
+	const char *name = settings_get(session->settings, "application_name");
+	char *application = name ? spell_application(name) : NULL;
+	const uint8_t *data = buf_head(kept);
+	size_t len = buf_len(kept);
+	struct pgwire_message message;
+	const char *key;
+	const char *value;
+
+	while (pgwire_read(data, len, &message) == PGWIRE_OK &&
+	       pgwire_read_pair(&message, &key, &value)) {
+		if (encoding && strcmp(key, "client_encoding") == 0)
+			value = encoding;
+		if (application && strcmp(key, "application_name") == 0)
+			value = application;
+		pgbuild_parameter_status(stream_out(session->client), key,
+					 value);
+		data += message.total;
+		len -= message.total;
+	}
+	free(application);
+}
+
 /* The name of an application differs often and changes nothing else. */
+static const struct settings *kind_of(const struct session *session)
+{
+	bool is_named =
+		settings_get(session->settings, "application_name") != NULL;
+
+	return settings_with(session->settings, "application_name",
+			     is_named ? "" : NULL);
+}
+
 static bool append_welcome(struct session *session)
 {
-	const struct settings *key =
-		settings_with(session->settings, "application_name", NULL);
-	bool is_known =
-		pool_welcome(session->pool, key, stream_out(session->client));
+	const struct settings *key = kind_of(session);
+	struct buf kept = BUF_INIT;
+	bool is_known = pool_welcome(session->pool, key, &kept);
 
 	settings_release(key);
+	if (is_known)
+		append_own(session, &kept, NULL);
+	buf_free(&kept);
 	return is_known;
 }
 
@@ -43,12 +107,9 @@ static bool append_welcome(struct session *session)
 static void send_rest(struct session *session)
 {
 	struct buf *out = stream_out(session->client);
-	const char *name = settings_get(session->settings, "application_name");
 	uint8_t key[4];
 
 	memcpy(key, &session->secret, sizeof(key));
-	if (name)
-		pgbuild_parameter_status(out, "application_name", name);
 	pgbuild_key(out, session->pid, key, sizeof(key));
 	pgbuild_ready(out, 'I');
 	session_set_state(session, SESSION_IDLE);
@@ -139,36 +200,17 @@ static void adopt_pid(struct session *session)
 
 void session_greet_shown(struct session *session)
 {
-	const struct settings *key =
-		settings_with(session->settings, "application_name", NULL);
+	const struct settings *key = kind_of(session);
+	struct buf shown = BUF_INIT;
 
 	pool_make_welcome(session->pool, key, session->server,
 			  !has_spelled(key) && has_usual_encoding(session),
-			  stream_out(session->client));
+			  &shown);
 	settings_release(key);
+	append_own(session, &shown, NULL);
+	buf_free(&shown);
 	adopt_pid(session);
 	send_rest(session);
-}
-
-/* A plain client's greeting, with this one's encoding. */
-static void append_plain(struct session *session, const struct buf *plain,
-			 const char *encoding)
-{
-	struct buf *out = stream_out(session->client);
-	const uint8_t *data = buf_head(plain);
-	size_t len = buf_len(plain);
-	struct pgwire_message message;
-	const char *name;
-	const char *value;
-
-	while (pgwire_read(data, len, &message) == PGWIRE_OK &&
-	       pgwire_read_pair(&message, &name, &value)) {
-		if (encoding && strcmp(name, "client_encoding") == 0)
-			value = encoding;
-		pgbuild_parameter_status(out, name, value);
-		data += message.total;
-		len -= message.total;
-	}
 }
 
 bool session_greet_likely(struct session *session)
@@ -181,7 +223,7 @@ bool session_greet_likely(struct session *session)
 	    has_spelled(session->settings) || (asked && !encoding) ||
 	    !pool_welcome(session->pool, NULL, &plain))
 		return false;
-	append_plain(session, &plain, encoding);
+	append_own(session, &plain, encoding);
 	buf_free(&plain);
 	send_rest(session);
 	return true;

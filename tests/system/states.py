@@ -380,6 +380,8 @@ STARTUP = [
              ["SHOW client_encoding"], "UTF8"),
     of_start("read only", {"options": "-c default_transaction_read_only=on"},
              ["INSERT INTO state_written VALUES ('x', 1)"], "25006"),
+    of_start("application_name", {"application_name": ODD},
+             ["SHOW application_name"], "it's \\ \"odd\"?$$ line; -- /* ??"),
     of_start("statement_timeout", {"statement_timeout": "20"},
              ["SELECT pg_sleep(0.3)"], "57014"),
     of_start("SET and RESET", {"options": "-c work_mem=7MB"}, WORK_MEM, "7MB",
