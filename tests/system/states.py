@@ -88,15 +88,15 @@ CREATE FUNCTION state_prepare() RETURNS void LANGUAGE plpgsql AS
 
 def setting(name, change, says, see=None, end=None, **more):
     """A setting, seen by SHOW and as functions see it."""
-    gone = end if end is not None else ["RESET " + name.split("~")[0]]
-    bare = name.split("~")[0]
+    gone = end if end is not None else ["RESET " + name.split("/")[0]]
+    bare = name.split("/")[0]
     return State(name, [change], see or [
         "SHOW " + bare, "SELECT current_setting('%s')" % bare], says, gone,
         **more)
 
 
 def custom(name, change, says, **more):
-    return State("custom~" + name, change, [
+    return State("custom/" + name, change, [
         "SELECT current_setting('myapp.usr', true)", "SHOW myapp.usr"], says,
         look=["SELECT nullif(current_setting('myapp.usr', true), '')"],
         **more)
@@ -104,19 +104,19 @@ def custom(name, change, says, **more):
 
 WORK_MEM = ["SHOW work_mem"]
 PLAIN_SETTINGS = [
-    setting("work_mem~kB", "SET work_mem = 5120", "5MB"),
-    setting("work_mem~unit", "SET work_mem = '6MB'", "6MB"),
-    setting("work_mem~to", "SET work_mem TO '7 MB'", "7MB"),
-    setting("work_mem~session", "SET SESSION work_mem = '8MB'", "8MB"),
-    setting("work_mem~upper", "SET WORK_MEM = '9MB'", "9MB"),
-    setting("work_mem~comment", "/* x */ SET -- y\n work_mem /* z */ = '9MB';",
+    setting("work_mem/kB", "SET work_mem = 5120", "5MB"),
+    setting("work_mem/unit", "SET work_mem = '6MB'", "6MB"),
+    setting("work_mem/to", "SET work_mem TO '7 MB'", "7MB"),
+    setting("work_mem/session", "SET SESSION work_mem = '8MB'", "8MB"),
+    setting("work_mem/upper", "SET WORK_MEM = '9MB'", "9MB"),
+    setting("work_mem/comment", "/* x */ SET -- y\n work_mem /* z */ = '9MB';",
             "9MB"),
-    setting("work_mem~default", "SET work_mem TO DEFAULT", "4MB"),
-    setting("work_mem~same", "SET work_mem = '4MB'", "4MB"),
-    setting("work_mem~bad", "SET work_mem = 'much'", "4MB"),
-    setting("work_mem~small", "SET work_mem = 1", "4MB"),
+    setting("work_mem/default", "SET work_mem TO DEFAULT", "4MB"),
+    setting("work_mem/same", "SET work_mem = '4MB'", "4MB"),
+    setting("work_mem/bad", "SET work_mem = 'much'", "4MB"),
+    setting("work_mem/small", "SET work_mem = 1", "4MB"),
     setting("statement_timeout", "SET statement_timeout = '90s'", "90s"),
-    setting("statement_timeout~ms", "SET statement_timeout = 61500",
+    setting("statement_timeout/ms", "SET statement_timeout = 61500",
             "61500ms"),
     setting("lock_timeout", "SET lock_timeout = '1.5s'", "1500ms"),
     setting("idle_in_transaction_session_timeout",
@@ -135,7 +135,7 @@ PLAIN_SETTINGS = [
             "force_generic_plan"),
     setting("random_page_cost", "SET random_page_cost = 1.25", "1.25"),
     setting("seq_page_cost", "SET seq_page_cost = 1e-3", "0.001"),
-    setting("random_page_cost~minus", "SET cpu_tuple_cost = -1", "4"),
+    setting("random_page_cost/minus", "SET cpu_tuple_cost = -1", "4"),
     State("extra_float_digits", ["SET extra_float_digits = -5"],
           ["SHOW extra_float_digits", "SELECT 1.0::float8 / 3"],
           "0.3333333333", ["RESET extra_float_digits"]),
@@ -145,20 +145,20 @@ PLAIN_SETTINGS = [
     State("search_path", ['SET search_path = "Odd Schema", public'],
           ["SHOW search_path", "SELECT a FROM only_there"], "found",
           ["RESET search_path"]),
-    State("search_path~one string", ["SET search_path = '\"Odd Schema\", x'"],
+    State("search_path/one string", ["SET search_path = '\"Odd Schema\", x'"],
           ["SHOW search_path", "SELECT current_schemas(true)"],
           "{pg_catalog}", ["RESET search_path"]),
-    State("search_path~empty", ["SET search_path = ''"],
+    State("search_path/empty", ["SET search_path = ''"],
           ["SHOW search_path", "SELECT count(*) FROM state_rows"], "42P01",
           ["RESET search_path"]),
-    State("search_path~set_config empty",
+    State("search_path/set_config empty",
           ["SELECT pg_catalog.set_config('search_path', '', false)"],
           ["SHOW search_path", "SELECT count(*) FROM state_rows"], "42P01",
           ["RESET search_path"]),
     State("DateStyle", ["SET DateStyle = German, DMY"],
           ["SHOW DateStyle", "SELECT date '2026-02-01'"], "01.02.2026",
           ["RESET DateStyle"]),
-    State("DateStyle~half", ["SET datestyle TO 'SQL'", "SET DateStyle = YMD"],
+    State("DateStyle/half", ["SET datestyle TO 'SQL'", "SET DateStyle = YMD"],
           ["SHOW datestyle"], "SQL, YMD", ["SET datestyle TO DEFAULT"]),
     State("IntervalStyle", ["SET intervalstyle = iso_8601"],
           ["SELECT interval '1 day 2 hours'"], "P1DT2H",
@@ -167,7 +167,7 @@ PLAIN_SETTINGS = [
           ["SHOW application_name", "SELECT application_name FROM"
            " pg_stat_activity WHERE pid = pg_backend_pid()"], "mine",
           ["RESET application_name"]),
-    State("application_name~odd", ["SET application_name = 'It''s \\ \"\t é'"],
+    State("application_name/odd", ["SET application_name = 'It''s \\ \"\t é'"],
           ["SHOW application_name"], "It's \\ \"? ??",
           ["RESET application_name"]),
     State("standard_conforming_strings",
@@ -199,7 +199,7 @@ PLAIN_SETTINGS = [
                                 " SELECT 1; SET enable_sort = off"],
           ["SHOW work_mem", "SHOW enable_sort"], "off",
           ["RESET ALL"], ways=("simple",)),
-    State("many in one query~error",
+    State("many in one query/error",
           ["SET work_mem = '5MB'; SET datestyle = German; SELECT 1/0"],
           ["SHOW datestyle", "SHOW work_mem"], "4MB", ways=("simple",)),
     State("of a superuser", ["SET session_replication_role = replica",
@@ -207,14 +207,14 @@ PLAIN_SETTINGS = [
           ["SHOW session_replication_role", "SHOW log_min_duration_statement"],
           "1h", ["RESET session_replication_role",
                  "RESET log_min_duration_statement"], user="postgres"),
-    State("of a superuser~refused", ["SET session_replication_role = replica"],
+    State("of a superuser/refused", ["SET session_replication_role = replica"],
           ["SHOW session_replication_role"], "origin"),
     State("unknown", ["SET no_such_setting = 1"], ["SHOW no_such_setting"],
           "42704"),
 ]
 
 TIME_ZONES = [
-    State("SET TIME ZONE~" + name, ["SET TIME ZONE " + value],
+    State("SET TIME ZONE/" + name, ["SET TIME ZONE " + value],
           ["SHOW TIME ZONE", "SELECT timestamptz '2026-07-01 12:00 UTC'"],
           says, ["SET TIME ZONE DEFAULT"])
     for name, value, says in (
@@ -231,9 +231,9 @@ TIME_ZONES = [
     State("SET timezone", ["SET timezone TO 'America/New_York'"],
           ["SELECT timestamptz '2026-07-01 12:00 UTC'"],
           "2026-07-01 08:00:00-04", ["RESET timezone"]),
-    State("SET timezone~number", ["SET timezone = -2"], ["SHOW timezone"],
+    State("SET timezone/number", ["SET timezone = -2"], ["SHOW timezone"],
           "<-02>+02", ["RESET timezone"]),
-    State("SET TIME ZONE~session", ["SET SESSION TIME ZONE 'Asia/Kolkata'"],
+    State("SET TIME ZONE/session", ["SET SESSION TIME ZONE 'Asia/Kolkata'"],
           ["SHOW TimeZone"], "Asia/Kolkata", ["RESET TIME ZONE"]),
 ]
 
@@ -242,36 +242,36 @@ WHO = ["SELECT current_user, session_user, current_setting('role'),"
 ROLES = [
     State("SET ROLE", ["SET ROLE state_role"], WHO,
           "state_role|app|state_role|off", ["RESET ROLE"]),
-    State("SET ROLE~quoted", ['SET ROLE "state Role\'s"'], WHO,
+    State("SET ROLE/quoted", ['SET ROLE "state Role\'s"'], WHO,
           "state Role's|app|state Role's|off", ["SET ROLE NONE"]),
-    State("SET ROLE~string", ["SET SESSION ROLE 'state_role'"], WHO,
+    State("SET ROLE/string", ["SET SESSION ROLE 'state_role'"], WHO,
           "state_role|app|state_role|off", ["SET ROLE 'none'"]),
-    State("SET ROLE~set_config",
+    State("SET ROLE/set_config",
           [("SELECT set_config($1, $2, $3)", "role", "state_role", "f")], WHO,
           "state_role|app|state_role|off", ["RESET ROLE"]),
-    State("SET ROLE~refused", ["SET ROLE postgres"], WHO, "app|app|none|off"),
-    State("SET ROLE~reset all", ["SET ROLE state_role", "RESET ALL"], WHO,
+    State("SET ROLE/refused", ["SET ROLE postgres"], WHO, "app|app|none|off"),
+    State("SET ROLE/reset all", ["SET ROLE state_role", "RESET ALL"], WHO,
           "state_role|app|state_role|off", ["RESET ROLE"]),
-    State("SET ROLE~discard all", ["SET ROLE state_role", "DISCARD ALL"], WHO,
+    State("SET ROLE/discard all", ["SET ROLE state_role", "DISCARD ALL"], WHO,
           "app|app|none|off"),
-    State("SET ROLE~rollback", ["BEGIN", "SET ROLE state_role", "ROLLBACK"],
+    State("SET ROLE/rollback", ["BEGIN", "SET ROLE state_role", "ROLLBACK"],
           WHO, "app|app|none|off"),
     State("SET LOCAL ROLE", ["BEGIN", "SET LOCAL ROLE state_role"], WHO,
           "state_role|app|state_role|off", ["COMMIT"], block=True),
-    State("SET ROLE~superuser", ["SET ROLE app"], WHO,
+    State("SET ROLE/superuser", ["SET ROLE app"], WHO,
           "app|postgres|app|off", ["RESET ROLE"], user="postgres"),
     State("SET SESSION AUTHORIZATION", ["SET SESSION AUTHORIZATION app"], WHO,
           "app|app|none|off", ["RESET SESSION AUTHORIZATION"],
           user="postgres"),
-    State("SET SESSION AUTHORIZATION~string",
+    State("SET SESSION AUTHORIZATION/string",
           ["SET SESSION SESSION AUTHORIZATION 'state_role'"], WHO,
           "state_role|state_role|none|off",
           ["SET SESSION AUTHORIZATION DEFAULT"], user="postgres"),
-    State("SET SESSION AUTHORIZATION~and role",
+    State("SET SESSION AUTHORIZATION/and role",
           ["SET SESSION AUTHORIZATION app", "SET ROLE state_role"], WHO,
           "state_role|app|state_role|off",
           ["RESET ROLE", "RESET SESSION AUTHORIZATION"], user="postgres"),
-    State("SET SESSION AUTHORIZATION~discard",
+    State("SET SESSION AUTHORIZATION/discard",
           ["SET SESSION AUTHORIZATION app", "DISCARD ALL"], WHO,
           "postgres|postgres|none|on", user="postgres"),
 ]
@@ -304,7 +304,7 @@ CUSTOM = [
     custom("local", ["BEGIN", "SET LOCAL myapp.usr = 'x'", "COMMIT"], ""),
     custom("of the start", [], "eve",
            startup={"options": "-c myapp.usr=eve"}),
-    custom("of the start~reset",
+    custom("of the start/reset",
            ["SET myapp.usr = 'x'", "RESET myapp.usr"], "eve",
            startup={"options": "-c myapp.usr=eve"}),
 ]
@@ -312,32 +312,32 @@ CUSTOM = [
 SET_CONFIG = [
     State("set_config", ["SELECT set_config('work_mem', '5MB', false)"],
           WORK_MEM, "5MB", ["SELECT set_config('work_mem', NULL, false)"]),
-    State("set_config~bound", [("SELECT set_config($1, $2, $3)", "work_mem",
+    State("set_config/bound", [("SELECT set_config($1, $2, $3)", "work_mem",
                                 "6MB", "f")], WORK_MEM, "6MB",
           [("SELECT set_config($1, $2, $3)", "work_mem", "4MB", "f")]),
-    State("set_config~bound true", [("SELECT set_config($1, $2, $3)",
+    State("set_config/bound true", [("SELECT set_config($1, $2, $3)",
                                      "work_mem", "6MB", "t")], WORK_MEM,
           "4MB"),
-    State("set_config~true", ["SELECT set_config('work_mem', '5MB', true)"],
+    State("set_config/true", ["SELECT set_config('work_mem', '5MB', true)"],
           WORK_MEM, "4MB"),
-    State("set_config~true in a block",
+    State("set_config/true in a block",
           ["BEGIN", "SELECT set_config('work_mem', '5MB', true)"], WORK_MEM,
           "5MB", ["COMMIT"], block=True),
-    State("set_config~several",
+    State("set_config/several",
           ["SELECT set_config(n, v, false) FROM (VALUES ('work_mem', '5MB'),"
            " ('TimeZone', 'Asia/Tokyo')) x (n, v)"],
           ["SHOW timezone", "SHOW work_mem"], "5MB", ["RESET ALL"]),
-    State("set_config~computed",
+    State("set_config/computed",
           ["SELECT set_config('work' || '_mem', (5 * 1024)::text,"
            " 1 > 2)"], WORK_MEM, "5MB", ["RESET work_mem"]),
-    State("set_config~in DML",
+    State("set_config/in DML",
           ["UPDATE state_rows SET b = b WHERE a = 1 AND"
            " set_config('work_mem', '5MB', false) IS NOT NULL"],
           WORK_MEM, "5MB", ["RESET work_mem"]),
-    State("set_config~pg_settings",
+    State("set_config/pg_settings",
           ["UPDATE pg_settings SET setting = '5120' WHERE name = 'work_mem'"],
           WORK_MEM, "5MB", ["RESET work_mem"]),
-    State("set_config~qualified",
+    State("set_config/qualified",
           ["SELECT pg_catalog . \"set_config\" ('work_mem', '5MB', 'no')"],
           WORK_MEM, "5MB", ["RESET work_mem"]),
 ]
@@ -351,7 +351,7 @@ OWN_SEE = ["SHOW search_path", "SHOW enable_sort", "SHOW DateStyle",
 
 
 def of_start(name, startup, see, says, change=(), **more):
-    return State("startup~" + name, list(change), see, says, startup=startup,
+    return State("startup/" + name, list(change), see, says, startup=startup,
                  **more)
 
 
@@ -376,7 +376,7 @@ STARTUP = [
              ["SELECT a FROM only_there"], "found"),
     of_start("client_encoding", {"client_encoding": "LATIN1"},
              ["SELECT chr(233)", "SHOW client_encoding"], "LATIN1"),
-    of_start("client_encoding~quoted", {"client_encoding": "'utf-8'"},
+    of_start("client_encoding/quoted", {"client_encoding": "'utf-8'"},
              ["SHOW client_encoding"], "UTF8"),
     of_start("read only", {"options": "-c default_transaction_read_only=on"},
              ["INSERT INTO state_written VALUES ('x', 1)"], "25006"),
@@ -465,16 +465,16 @@ TRANSACTIONS = [
            " READ ONLY"],
           ["SHOW transaction_read_only", "SHOW transaction_isolation"],
           "repeatable read", ["COMMIT"], block=True),
-    State("SET SESSION CHARACTERISTICS~isolation",
+    State("SET SESSION CHARACTERISTICS/isolation",
           ["SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL"
            " REPEATABLE READ"], ["SHOW transaction_isolation"],
           "repeatable read", ["RESET default_transaction_isolation"]),
-    State("SET SESSION CHARACTERISTICS~read only",
+    State("SET SESSION CHARACTERISTICS/read only",
           ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"],
           ["SHOW default_transaction_read_only",
            "INSERT INTO state_written VALUES ('x', 1)"], "25006",
           ["SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE"]),
-    State("SET SESSION CHARACTERISTICS~all",
+    State("SET SESSION CHARACTERISTICS/all",
           ["SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL"
            " SERIALIZABLE, READ ONLY, DEFERRABLE"],
           ["SHOW default_transaction_read_only",
@@ -494,47 +494,47 @@ TRANSACTIONS = [
            "ROLLBACK", "INSERT INTO state_written VALUES ('x', 1)"], "25006",
           ["SET default_transaction_read_only = off"],
           look=["SHOW default_transaction_read_only"]),
-    State("statement_timeout~at work", ["SET statement_timeout = 20"],
+    State("statement_timeout/at work", ["SET statement_timeout = 20"],
           ["SELECT pg_sleep(0.3)"], "57014", ["RESET statement_timeout"],
           look=["SELECT pg_sleep(0.03)"]),
 ]
 
 HIDDEN = [
-    State("hidden~function", ["SELECT state_hide('work_mem', '5MB')"],
+    State("hidden/function", ["SELECT state_hide('work_mem', '5MB')"],
           WORK_MEM, "5MB", ["SELECT state_hide('work_mem', '4MB')"]),
-    State("hidden~SET in a function", ["SELECT state_hide_set()"], WORK_MEM,
+    State("hidden/SET in a function", ["SELECT state_hide_set()"], WORK_MEM,
           "7777kB", ["RESET work_mem"]),
-    State("hidden~SQL function", ["SELECT state_sql_set()"], WORK_MEM,
+    State("hidden/SQL function", ["SELECT state_sql_set()"], WORK_MEM,
           "4444kB", ["RESET work_mem"]),
-    State("hidden~in FROM", ["SELECT * FROM state_hide('work_mem', '5MB')"],
+    State("hidden/in FROM", ["SELECT * FROM state_hide('work_mem', '5MB')"],
           WORK_MEM, "5MB", ["RESET ALL"]),
-    State("hidden~rolled back",
+    State("hidden/rolled back",
           ["BEGIN", "SELECT state_hide('work_mem', '5MB')", "ROLLBACK"],
           WORK_MEM, "4MB"),
-    State("hidden~error behind it",
+    State("hidden/error behind it",
           ["SELECT state_hide('work_mem', '5MB'), 1 / (a - 1) FROM state_rows"
            " WHERE a = 1"], WORK_MEM, "4MB"),
-    State("hidden~local", ["SELECT state_hide_local('work_mem', '5MB')"],
+    State("hidden/local", ["SELECT state_hide_local('work_mem', '5MB')"],
           WORK_MEM, "4MB"),
-    State("hidden~DO", ["DO $$ BEGIN SET search_path = pg_catalog;"
+    State("hidden/DO", ["DO $$ BEGIN SET search_path = pg_catalog;"
                         " PERFORM set_config('work_mem', '5MB', false);"
                         " END $$"],
           ["SHOW search_path"] + WORK_MEM, "5MB", ["RESET ALL"]),
-    State("hidden~DO execute", ["DO $$ BEGIN EXECUTE 'SET work' || '_mem ='"
+    State("hidden/DO execute", ["DO $$ BEGIN EXECUTE 'SET work' || '_mem ='"
                                 " || 5120; END $$"], WORK_MEM, "5MB",
           ["RESET work_mem"]),
-    State("hidden~DO local", ["DO $$ BEGIN SET LOCAL work_mem = '5MB'; END $$"
+    State("hidden/DO local", ["DO $$ BEGIN SET LOCAL work_mem = '5MB'; END $$"
                               ], WORK_MEM, "4MB"),
-    State("hidden~CALL", ["CALL state_call()"],
+    State("hidden/CALL", ["CALL state_call()"],
           ["SHOW search_path"] + WORK_MEM, "8888kB", ["RESET work_mem"]),
-    State("hidden~function with SET", ["SELECT state_own_set()"], WORK_MEM,
+    State("hidden/function with SET", ["SELECT state_own_set()"], WORK_MEM,
           "4MB"),
-    State("hidden~role in DO", ["DO $$ BEGIN SET ROLE state_role; END $$"],
+    State("hidden/role in DO", ["DO $$ BEGIN SET ROLE state_role; END $$"],
           WHO, "state_role|app|state_role|off", ["RESET ROLE"]),
-    State("hidden~prepared", ["PREPARE q1 AS SELECT state_hide('work_mem',"
+    State("hidden/prepared", ["PREPARE q1 AS SELECT state_hide('work_mem',"
                               " '5MB')", "EXECUTE q1"], WORK_MEM, "5MB",
           ["DEALLOCATE q1", "RESET work_mem"]),
-    State("hidden~in a cursor",
+    State("hidden/in a cursor",
           ["BEGIN", "DECLARE c CURSOR FOR SELECT state_hide('work_mem',"
            " '5MB')", "FETCH c", "COMMIT"], WORK_MEM, "5MB",
           ["RESET work_mem"]),
@@ -544,7 +544,7 @@ IN_TEMP = ["SELECT a FROM state_tmp ORDER BY a"]
 
 
 def temp(name, change, see=None, says="1", end=(), **more):
-    return State("temp~" + name, change, see or IN_TEMP, says, list(end),
+    return State("temp/" + name, change, see or IN_TEMP, says, list(end),
                  keeps=True, **more)
 
 
@@ -614,7 +614,7 @@ LOCKS_SEEN = ["SELECT classid, objid, objsubid, mode FROM pg_locks WHERE"
 
 
 def lock(name, change, says, end=(), **more):
-    return State("lock~" + name, change, LOCKS_SEEN, says, list(end),
+    return State("lock/" + name, change, LOCKS_SEEN, says, list(end),
                  keeps=True, **more)
 
 
@@ -662,93 +662,93 @@ HELD = ["FETCH 1 FROM h"]
 CURSORS = [
     State("hold", ["DECLARE h CURSOR WITH HOLD FOR SELECT a FROM state_rows"
                    " ORDER BY a"], HELD, "1", ["CLOSE h"], keeps=True),
-    State("hold~in a block", ["BEGIN", "DECLARE h SCROLL CURSOR WITH HOLD FOR"
+    State("hold/in a block", ["BEGIN", "DECLARE h SCROLL CURSOR WITH HOLD FOR"
                               " SELECT a FROM state_rows ORDER BY a",
                               "FETCH 2 FROM h", "COMMIT"], HELD, "3",
           ["CLOSE ALL"], keeps=True),
-    State("hold~rolled back", ["BEGIN", "DECLARE h CURSOR WITH HOLD FOR VALUES"
+    State("hold/rolled back", ["BEGIN", "DECLARE h CURSOR WITH HOLD FOR VALUES"
                                " (1), (2)", "ROLLBACK"], HELD, "34000"),
-    State("hold~discard all", ["DECLARE h BINARY INSENSITIVE CURSOR WITH HOLD"
+    State("hold/discard all", ["DECLARE h BINARY INSENSITIVE CURSOR WITH HOLD"
                                " FOR SELECT 'x'"], HELD, "x", ["DISCARD ALL"],
           keeps=True),
-    State("hold~of a function", ["SELECT state_hold()"],
+    State("hold/of a function", ["SELECT state_hold()"],
           ["FETCH 1 FROM state_held"], "1", ["CLOSE state_held"],
           keeps=True),
-    State("hold~close in a block rolled back",
+    State("hold/close in a block rolled back",
           ["DECLARE h CURSOR WITH HOLD FOR VALUES (1), (2)", "BEGIN",
            "CLOSE h", "ROLLBACK"], HELD, "34000", keeps=True),
-    State("hold~move", ["DECLARE h CURSOR WITH HOLD FOR SELECT a FROM"
+    State("hold/move", ["DECLARE h CURSOR WITH HOLD FOR SELECT a FROM"
                         " state_rows ORDER BY a", "MOVE 5 FROM h"], HELD, "6",
           ["CLOSE h"], keeps=True),
     State("cursor", ["BEGIN", "DECLARE c CURSOR FOR SELECT a FROM state_rows"
                      " ORDER BY a"], ["FETCH 2 FROM c"], "1,2", ["COMMIT"],
           block=True),
-    State("cursor~outside", ["DECLARE c CURSOR FOR SELECT 1"], HELD, "34000"),
+    State("cursor/outside", ["DECLARE c CURSOR FOR SELECT 1"], HELD, "34000"),
 ]
 
 PREPARED = [
     State("PREPARE", ["PREPARE q1 AS SELECT 11"], ["EXECUTE q1"], "11",
           ["DEALLOCATE q1"]),
-    State("PREPARE~typed", ["PREPARE q1 (int, text) AS SELECT $1 + 1, $2"],
+    State("PREPARE/typed", ["PREPARE q1 (int, text) AS SELECT $1 + 1, $2"],
           ["EXECUTE q1 (5, 'it''s')"], "6|it's", ["DEALLOCATE PREPARE q1"]),
-    State("PREPARE~quoted", ['PREPARE "Q 1" AS SELECT 12'],
+    State("PREPARE/quoted", ['PREPARE "Q 1" AS SELECT 12'],
           ['EXECUTE "Q 1"'], "12", ["DEALLOCATE ALL"]),
-    State("PREPARE~twice", ["PREPARE q1 AS SELECT 11", "PREPARE q1 AS SELECT"
+    State("PREPARE/twice", ["PREPARE q1 AS SELECT 11", "PREPARE q1 AS SELECT"
                             " 12"], ["EXECUTE q1"], "11", ["DISCARD ALL"]),
-    State("PREPARE~in a block rolled back",
+    State("PREPARE/in a block rolled back",
           ["BEGIN", "PREPARE q1 AS SELECT 11", "ROLLBACK"], ["EXECUTE q1"],
           "11", ["DEALLOCATE q1"]),
-    State("PREPARE~bad", ["PREPARE q1 AS SELECT no_such_column"],
+    State("PREPARE/bad", ["PREPARE q1 AS SELECT no_such_column"],
           ["EXECUTE q1"], "26000"),
-    State("PREPARE~write", ["PREPARE q1 AS INSERT INTO state_written VALUES"
+    State("PREPARE/write", ["PREPARE q1 AS INSERT INTO state_written VALUES"
                             " ('w', 1)"],
           ["BEGIN", "EXECUTE q1", "ROLLBACK", "SELECT count(*) FROM"
            " state_written WHERE k = 'w'"], "0", ["DEALLOCATE q1"], look=["EXECUTE q1"]),
-    State("PREPARE~create as", ["PREPARE q1 AS SELECT 5 AS a"],
+    State("PREPARE/create as", ["PREPARE q1 AS SELECT 5 AS a"],
           ["BEGIN", "CREATE TABLE state_ctas AS EXECUTE q1",
            "SELECT a FROM state_ctas", "ROLLBACK", "EXPLAIN (COSTS off)"
            " EXECUTE q1"], "Result", ["DEALLOCATE q1"], look=["EXECUTE q1"]),
-    State("PREPARE~in a function", ["SELECT state_prepare()"],
+    State("PREPARE/in a function", ["SELECT state_prepare()"],
           ["EXECUTE state_made"], "12", ["DEALLOCATE state_made"],
           keeps=True),
-    State("PREPARE~execute in a function", ["PREPARE q1 AS SELECT 11"],
+    State("PREPARE/execute in a function", ["PREPARE q1 AS SELECT 11"],
           ["DO $$ BEGIN EXECUTE 'EXECUTE q1'; END $$"], "DO",
           ["DEALLOCATE q1"]),
-    State("PREPARE~seen", ["PREPARE q1 (int) AS SELECT $1"],
+    State("PREPARE/seen", ["PREPARE q1 (int) AS SELECT $1"],
           ["SELECT name, statement, parameter_types, from_sql FROM"
            " pg_prepared_statements"],
           "q1|PREPARE q1 (int) AS SELECT $1|{integer}|t", ["DEALLOCATE q1"],
           look=["EXECUTE q1 (1)"]),
-    State("PREPARE~many", ["PREPARE q%d AS SELECT %d" % (n, n)
+    State("PREPARE/many", ["PREPARE q%d AS SELECT %d" % (n, n)
                            for n in range(8)],
           ["EXECUTE q%d" % n for n in range(8)], "7", ["DEALLOCATE ALL"]),
-    State("PREPARE~by settings", ["PREPARE q1 AS SELECT date '2026-02-01'",
+    State("PREPARE/by settings", ["PREPARE q1 AS SELECT date '2026-02-01'",
                                   "SET datestyle = German"], ["EXECUTE q1"],
           "01.02.2026", ["DEALLOCATE q1", "RESET datestyle"]),
-    State("DEALLOCATE~unknown", ["DEALLOCATE q1"], ["EXECUTE q1"], "26000"),
-    State("PREPARE~a protocol name",
+    State("DEALLOCATE/unknown", ["DEALLOCATE q1"], ["EXECUTE q1"], "26000"),
+    State("PREPARE/a protocol name",
           [Raw(parse("SELECT 21", "q1") + sync())],
           ["EXECUTE q1"], "21", ["DEALLOCATE q1"]),
-    State("PREPARE~by protocol", ["PREPARE q1 (int) AS SELECT $1 + 1"],
+    State("PREPARE/by protocol", ["PREPARE q1 (int) AS SELECT $1 + 1"],
           [Raw(bind([5], "q1") + execute() + sync())], "6",
           [Raw(close("S", "q1") + sync())]),
     State("Parse", [Raw(parse("SELECT 22", "s1") + sync())],
           [Raw(bind((), "s1") + execute() + sync())], "22",
           [Raw(close("S", "s1") + sync())]),
-    State("Parse~typed", [Raw(parse("SELECT $1 + $2", "s1", (23, 23))
+    State("Parse/typed", [Raw(parse("SELECT $1 + $2", "s1", (23, 23))
                               + sync())],
           [Raw(bind((3, 4), "s1") + execute() + sync())], "7",
           ["DEALLOCATE s1"]),
-    State("Parse~rolled back", ["BEGIN", Raw(parse("SELECT 23", "s1")
+    State("Parse/rolled back", ["BEGIN", Raw(parse("SELECT 23", "s1")
                                              + sync()), "ROLLBACK"],
           [Raw(bind((), "s1") + execute() + sync())], "23",
           ["DEALLOCATE ALL"]),
-    State("Parse~of a temp table",
+    State("Parse/of a temp table",
           ["CREATE TEMP TABLE state_tmp AS SELECT 1 AS a",
            Raw(parse("SELECT * FROM state_tmp", "s1") + sync())],
           [Raw(bind((), "s1") + execute() + sync())], "1",
           ["DISCARD ALL"], keeps=True),
-    State("Parse~failed", [Raw(parse("SELECT nonsense", "s1") + sync())],
+    State("Parse/failed", [Raw(parse("SELECT nonsense", "s1") + sync())],
           [Raw(bind((), "s1") + execute() + sync())], "26000"),
 ]
 
@@ -756,30 +756,30 @@ CHANNELS = ["SELECT * FROM pg_listening_channels() ORDER BY 1"]
 LISTEN = [
     State("LISTEN", ["LISTEN state_a", "NOTIFY state_a, 'one'"],
           CHANNELS, "state_a", ["UNLISTEN state_a"]),
-    State("LISTEN~two", ["LISTEN state_b", 'LISTEN "State A"',
+    State("LISTEN/two", ["LISTEN state_b", 'LISTEN "State A"',
                          "NOTIFY state_b", "SELECT pg_notify('State A',"
                          " 'it''s')"], CHANNELS, "State A,state_b",
           ["UNLISTEN *"]),
-    State("LISTEN~discard", ["LISTEN state_a"], CHANNELS, "state_a",
+    State("LISTEN/discard", ["LISTEN state_a"], CHANNELS, "state_a",
           ["DISCARD ALL"]),
-    State("LISTEN~rolled back", ["BEGIN", "LISTEN state_a", "ROLLBACK"],
+    State("LISTEN/rolled back", ["BEGIN", "LISTEN state_a", "ROLLBACK"],
           CHANNELS, ""),
-    State("LISTEN~in a block", ["BEGIN", "LISTEN state_a", "NOTIFY state_a",
+    State("LISTEN/in a block", ["BEGIN", "LISTEN state_a", "NOTIFY state_a",
                                 "COMMIT"], CHANNELS, "state_a",
           ["UNLISTEN *"]),
-    State("LISTEN~unlisten rolled back",
+    State("LISTEN/unlisten rolled back",
           ["LISTEN state_a", "BEGIN", "UNLISTEN state_a", "ROLLBACK",
            "NOTIFY state_a, 'still'"], CHANNELS, "state_a", ["UNLISTEN *"]),
-    State("LISTEN~in a function", ["SELECT state_listen()",
+    State("LISTEN/in a function", ["SELECT state_listen()",
                                    "NOTIFY state_inside, 'x'"], CHANNELS,
           "state_inside", ["UNLISTEN state_inside"], keeps=True),
-    State("LISTEN~unlisten", ["LISTEN state_a", "UNLISTEN state_a",
+    State("LISTEN/unlisten", ["LISTEN state_a", "UNLISTEN state_a",
                               "NOTIFY state_a"], CHANNELS, ""),
-    State("LISTEN~notify in a block",
+    State("LISTEN/notify in a block",
           ["LISTEN state_a", "BEGIN", "NOTIFY state_a, '1'",
            "NOTIFY state_a, '2'", "NOTIFY state_a, '1'", "SELECT 1",
            "COMMIT"], CHANNELS, "state_a", ["UNLISTEN *"]),
-    State("LISTEN~notify rolled back",
+    State("LISTEN/notify rolled back",
           ["LISTEN state_a", "BEGIN", "NOTIFY state_a, '1'", "ROLLBACK",
            "NOTIFY state_a, '2'"], CHANNELS, "state_a", ["UNLISTEN *"]),
 ]
@@ -789,30 +789,30 @@ SEQUENCES = [
                       "SELECT nextval('state_seq')"],
           ["SELECT currval('state_seq')", "SELECT lastval()"], "42",
           ["DISCARD SEQUENCES"], keeps=True),
-    State("currval~rolled back", ["SELECT setval('state_seq', 41)", "BEGIN",
+    State("currval/rolled back", ["SELECT setval('state_seq', 41)", "BEGIN",
                                   "SELECT nextval('state_seq')", "ROLLBACK"],
           ["SELECT lastval()"], "42", ["DISCARD ALL"], keeps=True),
-    State("currval~in a function", ["SELECT state_next()"],
+    State("currval/in a function", ["SELECT state_next()"],
           ["SELECT currval('state_seq')"], "71", ["DISCARD SEQUENCES"],
           keeps=True),
-    State("currval~two", ["SELECT setval('state_seq', 41)",
+    State("currval/two", ["SELECT setval('state_seq', 41)",
                           "SELECT setval('state_seq_two', 5)",
                           "SELECT nextval('state_seq'),"
                           " nextval('state_seq_two')"],
           ["SELECT currval('state_seq'), currval('state_seq_two'),"
            " lastval()"], "42|6|6", ["DISCARD SEQUENCES"], keeps=True),
-    State("currval~serial",
+    State("currval/serial",
           ["CREATE TEMP TABLE state_ser (i serial, b text)",
            "INSERT INTO state_ser (b) VALUES ('x'), ('y')"],
           ["SELECT lastval()", "SELECT currval(pg_get_serial_sequence("
            "'state_ser', 'i'))"], "2", ["DISCARD ALL"], keeps=True),
-    State("currval~none", [], ["SELECT currval('state_seq')"], "55000"),
+    State("currval/none", [], ["SELECT currval('state_seq')"], "55000"),
     State("setseed", ["SELECT setseed(0.5)"],
           ["SELECT random() = r FROM state_random LIMIT 1"], "t",
           look=["SELECT count(*) FROM (SELECT random() AS v FROM"
                 " generate_series(1, 3)) x JOIN state_random ON r = v"],
           keeps=True),
-    State("setseed~SET", ["SET seed = 0.5"],
+    State("setseed/SET", ["SET seed = 0.5"],
           ["SELECT random() = r FROM state_random LIMIT 1"], "t",
           look=["SELECT count(*) FROM (SELECT random() AS v FROM"
                 " generate_series(1, 3)) x JOIN state_random ON r = v"],
@@ -820,7 +820,7 @@ SEQUENCES = [
     State("LOAD", ["LOAD 'auto_explain'"],
           ["SHOW auto_explain.log_min_duration"], "-1", user="postgres",
           keeps=True),
-    State("LOAD~and SET", ["LOAD 'auto_explain'",
+    State("LOAD/and SET", ["LOAD 'auto_explain'",
                            "SET auto_explain.log_min_duration = '1h'"],
           ["SHOW auto_explain.log_min_duration"], "1h",
           user="postgres", keeps=True),
@@ -834,7 +834,7 @@ CLEAN_TWO_PHASE = ["ROLLBACK PREPARED 'state DATABASE'",
 
 
 def two_phase(name, change, says, end, **more):
-    return State("two-phase~" + name, change, TWO_PHASE_SEEN, says, end,
+    return State("two-phase/" + name, change, TWO_PHASE_SEEN, says, end,
                  look=["SELECT 1"], cleanup=CLEAN_TWO_PHASE, **more)
 
 
@@ -871,7 +871,7 @@ LARGE_OBJECTS = [
                            "SELECT lowrite(0, 'abc'), lo_lseek(0, 0, 0)"],
           ["SELECT loread(0, 3)", "SELECT lo_lseek(0, 0, 0)"], "0",
           ["ROLLBACK"], block=True, look=["SELECT loread(0, 3)"]),
-    State("large object~over", ["BEGIN", "SELECT lo_create(77777)",
+    State("large object/over", ["BEGIN", "SELECT lo_create(77777)",
                                 "SELECT lo_open(77777, 393216)", "COMMIT",
                                 "SELECT lo_unlink(77777)"],
           ["SELECT loread(0, 3)"], "42704"),
