@@ -43,6 +43,9 @@ static inline bool sqlcursor_sees(const struct sqlcursor *cursor, char punct)
 /* A name of any kind, keywords included. */
 bool sqlcursor_is_name(const struct sqllex_token *token);
 
+/* True for the word, in any case, unless quoted. */
+bool sqlcursor_says(const struct sqllex_token *token, const char *word);
+
 /* How bad an access is: NONE, READ, UNKNOWN, WRITE (what is known wins). */
 unsigned sqlcursor_rank(unsigned access);
 

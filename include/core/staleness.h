@@ -37,6 +37,13 @@ void staleness_note(struct staleness *staleness, uint64_t sent_us,
 uint64_t staleness_age(const struct staleness *staleness,
 		       struct watermark replayed, uint64_t now_us);
 
+/*
+ * The replica has all that was acknowledged before this time (monotonic); 0
+ * when nobody knows.
+ */
+uint64_t staleness_since_us(const struct staleness *staleness,
+			    struct watermark replayed);
+
 /* When the newest sample was taken; 0 without any. */
 uint64_t staleness_newest_us(const struct staleness *staleness);
 

@@ -187,8 +187,11 @@ void monitor_node_measure(struct monitor_node *replica,
 		replica->now.is_up && (replica->is_receiving || !is_source_up);
 	replica->now.lag_us = 0;
 	replica->now.lag_bytes = 0;
+	replica->now.complete_us = 0;
 	if (!source)
 		return;
+	replica->now.complete_us =
+		staleness_since_us(&source->samples, replica->now.position);
 	replica->now.lag_bytes = watermark_distance(replica->now.position,
 						    source->samples.epoch);
 	replica->now.lag_us = staleness_age(

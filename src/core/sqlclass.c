@@ -251,9 +251,39 @@ static void judge_create_relation(struct sqlcursor *cursor)
 	}
 }
 
+/* Databases and roles are everybody's: core/dbddl reads such a text. */
+static void note_global(struct sqlcursor *cursor)
+{
+	static const char *const objects[] = { "database", "role", "user",
+					       "group" };
+
+	for (size_t i = 0; i < sizeof(objects) / sizeof(*objects); i++)
+		if (sqlcursor_says(&cursor->now, objects[i]))
+			cursor->verdict.is_global = true;
+}
+
+/* ALTER and DROP. */
+static void judge_change(struct sqlcursor *cursor)
+{
+	note_global(cursor);
+}
+
+/* GRANT and REVOKE ... ON DATABASE. */
+static void judge_privileges(struct sqlcursor *cursor)
+{
+	while (!sqlcursor_is_over(cursor)) {
+		bool is_on = sqlcursor_says(&cursor->now, "on");
+
+		sqlcursor_advance(cursor);
+		if (is_on)
+			note_global(cursor);
+	}
+}
+
 /* Which kind of CREATE decides where the statement ends. */
 static void judge_create(struct sqlcursor *cursor)
 {
+	note_global(cursor);
 	if (sqlcursor_take_word(cursor, WORD_OR))
 		(void)sqlcursor_take_word(cursor, WORD_REPLACE);
 	switch (cursor->word) {
@@ -324,10 +354,11 @@ static const struct verb verbs[] = {
 	{ WORD_CALL, VERB_WRITE, COMMAND_OTHER, EFFECT_HIDDEN, judge_write },
 
 	{ WORD_CREATE, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_create },
-	{ WORD_ALTER, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
-	{ WORD_DROP, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
-	{ WORD_GRANT, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
-	{ WORD_REVOKE, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
+	{ WORD_ALTER, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_change },
+	{ WORD_DROP, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_change },
+	{ WORD_GRANT, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_privileges },
+	{ WORD_REVOKE, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL,
+	  judge_privileges },
 	{ WORD_COMMENT, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
 	{ WORD_SECURITY, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
 	{ WORD_REASSIGN, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, NULL },
@@ -399,6 +430,7 @@ static void merge(struct sqlclass *text, const struct sqlclass *statement)
 		text->access = statement->access;
 	text->is_certain &= statement->is_certain;
 	text->effects |= statement->effects;
+	text->is_global |= statement->is_global;
 	if (text->statements == 0)
 		text->command = statement->command;
 	else if (text->command != COMMAND_OTHER ||

@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 /* A name as the catalog has it. */
 struct stored {
@@ -65,6 +66,12 @@ bool sqlcursor_is_name(const struct sqllex_token *token)
 {
 	return token->kind == SQLLEX_WORD || token->kind == SQLLEX_NAME ||
 	       token->kind == SQLLEX_UNICODE;
+}
+
+bool sqlcursor_says(const struct sqllex_token *token, const char *word)
+{
+	return token->kind == SQLLEX_WORD && token->len == strlen(word) &&
+	       strncasecmp(token->text, word, token->len) == 0;
 }
 
 unsigned sqlcursor_rank(unsigned access)
@@ -198,6 +205,9 @@ void sqlcursor_judge_function(struct sqlcursor *cursor,
 	case FUNCTION_PRIMARY:
 	case FUNCTION_NEVER_REPLICA:
 		sqlcursor_blame(cursor, ACCESS_WRITE, REASON_FUNCTION);
+		/* The defaults of new sessions may be others then. */
+		if (strcmp(stored.name, "pg_reload_conf") == 0)
+			cursor->verdict.is_global = true;
 		break;
 	}
 	sqlcursor_add_effects(cursor, effects);

@@ -70,6 +70,18 @@ uint64_t staleness_age(const struct staleness *staleness,
 	return now_us > since_us ? now_us - since_us : 0;
 }
 
+uint64_t staleness_since_us(const struct staleness *staleness,
+			    struct watermark replayed)
+{
+	unsigned i = staleness->count;
+
+	if (i == 0 || !watermark_same_epoch(replayed, staleness->epoch))
+		return 0;
+	while (i > 0 && staleness->samples[i - 1].lsn > replayed.lsn)
+		i--;
+	return i > 0 ? staleness->samples[i - 1].time_us : 0;
+}
+
 uint64_t staleness_newest_us(const struct staleness *staleness)
 {
 	return staleness->count > 0

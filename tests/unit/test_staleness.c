@@ -93,6 +93,26 @@ static void test_out_of_order(void **state)
 	assert_int_equal(staleness_age(&ring, at(9), 9000), 6000);
 }
 
+static void test_since(void **state)
+{
+	const struct watermark promoted = { 7, 2, 5 };
+	struct staleness ring = { 0 };
+
+	(void)state;
+	assert_int_equal(staleness_since_us(&ring, at(10)), 0);
+	staleness_note(&ring, 1000, at(10));
+	staleness_note(&ring, 2000, at(20));
+	assert_int_equal(staleness_since_us(&ring, at(9)), 0);
+	assert_int_equal(staleness_since_us(&ring, at(10)), 1000);
+	assert_int_equal(staleness_since_us(&ring, at(19)), 1000);
+	assert_int_equal(staleness_since_us(&ring, at(20)), 2000);
+	assert_int_equal(staleness_since_us(&ring, at(99)), 2000);
+	/* On an idle primary it moves on. */
+	staleness_note(&ring, 5000, at(20));
+	assert_int_equal(staleness_since_us(&ring, at(20)), 5000);
+	assert_int_equal(staleness_since_us(&ring, promoted), 0);
+}
+
 static void test_full_ring_reaches_back(void **state)
 {
 	struct staleness ring = { 0 };
@@ -120,6 +140,7 @@ int main(void)
 		cmocka_unit_test(test_idle_primary),
 		cmocka_unit_test(test_epochs),
 		cmocka_unit_test(test_out_of_order),
+		cmocka_unit_test(test_since),
 		cmocka_unit_test(test_full_ring_reaches_back),
 	};
 
