@@ -40,6 +40,9 @@ void catalog_loader_free(struct catalog_loader *loader);
 bool catalog_loader_start(struct catalog_loader *loader, const char *conninfo,
 			  uint64_t timeout_us);
 
+/* A load that is under way ends at once, without a call of done. */
+void catalog_loader_stop(struct catalog_loader *loader);
+
 bool catalog_loader_is_busy(const struct catalog_loader *loader);
 
 #endif

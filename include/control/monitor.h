@@ -11,6 +11,7 @@
 
 struct buf;
 struct config;
+struct dbddl_names;
 struct event_base;
 struct metrics;
 struct monitor;
@@ -48,6 +49,13 @@ void monitor_reload(struct monitor *monitor, const struct config *config);
  * when called often.
  */
 void monitor_poke(struct monitor *monitor, unsigned node);
+
+/*
+ * Leaves these databases, and stays away from them for as long, or until it
+ * is told 0: somebody wants one of them for himself.
+ */
+void monitor_step_aside(struct monitor *monitor,
+			const struct dbddl_names *names, uint64_t time_us);
 
 /* The newest snapshot, borrowed until the loop runs on. */
 const struct topology *monitor_topology(const struct monitor *monitor);

@@ -79,6 +79,9 @@ void probe_set_address(struct probe *probe, const struct sockaddr *address,
  */
 void probe_start(struct probe *probe, uint64_t timeout_us);
 
+/* Closes the kept connection while nothing is asked over it. */
+void probe_rest(struct probe *probe);
+
 bool probe_is_busy(const struct probe *probe);
 
 /* Microseconds (monotonic) of the last start; 0 never. */

@@ -52,7 +52,10 @@ bool dbddl_is_nothing(const struct dbddl *ddl);
 
 bool dbddl_has_name(const struct dbddl_names *names, const char *name);
 
-/* True when servers of this database for this user are old afterwards. */
+/*
+ * True when a new session of this user in this database is not like one that
+ * began before; is_reload is not looked at.
+ */
 bool dbddl_concerns(const struct dbddl *ddl, const char *dbname,
 		    const char *user);
 

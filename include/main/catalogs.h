@@ -15,6 +15,7 @@ struct catalog;
 struct catalogs;
 struct config;
 struct config_database;
+struct dbddl_names;
 struct event_base;
 struct node_address;
 struct users;
@@ -27,6 +28,8 @@ struct catalogs_hooks {
 	const struct node_address *(*addresses)(void *arg);
 	/* The auth_file, NULL: none; borrowed for the call. */
 	const struct users *(*users)(void *arg);
+	/* No connection to this database for now; NULL: never asked. */
+	bool (*is_shut)(void *arg, const char *dbname);
 	/* A fresh catalog; the reference is the callee's. */
 	void (*loaded)(void *arg, const char *database, const char *dbname,
 		       struct catalog *catalog);
@@ -46,6 +49,13 @@ struct catalogs *catalogs_new(struct event_base *base,
  */
 void catalogs_want(struct catalogs *catalogs, const char *database,
 		   const char *dbname);
+
+/* Loads under way from these databases are broken off, and come later. */
+void catalogs_empty(struct catalogs *catalogs, const struct dbddl_names *names);
+
+/* These are gone or others now: they are loaded when they are wanted. */
+void catalogs_forget(struct catalogs *catalogs,
+		     const struct dbddl_names *names);
 
 /* Forgets what the config has no more; looks at the rest anew. */
 void catalogs_reload(struct catalogs *catalogs, const struct config *config);

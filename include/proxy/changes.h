@@ -19,6 +19,9 @@ void changes_free(struct changes *changes);
 
 /* --- shut databases --- */
 
+/* A number for changes_shut that nobody else has. */
+uint64_t changes_owner(struct changes *changes);
+
 /*
  * No server of these databases is to be opened before changes_open or
  * until_us.  owner: who opens them again.  Any thread.
@@ -53,7 +56,7 @@ uint64_t changes_count(const struct changes *changes);
 
 /*
  * When the last change was in force that concerns servers of this database
- * for this user; 0: none that is remembered.
+ * for this user, or a later time; 0: none.
  */
 uint64_t changes_last_us(struct changes *changes, const char *dbname,
 			 const char *user);

@@ -19,6 +19,9 @@
 #include <sys/socket.h>
 
 struct catalog;
+struct changes;
+struct dbddl_names;
+struct evict;
 struct headcount;
 struct keyring;
 struct local;
@@ -77,10 +80,16 @@ struct process {
 	struct keyring *keyring;     /* of those with a real number */
 	const struct pool_hooks *pool_hooks;
 	struct welcomes *welcomes;
+	struct changes *changes;
 	_Atomic unsigned clients; /* logged in or logging in, for the limit */
 	/* The database asked for is unknown to the catalog loader yet. */
 	void (*want_catalog)(void *arg, const char *database,
 			     const char *dbname);
+	/*
+	 * The main thread shall do its part and then confirm, or drop, what
+	 * it is given (proxy/evict.h).  Any thread.
+	 */
+	void (*ask_main)(void *arg, struct evict *evict);
 	/* Evidence of trouble on a node: look at once.  Any thread. */
 	void (*node_trouble)(void *arg, const char *label);
 	void *arg;
@@ -100,6 +109,7 @@ struct local {
 	struct metrics_cell *cell; /* METRICS_WORKER */
 	struct strmap *pools;      /* "user\ndatabase" -> pool */
 	struct session_table *sessions;
+	uint64_t changes_seen;    /* taken in, of the process's changes */
 	bool is_refusing;         /* shutting down: no new clients */
 	bool is_granting_stopped; /* ... and no server for a new unit */
 	bool is_ending_sessions;  /* ... and sessions end when idle */
@@ -161,6 +171,10 @@ const struct catalog *local_catalog(const struct local *local,
 /* Takes the reference. */
 void local_set_catalog(struct local *local, const char *database,
 		       const char *dbname, struct catalog *catalog);
+
+/* Those of databases of these names on the server. */
+void local_forget_catalogs(struct local *local,
+			   const struct dbddl_names *names);
 
 struct local *local_new(struct process *process, unsigned index);
 /* Pools and sessions are gone already. */

@@ -36,6 +36,8 @@ struct pool_node {
 	bool was_up;       /* as the topology said when last looked */
 	unsigned failures; /* connection attempts in a row */
 	uint64_t retry_us; /* no attempt before; 0: any time */
+	/* Refused the last login: a database or role is not there (yet). */
+	bool is_lacking;
 	struct worker_task feed;
 	struct wheel_timer upkeep;
 	struct list retired_link;
@@ -56,6 +58,8 @@ struct pool {
 	const struct config_user *config_user; /* the same; NULL: no line */
 	const struct catalog *catalog;         /* local's */
 	uint64_t generation; /* of the configuration that it follows */
+	uint64_t renewed_us; /* servers begun before are old */
+	uint64_t changed_us; /* a replica must have all that was before */
 	unsigned sessions;
 	unsigned guests; /* clients with a server of their own */
 	unsigned node_count;

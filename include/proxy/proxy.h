@@ -13,6 +13,7 @@
 
 struct catalog;
 struct client_login;
+struct evict;
 struct metrics;
 struct proxy;
 struct topology;
@@ -22,6 +23,7 @@ struct proxy_hooks {
 	void (*want_catalog)(void *arg, const char *database,
 			     const char *dbname);
 	void (*node_trouble)(void *arg, const char *label);
+	void (*ask_main)(void *arg, struct evict *evict);
 	/*
 	 * A client of the console (database pgweir or pgbouncer) has logged
 	 * in; its worker's thread.  Takes what the login holds.

@@ -38,7 +38,9 @@ const struct server_site *server_site(const struct server *server);
 /* A link for the owner's lists. */
 struct list *server_link(struct server *server);
 struct server *server_of_link(struct list *link);
+/* It was logged in; the connection was begun. */
 uint64_t server_opened_us(const struct server *server);
+uint64_t server_begun_us(const struct server *server);
 uint64_t server_idle_since_us(const struct server *server);
 uint32_t server_pid(const struct server *server);
 const char *server_tls_version(const struct server *server);

@@ -70,6 +70,7 @@ struct server {
 	bool is_buried;   /* closed; only a cancel still names it */
 
 	struct local_flow counted;
+	uint64_t begun_us;
 	uint64_t opened_us;
 	uint64_t idle_since_us;
 };

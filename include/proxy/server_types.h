@@ -59,6 +59,7 @@ struct server_site {
 	struct local *local;
 	unsigned node;        /* of the snapshot */
 	bool is_replica;      /* as the topology said when last looked */
+	bool is_quiet;        /* a failed login is no news */
 	const char *label;    /* "host:port" */
 	const char *host;     /* name for TLS verification */
 	const char *database; /* as clients know it */

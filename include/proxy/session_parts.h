@@ -26,6 +26,7 @@ struct server;
 struct pgwire_message;
 struct session_inspect;
 struct stmtscope;
+struct session_ddl;
 struct track_entry;
 
 enum session_state {
@@ -90,6 +91,7 @@ struct session {
 	size_t discard; /* bytes of a stray message still to drop */
 	struct session_scan scan;
 	struct session_unit unit;
+	struct session_ddl *ddl; /* databases or roles under way, or NULL */
 	char *cleanup_name; /* a statement of the client's own name to close */
 
 	/* units whose ReadyForQuery is to come, oldest first */
@@ -263,6 +265,18 @@ void session_drop_unit(struct session *session);
 bool session_is_dropping_names(const struct session *session);
 /* The catalog may have changed: its owner loads it again. */
 void session_want_catalog(const struct session *session);
+
+/* --- session_ddl --- */
+
+/*
+ * A statement about databases or roles is about to be sent to the session's
+ * server.  False: it has to wait, the session is pumped when it may pass.
+ */
+bool session_ddl_may_pass(struct session *session, const char *sql, size_t len);
+/* With session->ddl: a unit is answered, or skipped (status 0). */
+void session_ddl_note_unit(struct session *session, char status);
+/* With session->ddl: the session ends. */
+void session_ddl_leave(struct session *session);
 
 /* --- session_replay --- */
 

@@ -29,6 +29,9 @@ void welcomes_put(struct welcomes *welcomes, const char *database,
 		  const char *user, const struct settings *settings,
 		  struct buf *messages);
 
+/* Forgets those of a database, as clients know it.  Any thread. */
+void welcomes_forget(struct welcomes *welcomes, const char *database);
+
 /*
  * Forgets all: another server may greet otherwise (a new configuration, a
  * promotion).  Any thread.

@@ -81,6 +81,11 @@ void catalog_loader_free(struct catalog_loader *loader)
 	free(loader);
 }
 
+void catalog_loader_stop(struct catalog_loader *loader)
+{
+	reset(loader);
+}
+
 bool catalog_loader_is_busy(const struct catalog_loader *loader)
 {
 	return loader->state != LOAD_IDLE;

@@ -15,6 +15,7 @@
 #include "control/probe.h"
 #include "control/resolve.h"
 #include "core/config.h"
+#include "core/dbddl.h"
 #include "core/metrics.h"
 #include "core/passwd.h"
 #include "core/users.h"
@@ -27,6 +28,7 @@
 enum {
 	POKE_GAP_US = 20000,  /* pokes of many sessions are one */
 	NAME_GAP_US = 50000,  /* between looks for a first address */
+	ASIDE_GAP_US = 50000, /* between looks whether it may be asked again */
 	POST_DELAY_US = 10000 /* positions of several nodes are one snapshot */
 };
 
@@ -58,6 +60,9 @@ struct monitor {
 	bool *alarms;           /* by database line: two primaries, said so */
 	struct event *post;
 	struct topology *newest;
+	/* not to be connected to up to then */
+	struct dbddl_names aside;
+	uint64_t aside_us;
 };
 
 /* ---- settings ----------------------------------------------------------- */
@@ -243,6 +248,17 @@ static void watch_wait(struct watch *watch, uint64_t delay_us)
 	(void)evtimer_add(watch->timer, &delay);
 }
 
+/* Its database has to be left alone just now. */
+static bool watch_is_aside(const struct watch *watch)
+{
+	const struct monitor *monitor = watch->monitor;
+	struct monitor_login login = monitor_login_with(
+		monitor->config, monitor->users, watch->index);
+
+	return util_now_us() < monitor->aside_us &&
+	       dbddl_has_name(&monitor->aside, login.dbname);
+}
+
 /*
  * Asks now, whatever the timer says; the report sets it again.  While a name is
  * being looked up for the first time there is nothing to ask.
@@ -255,6 +271,10 @@ static void watch_probe(struct watch *watch)
 
 	assert(watch->index < monitor->count);
 	(void)event_del(watch->timer);
+	if (watch_is_aside(watch)) {
+		watch_wait(watch, ASIDE_GAP_US);
+		return;
+	}
 	if (resolve_is_pending(monitor->resolve, watch->index)) {
 		watch_wait(watch, NAME_GAP_US);
 		return;
@@ -497,6 +517,8 @@ static void probe_reported(void *arg, const struct probe_report *report)
 	watch_count(watch, changes, report->outcome);
 	watch_tell(watch, changes);
 	watch_schedule(watch);
+	if (watch_is_aside(watch))
+		probe_rest(watch->probe);
 	if (changes & ~(unsigned)NODE_MOVED) {
 		monitor_post(monitor);
 		for (unsigned i = 0; i < monitor->config->database_count; i++)
@@ -515,6 +537,17 @@ static void connection_lost(void *arg)
 }
 
 /* ---- the owner's calls -------------------------------------------------- */
+
+/* One at a time is remembered: the last one counts. */
+void monitor_step_aside(struct monitor *monitor,
+			const struct dbddl_names *names, uint64_t time_us)
+{
+	monitor->aside_us = time_us ? util_now_us() + time_us : 0;
+	monitor->aside = *names;
+	for (unsigned i = 0; i < monitor->count; i++)
+		if (watch_is_aside(monitor->watches[i]))
+			probe_rest(monitor->watches[i]->probe);
+}
 
 static void watch_free(struct watch *watch)
 {

@@ -757,6 +757,12 @@ void probe_start(struct probe *probe, uint64_t timeout_us)
 	event_active(probe->kick, EV_TIMEOUT, 0);
 }
 
+void probe_rest(struct probe *probe)
+{
+	if (!probe->is_busy)
+		probe_close(probe);
+}
+
 bool probe_is_busy(const struct probe *probe)
 {
 	return probe->is_busy;

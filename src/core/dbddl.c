@@ -366,7 +366,7 @@ bool dbddl_is_nothing(const struct dbddl *ddl)
 bool dbddl_concerns(const struct dbddl *ddl, const char *dbname,
 		    const char *user)
 {
-	return ddl->is_reload || dbddl_has_name(&ddl->databases, dbname) ||
+	return dbddl_has_name(&ddl->databases, dbname) ||
 	       dbddl_has_name(&ddl->roles, user);
 }
 

@@ -25,6 +25,7 @@
 #include "core/catalog.h"
 #include "core/config.h"
 #include "core/epoch.h"
+#include "core/dbddl.h"
 #include "core/users.h"
 #include "proxy/local.h"
 
@@ -274,7 +275,8 @@ static bool slot_start(struct slot *slot, struct entry *entry,
 	};
 	bool is_started = false;
 
-	if (node < 0)
+	if (node < 0 ||
+	    (hooks->is_shut && hooks->is_shut(hooks->arg, entry->dbname)))
 		return false;
 	target.node = (unsigned)node;
 	target.address = &hooks->addresses(hooks->arg)[node];
@@ -462,6 +464,49 @@ void catalogs_want(struct catalogs *catalogs, const char *database,
 		entry_schedule(entry, 0);
 	}
 	free(key);
+}
+
+/* Also a load that nobody waits for: it is connected as well. */
+void catalogs_empty(struct catalogs *catalogs, const struct dbddl_names *names)
+{
+	for (unsigned i = 0; i < LOADERS; i++) {
+		struct slot *slot = &catalogs->slots[i];
+		struct entry *entry = slot->entry;
+
+		if (!catalog_loader_is_busy(slot->loader) ||
+		    (entry && !dbddl_has_name(names, entry->dbname)))
+			continue;
+		catalog_loader_stop(slot->loader);
+		slot->entry = NULL;
+		if (!entry)
+			continue;
+		entry->slot = NULL;
+		entry_schedule(entry, NO_NODE_RETRY_US);
+	}
+	catalogs_serve(catalogs);
+}
+
+static struct entry *find_named(const struct catalogs *catalogs,
+				const struct dbddl_names *names)
+{
+	void *value;
+	size_t at = 0;
+
+	while (strmap_next(catalogs->entries, &at, NULL, &value)) {
+		struct entry *entry = value;
+
+		if (dbddl_has_name(names, entry->dbname))
+			return entry;
+	}
+	return NULL;
+}
+
+void catalogs_forget(struct catalogs *catalogs, const struct dbddl_names *names)
+{
+	struct entry *entry;
+
+	while ((entry = find_named(catalogs, names)) != NULL)
+		entry_forget(entry);
 }
 
 /* An entry that the config has no line for, or NULL. */

@@ -23,6 +23,7 @@
 #include "control/resolve.h"
 #include "core/catalog.h"
 #include "core/config.h"
+#include "core/dbddl.h"
 #include "core/topology.h"
 #include "main/catalogs.h"
 #include "main/house_parts.h"
@@ -31,6 +32,8 @@
 #include "main/reload.h"
 #include "net/listener.h"
 #include "net/mailbox.h"
+#include "proxy/changes.h"
+#include "proxy/evict.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -43,6 +46,9 @@
 
 enum { WORKERS_MAX = 64, QUIET_POLL_US = 20000 };
 
+/* The monitor keeps out of a database that somebody wants for himself. */
+static const uint64_t ASIDE_US = 10000000;
+
 /* When everything was told to end now, it must within this time. */
 static const uint64_t HURRY_US = 2000000;
 
@@ -51,6 +57,7 @@ static const uint64_t HURRY_US = 2000000;
 enum house_mail_kind {
 	HOUSE_WANT_CATALOG,
 	HOUSE_TROUBLE,
+	HOUSE_EVICT,
 	HOUSE_RELOAD,
 	HOUSE_SHUTDOWN
 };
@@ -61,6 +68,7 @@ struct house_mail {
 	char *name;   /* of a database, of a node */
 	char *dbname; /* on the server */
 	struct admin_ticket *ticket;
+	struct evict *evict;
 	int mode; /* enum session_shutdown */
 };
 
@@ -96,6 +104,13 @@ static void post_trouble(void *arg, const char *label)
 	struct house_mail content = { .name = xstrdup(label) };
 
 	post(arg, HOUSE_TROUBLE, &content);
+}
+
+static void post_evict(void *arg, struct evict *evict)
+{
+	struct house_mail content = { .evict = evict };
+
+	post(arg, HOUSE_EVICT, &content);
 }
 
 static void post_reload(void *arg, struct admin_ticket *ticket)
@@ -134,6 +149,27 @@ static void take_trouble(const struct house *house, const char *label)
 			monitor_poke(house->monitor, i);
 }
 
+/*
+ * Somebody wants databases for himself, or is done with them: our own
+ * connections go out of the way.  At the end nobody waits for it any more.
+ */
+static void take_evict(struct house *house, struct evict *evict)
+{
+	const struct dbddl *ddl = evict_ddl(evict);
+
+	if (!house->proxy) {
+		evict_drop(evict);
+		return;
+	}
+	if (evict_is_done(evict))
+		catalogs_forget(house->catalogs, &ddl->gone);
+	else
+		catalogs_empty(house->catalogs, &ddl->empty);
+	monitor_step_aside(house->monitor, &ddl->empty,
+			   evict_is_done(evict) ? 0 : ASIDE_US);
+	evict_confirm(evict);
+}
+
 /* The ticket must be answered in any case: an operator waits at it. */
 static void take_reload(struct house *house, struct admin_ticket *ticket)
 {
@@ -160,6 +196,7 @@ static void on_mail(void *arg, struct mail *mail)
 		if (house->monitor)
 			take_trouble(house, content->name);
 		break;
+	case HOUSE_EVICT: take_evict(house, content->evict); break;
 	case HOUSE_RELOAD: take_reload(house, content->ticket); break;
 	case HOUSE_SHUTDOWN:
 		if (house->proxy)
@@ -547,12 +584,23 @@ static const struct users *get_users(void *arg)
 	return house->snapshot->users;
 }
 
+/* No proxy yet: nobody has shut anything. */
+static bool is_shut(void *arg, const char *dbname)
+{
+	const struct house *house = arg;
+
+	return house->proxy &&
+	       changes_is_shut(proxy_process(house->proxy)->changes, dbname,
+			       util_now_us());
+}
+
 static void open_catalogs(struct house *house)
 {
 	struct catalogs_hooks hooks = {
 		.topology = get_topology,
 		.addresses = get_addresses,
 		.users = get_users,
+		.is_shut = is_shut,
 		.loaded = on_catalog,
 		.arg = house,
 	};
@@ -590,6 +638,7 @@ static bool open_proxy(struct house *house, struct buf *error)
 	struct proxy_hooks hooks = {
 		.want_catalog = post_want_catalog,
 		.node_trouble = post_trouble,
+		.ask_main = post_evict,
 		.console = on_console,
 		.arg = house,
 	};

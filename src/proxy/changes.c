@@ -30,11 +30,13 @@ struct shut {
 
 struct changes {
 	_Atomic unsigned shut_count;
+	_Atomic uint64_t owners;
 	_Atomic uint64_t count;
 	struct {
 		pthread_mutex_t mutex;
 		struct shut shuts[SHUTS];
 		struct change ring[RING]; /* change n stands at n % RING */
+		uint64_t forgotten_us;    /* the last that fell out of it */
 	} shared;
 };
 
@@ -63,6 +65,11 @@ static void unlock(struct changes *changes)
 }
 
 /* --- shut databases --- */
+
+uint64_t changes_owner(struct changes *changes)
+{
+	return atomic_fetch_add(&changes->owners, 1) + 1;
+}
 
 void changes_shut(struct changes *changes, uint64_t owner,
 		  const struct dbddl_names *names, uint64_t until_us)
@@ -124,6 +131,10 @@ void changes_add(struct changes *changes, const struct change *change)
 
 	lock(changes);
 	count = atomic_load(&changes->count);
+	if (changes->shared.ring[count % RING].at_us >
+	    changes->shared.forgotten_us)
+		changes->shared.forgotten_us =
+			changes->shared.ring[count % RING].at_us;
 	changes->shared.ring[count % RING] = *change;
 	atomic_store(&changes->count, count + 1);
 	unlock(changes);
@@ -168,17 +179,18 @@ uint64_t changes_count(const struct changes *changes)
 uint64_t changes_last_us(struct changes *changes, const char *dbname,
 			 const char *user)
 {
-	uint64_t last_us = 0;
+	uint64_t last_us;
 	uint64_t count;
 
 	if (changes_count(changes) == 0)
 		return 0;
 	lock(changes);
+	last_us = changes->shared.forgotten_us;
 	count = atomic_load(&changes->count);
 	for (uint64_t i = 0; i < RING && i < count; i++) {
 		const struct change *change = &changes->shared.ring[i];
 
-		if (change->at_us > last_us && !change->ddl.is_reload &&
+		if (change->at_us > last_us &&
 		    dbddl_concerns(&change->ddl, dbname, user))
 			last_us = change->at_us;
 	}

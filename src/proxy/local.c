@@ -11,6 +11,7 @@
 #include "base/strmap.h"
 #include "base/util.h"
 #include "core/catalog.h"
+#include "core/dbddl.h"
 #include "core/metrics.h"
 #include "core/shapes.h"
 #include "core/users.h"
@@ -158,6 +159,30 @@ void local_set_catalog(struct local *local, const char *database,
 	free(key);
 	if (old)
 		catalog_release(old);
+}
+
+/* Without its catalog, statements of a database go to the primary. */
+static char *find_catalog_of(const struct local *local,
+			     const struct dbddl_names *names)
+{
+	const char *key;
+	size_t at = 0;
+	void *value;
+
+	while (strmap_next(local->catalogs, &at, &key, &value))
+		if (value && dbddl_has_name(names, strchr(key, '\n') + 1))
+			return xstrdup(key);
+	return NULL;
+}
+
+void local_forget_catalogs(struct local *local, const struct dbddl_names *names)
+{
+	char *key;
+
+	while ((key = find_catalog_of(local, names)) != NULL) {
+		catalog_release(strmap_remove(local->catalogs, key));
+		free(key);
+	}
 }
 
 static void release_catalog(void *value)

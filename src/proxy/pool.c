@@ -16,8 +16,10 @@
 #include "core/pgbuild.h"
 #include "core/topology.h"
 #include "core/users.h"
+#include "proxy/changes.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
+#include "proxy/pool_change.h"
 #include "proxy/pool_parts.h"
 #include "proxy/server.h"
 #include "proxy/welcome.h"
@@ -185,6 +187,8 @@ static void refresh_config(struct pool *pool)
 	refresh_nodes(pool);
 	refresh_credentials(pool);
 	share_credentials(pool);
+	pool->changed_us = changes_last_us(pool->local->process->changes,
+					   pool->dbname, pool->server_user);
 }
 
 static void note_size(struct pool *pool)
@@ -310,8 +314,10 @@ static struct pool *find_or_make(struct local *local, const char *database,
 				 const char *user)
 {
 	char *key = key_of(database, user);
-	struct pool *pool = strmap_get(local->pools, key);
+	struct pool *pool;
 
+	pools_catch_up(local);
+	pool = strmap_get(local->pools, key);
 	if (pool || !config_find_database(local_config(local), database))
 		free(key);
 	else
@@ -503,6 +509,8 @@ int pool_replica(const struct pool *pool, bool *is_lagging)
 				       topology->nodes[id].lag_us > max_us;
 			continue;
 		}
+		if (pool->nodes[i]->is_lacking || pool_is_ahead(pool, id))
+			continue;
 		if (best < 0 ||
 		    pool->nodes[i]->busy_count < pool->nodes[best]->busy_count)
 			best = (int)i;
@@ -576,20 +584,6 @@ static void take_pool_mail(struct local *local, struct mail_pool *mail)
 	free(mail->node);
 }
 
-static void feed_all(struct local *local)
-{
-	size_t at = 0;
-	void *value;
-
-	while (strmap_next(local->pools, &at, NULL, &value)) {
-		struct pool *pool = value;
-
-		for (unsigned i = 0; i < pool->node_count; i++)
-			if (quota_waiting(pool->nodes[i]->quota) > 0)
-				pool_node_feed_later(pool->nodes[i]);
-	}
-}
-
 bool pools_take_mail(struct local *local, struct mail *mail)
 {
 	switch (mail->kind) {
@@ -597,7 +591,7 @@ bool pools_take_mail(struct local *local, struct mail *mail)
 	case MAIL_EVICT:
 	case MAIL_FEED: take_pool_mail(local, (struct mail_pool *)mail); break;
 	case MAIL_FEED_ALL:
-		feed_all(local);
+		pools_feed(local);
 		take_pool_mail(local, (struct mail_pool *)mail);
 		break;
 	default: return false;
@@ -643,6 +637,12 @@ void pool_make_welcome(const struct pool *pool, const struct settings *settings,
 	buf_append(out, buf_head(&messages), buf_len(&messages));
 	if (is_plain)
 		buf_append(&copy, buf_head(&messages), buf_len(&messages));
+	/* A server that is old greets as it was then. */
+	if (server_begun_us(server) < pool->renewed_us) {
+		buf_free(&messages);
+		buf_free(&copy);
+		return;
+	}
 	welcomes_put(welcomes, pool->database, pool->user, settings, &messages);
 	if (is_plain)
 		welcomes_put(welcomes, pool->database, pool->user, NULL, &copy);

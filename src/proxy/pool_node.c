@@ -12,17 +12,26 @@
 #include "base/util.h"
 #include "core/metrics.h"
 #include "core/topology.h"
+#include "proxy/changes.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
+#include "proxy/pool_change.h"
 #include "proxy/pool_parts.h"
 #include "proxy/quota.h"
 #include "proxy/server.h"
+#include "proxy/welcome.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { UPKEEP_US = 500000, RETRY_FIRST_US = 100000, RETRY_MAX_US = 2000000 };
+enum {
+	UPKEEP_US = 500000,
+	RETRY_FIRST_US = 100000,
+	RETRY_MAX_US = 2000000,
+	/* What is not there may never come: nobody waits for it. */
+	LACKING_MAX_US = 10000000
+};
 
 static void note_idle(struct pool_node *node)
 {
@@ -103,6 +112,8 @@ static uint64_t retry_limit(const struct pool_node *node)
 
 	if (limit_us < RETRY_FIRST_US)
 		return RETRY_FIRST_US;
+	if (node->is_lacking)
+		return LACKING_MAX_US;
 	return limit_us < RETRY_MAX_US ? limit_us : RETRY_MAX_US;
 }
 
@@ -119,8 +130,14 @@ static void note_failure(struct pool_node *node)
 	node->retry_us = now_of(node) + pause_us;
 }
 
+/*
+ * Where a database is not there it is the client's to ask again, and to be
+ * told so at once.
+ */
 static bool is_time_to_retry(const struct pool_node *node)
 {
+	if (node->is_lacking && !node->site.is_replica)
+		return true;
 	return node->failures == 0 || now_of(node) >= node->retry_us;
 }
 
@@ -234,10 +251,17 @@ static bool serve_one(struct pool_node *node)
 	return true;
 }
 
+/* Somebody wants the database for himself, just now. */
+static bool is_shut(const struct pool_node *node)
+{
+	return changes_is_shut(node->site.local->process->changes,
+			       node->pool->dbname, now_of(node));
+}
+
 static bool may_open(const struct pool_node *node)
 {
 	return !node->is_retired && node->pool->config &&
-	       is_time_to_retry(node);
+	       is_time_to_retry(node) && !is_shut(node);
 }
 
 /* A place under a shared limit is held by another pool's idle server. */
@@ -379,6 +403,9 @@ static bool is_to_go(const struct pool_node *node, const struct server *server,
 	if (node->limits.pool > 0 &&
 	    quota_servers(node->quota) > node->limits.pool)
 		return true;
+	*reason = METRICS_CLOSE_OTHER;
+	if (server_begun_us(server) < node->pool->renewed_us || is_shut(node))
+		return true;
 	*reason = METRICS_CLOSE_LIFETIME;
 	return has_lived(node, server);
 }
@@ -390,7 +417,7 @@ static void on_rested(void *owner, struct server *server)
 
 	to_idle(node, server);
 	if (is_to_go(node, server, &reason))
-		server_close(server, reason, "lifetime or configuration");
+		server_close(server, reason, "lifetime, configuration or DDL");
 	if (quota_waiting(node->quota) > 0)
 		pool_node_feed_later(node);
 }
@@ -398,11 +425,17 @@ static void on_rested(void *owner, struct server *server)
 static void on_opened(void *owner, struct server *server)
 {
 	struct pool_node *node = owner;
+	const struct process *process = node->site.local->process;
 
 	quota_note_opening(node->quota, -1);
 	metrics_count(node->site.node_cell, COUNTER_SERVER_CONNECTS, 0, 0, 1);
 	node->failures = 0;
+	node->is_lacking = false;
+	node->site.is_quiet = false;
 	on_rested(owner, server);
+	if (!node->pool->catalog)
+		process->want_catalog(process->arg, node->pool->database,
+				      node->pool->dbname);
 }
 
 void pool_node_tell_freed(const struct pool_node *node)
@@ -447,7 +480,8 @@ static bool is_hopeless(const char *sqlstate)
 	       strncmp(sqlstate, "3D", 2) == 0 ||
 	       strncmp(sqlstate, "08P", 3) == 0 ||
 	       strncmp(sqlstate, "08001", 5) == 0 ||
-	       strncmp(sqlstate, "42501", 5) == 0;
+	       strncmp(sqlstate, "42501", 5) == 0 ||
+	       strncmp(sqlstate, "55000", 5) == 0;
 }
 
 enum metrics_connect_error pool_node_classify(const char *sqlstate)
@@ -477,6 +511,22 @@ static void refuse_waiters(struct pool_node *node, const char *sqlstate,
 			node->site.local, session, sqlstate, why);
 }
 
+/*
+ * The node lives, but what was asked for is not there: on a replica it may
+ * come any moment, elsewhere somebody has to make it.
+ */
+static void note_lack(struct pool_node *node, const char *sqlstate)
+{
+	bool is_no_database = strcmp(sqlstate, "3D000") == 0;
+
+	node->is_lacking = is_no_database ||
+			   (node->site.is_replica && is_hopeless(sqlstate));
+	node->site.is_quiet = node->is_lacking;
+	if (is_no_database && !node->site.is_replica)
+		welcomes_forget(node->site.local->process->welcomes,
+				node->pool->database);
+}
+
 static void on_failed(void *owner, struct server *server, const char *sqlstate,
 		      const char *why)
 {
@@ -486,6 +536,7 @@ static void on_failed(void *owner, struct server *server, const char *sqlstate,
 	(void)server;
 	node->busy_count--;
 	quota_note_opening(node->quota, -1);
+	note_lack(node, sqlstate);
 	note_failure(node);
 	count_error(node, pool_node_classify(sqlstate));
 	if (!*sqlstate)
@@ -550,13 +601,32 @@ static void close_idle(struct pool_node *node)
 	}
 }
 
+/*
+ * A database that is not there is not asked for without need; what a replica
+ * lacked is tried until it is there, so that reads find their way back.
+ */
+static unsigned wanted_size(struct pool_node *node)
+{
+	unsigned size = min_size(node);
+
+	if (quota_servers(node->quota) > quota_opening(node->quota))
+		node->is_lacking = false;
+	if (pool_is_ahead(node->pool, node->site.node))
+		return 0;
+	if (!node->is_lacking)
+		return size;
+	if (!node->site.is_replica || node->pool->sessions == 0)
+		return 0;
+	return size > 0 ? size : 1;
+}
+
 /* One at a time: a pool of many is filled over some seconds. */
 static void fill_up(struct pool_node *node)
 {
 	struct quota_limits limits = node->limits;
 
-	if (!node->is_draining && quota_servers(node->quota) < min_size(node) &&
-	    may_open(node) &&
+	if (!node->is_draining &&
+	    quota_servers(node->quota) < wanted_size(node) && may_open(node) &&
 	    quota_try_open(node->quota, &limits) == QUOTA_GRANTED)
 		(void)open_server(node);
 }

@@ -14,6 +14,7 @@
 #include "core/shapes.h"
 #include "core/topology.h"
 #include "proxy/cancel.h"
+#include "proxy/changes.h"
 #include "proxy/client.h"
 #include "proxy/headcount.h"
 #include "proxy/keyring.h"
@@ -265,6 +266,8 @@ struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 	proxy->process.welcomes = welcomes_new();
 	proxy->process.want_catalog = hooks->want_catalog;
 	proxy->process.node_trouble = hooks->node_trouble;
+	proxy->process.ask_main = hooks->ask_main;
+	proxy->process.changes = changes_new();
 	proxy->process.arg = hooks->arg;
 	the_proxy = proxy;
 	proxy->process.pool_hooks = sessions_pool_hooks();
@@ -404,6 +407,7 @@ void proxy_free(struct proxy *proxy)
 	headcount_free(proxy->process.headcount);
 	keyring_free(proxy->process.keyring);
 	welcomes_free(proxy->process.welcomes);
+	changes_free(proxy->process.changes);
 	the_proxy = NULL;
 	free(proxy);
 }

@@ -397,6 +397,16 @@ static void note_names(struct session *session, uint32_t effects,
 			     message->body_here);
 }
 
+/* A statement about databases or roles: are they free for it? */
+static bool may_pass_bind(struct session *session,
+			  const struct stmtmap_entry *entry)
+{
+	size_t len;
+	const char *text = stmt_query(entry->stmt, &len);
+
+	return session_ddl_may_pass(session, text, len);
+}
+
 static enum relay_result relay_bind(struct session *session,
 				    const struct pgwire_message *message,
 				    const char **why)
@@ -426,6 +436,8 @@ static enum relay_result relay_bind(struct session *session,
 		class = entry->judged;
 	if (must_move(session, class))
 		return RELAY_MOVE;
+	if (class.is_global && !may_pass_bind(session, entry))
+		return RELAY_HOLD;
 	count_total(session, COUNTER_BINDS);
 	name = name_on_server(session, bind.statement, &entry);
 	note_effects(session, class);
@@ -531,6 +543,18 @@ static struct sqlclass class_of_query(const struct session *session,
 	return (struct sqlclass){ .access = ACCESS_UNKNOWN };
 }
 
+/* A statement about databases or roles: are they free for it? */
+static bool may_pass_query(struct session *session,
+			   const struct pgwire_message *message)
+{
+	const char *text;
+	size_t len;
+
+	return message->type != 'Q' || !pgwire_is_complete(message) ||
+	       !pgwire_read_string(message, &text, &len) ||
+	       session_ddl_may_pass(session, text, len);
+}
+
 static enum relay_result relay_query(struct session *session,
 				     const struct pgwire_message *message)
 {
@@ -538,6 +562,8 @@ static enum relay_result relay_query(struct session *session,
 
 	if (session->scan.at > 0 && must_move(session, class))
 		return RELAY_MOVE;
+	if (class.is_global && !may_pass_query(session, message))
+		return RELAY_HOLD;
 	note_effects(session, class);
 	session_inspect_text(session, class.effects,
 			     pgwire_is_complete(message) ? message->body : NULL,

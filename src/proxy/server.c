@@ -123,8 +123,11 @@ static void log_closed(const struct server *server, const char *why)
 {
 	const struct server_site *site = server->site;
 
-	if (local_settings(site->local)->log_disconnections ||
-	    !is_logged_in(server->state))
+	if (!is_logged_in(server->state) && site->is_quiet)
+		log_debug("server %s db=%s user=%s: login failed again (%s)",
+			  site->label, site->database, site->user, why);
+	else if (local_settings(site->local)->log_disconnections ||
+		 !is_logged_in(server->state))
 		log_info("server %s db=%s user=%s: closed in state %s (%s)",
 			 site->label, site->database, site->user,
 			 states[server->state].name, why);
@@ -453,7 +456,8 @@ struct server *server_open(const struct server_site *site,
 	}
 	server->address = *address;
 	server->address_len = address_len;
-	server->opened_us = local_now(local);
+	server->begun_us = local_now(local);
+	server->opened_us = server->begun_us;
 	server->track = track_new();
 	server->statements = stmtset_new(limit);
 	server->parameters = strmap_new();
@@ -499,6 +503,11 @@ struct server *server_of_link(struct list *link)
 uint64_t server_opened_us(const struct server *server)
 {
 	return server->opened_us;
+}
+
+uint64_t server_begun_us(const struct server *server)
+{
+	return server->begun_us;
 }
 
 uint64_t server_idle_since_us(const struct server *server)

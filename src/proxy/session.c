@@ -181,6 +181,13 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 	return true;
 }
 
+/* What PostgreSQL says to the client, not of how pgweir logs in. */
+static bool is_clients_affair(const char *sqlstate)
+{
+	return strcmp(sqlstate, "3D000") == 0 ||
+	       strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "55000") == 0;
+}
+
 static void on_refused(struct local *local, uint64_t id, const char *sqlstate,
 		       const char *why)
 {
@@ -197,7 +204,10 @@ static void on_refused(struct local *local, uint64_t id, const char *sqlstate,
 		session_try_again(session);
 		return;
 	}
-	(void)snprintf(text, sizeof(text), "server login failed: %.200s", why);
+	(void)snprintf(text, sizeof(text), "%s%.200s",
+		       is_clients_affair(sqlstate) ? ""
+						   : "server login failed: ",
+		       why);
 	session_fail(session, strlen(sqlstate) == 5 ? sqlstate : "08006", text,
 		     NULL);
 }

@@ -174,6 +174,8 @@ static void dissolve(struct session *session)
 	wheel_unset(&session->timer);
 	list_remove(&session->link);
 	session_leave_queue(session);
+	if (session->ddl)
+		session_ddl_leave(session);
 	if (session->server)
 		leave_server(session);
 	if (session->home)

@@ -122,6 +122,8 @@ void session_note_unit(struct session *session, char status)
 
 	session_replay_forget(session);
 	count_unit(session, &unit);
+	if (session->ddl)
+		session_ddl_note_unit(session, status);
 	if (may_have_written(&unit) &&
 	    !server_site(session->server)->is_replica)
 		session->is_writing = true;
@@ -150,6 +152,8 @@ void session_drop_unit(struct session *session)
 	if (may_have_written(&unit) &&
 	    !server_site(session->server)->is_replica)
 		session->is_writing = true;
+	if (session->ddl)
+		session_ddl_note_unit(session, 0);
 }
 
 /* Names that a statement under way may drop cannot be used before it ends. */

@@ -111,6 +111,33 @@ void welcomes_put(struct welcomes *welcomes, const char *database,
 	free(key);
 }
 
+/* The mutex is held; NULL when there is none. */
+static char *find_of(const struct welcomes *welcomes, const char *database)
+{
+	char *head = xasprintf("%zu:%s", strlen(database), database);
+	char *found = NULL;
+	const char *key;
+	size_t at = 0;
+
+	while (!found && strmap_next(welcomes->shared.map, &at, &key, NULL))
+		if (strncmp(strchr(key, ' ') + 1, head, strlen(head)) == 0)
+			found = xstrdup(key);
+	free(head);
+	return found;
+}
+
+void welcomes_forget(struct welcomes *welcomes, const char *database)
+{
+	char *key;
+
+	(void)pthread_mutex_lock(&welcomes->shared.mutex);
+	while ((key = find_of(welcomes, database)) != NULL) {
+		free_welcome(strmap_remove(welcomes->shared.map, key));
+		free(key);
+	}
+	(void)pthread_mutex_unlock(&welcomes->shared.mutex);
+}
+
 void welcomes_clear(struct welcomes *welcomes)
 {
 	(void)pthread_mutex_lock(&welcomes->shared.mutex);
