@@ -8,6 +8,7 @@
 #include "control/catalog_load.h"
 #include "core/catalog.h"
 #include "core/config.h"
+#include "core/dbddl.h"
 #include "main/catalogs.h"
 #include "proxy/local.h"
 
@@ -76,6 +77,11 @@ bool catalog_loader_is_busy(const struct catalog_loader *loader)
 	return loader->is_busy;
 }
 
+void catalog_loader_stop(struct catalog_loader *loader)
+{
+	loader->is_busy = false;
+}
+
 static unsigned count_busy(void)
 {
 	unsigned count = 0;
@@ -115,6 +121,7 @@ static struct world {
 	struct topology *topology;
 	struct node_address addresses[4];
 	struct catalogs *catalogs;
+	const char *shut; /* NULL: no database is */
 	unsigned loaded;
 	char last[64];
 } world;
@@ -129,6 +136,12 @@ static const struct node_address *get_addresses(void *arg)
 {
 	(void)arg;
 	return world.addresses;
+}
+
+static bool is_shut(void *arg, const char *dbname)
+{
+	(void)arg;
+	return world.shut && strcmp(world.shut, dbname) == 0;
 }
 
 static void on_loaded(void *arg, const char *database, const char *dbname,
@@ -175,6 +188,7 @@ static void build(const char *text)
 	struct catalogs_hooks hooks = {
 		.topology = get_topology,
 		.addresses = get_addresses,
+		.is_shut = is_shut,
 		.loaded = on_loaded,
 	};
 
@@ -310,6 +324,53 @@ static void test_hopeless_is_forgotten(void **state)
 	assert_int_equal(starts, 10);
 	catalogs_want(world.catalogs, "madeup", "madeup");
 	assert_true(becomes(&starts, 11));
+}
+
+/* Somebody wants a database for himself: loads from it come later. */
+static void test_shut(void **state)
+{
+	const struct dbddl_names names = { .count = 1, .names = { "real" } };
+
+	(void)state;
+	build(plain);
+	catalogs_want(world.catalogs, "app", "real");
+	catalogs_want(world.catalogs, "other", "other");
+	assert_true(becomes(&starts, 2));
+	world.shut = "real";
+	catalogs_empty(world.catalogs, &names);
+	assert_int_equal(count_busy(), 1);
+	assert_false(finish("real", NULL));
+	run_us(400000);
+	assert_int_equal(count_busy(), 1);
+	world.shut = NULL;
+	assert_true(becomes(&starts, 3));
+	assert_true(finish("real", NULL));
+	assert_string_equal(world.last, "app/real");
+	assert_true(finish("other", NULL));
+}
+
+/* Nobody asks for what is gone, until somebody wants it again. */
+static void test_gone(void **state)
+{
+	const struct dbddl_names names = { .count = 1, .names = { "real" } };
+	unsigned before;
+
+	(void)state;
+	build(plain);
+	catalogs_want(world.catalogs, "app", "real");
+	catalogs_want(world.catalogs, "real", "real");
+	assert_true(becomes(&starts, 2));
+	assert_true(finish("real", NULL));
+	/* One load is under way: it finds nobody, or is broken off. */
+	catalogs_forget(world.catalogs, &names);
+	catalogs_empty(world.catalogs, &names);
+	assert_int_equal(count_busy(), 0);
+	before = starts;
+	run_us(400000);
+	assert_int_equal(starts, before);
+	assert_int_equal(world.loaded, 1);
+	catalogs_want(world.catalogs, "app", "real");
+	assert_true(becomes(&starts, before + 1));
 }
 
 static void test_few_at_a_time(void **state)
@@ -521,6 +582,8 @@ int main(void)
 					  tear_down),
 		cmocka_unit_test_teardown(test_hopeless_is_forgotten,
 					  tear_down),
+		cmocka_unit_test_teardown(test_shut, tear_down),
+		cmocka_unit_test_teardown(test_gone, tear_down),
 		cmocka_unit_test_teardown(test_few_at_a_time, tear_down),
 		cmocka_unit_test_teardown(test_no_primary_yet, tear_down),
 		cmocka_unit_test_teardown(test_reload_forgets_and_looks_anew,
