@@ -13,6 +13,7 @@
 #include "base/strmap.h"
 #include "core/catalog.h"
 #include "core/config.h"
+#include "core/epoch.h"
 #include "core/topology.h"
 #include "proxy/changes.h"
 #include "proxy/local.h"
@@ -133,6 +134,8 @@ static void forget_catalogs(struct local *local, const struct dbddl_names *gone)
 	while (strmap_next(local->pools, &at, NULL, &value)) {
 		struct pool *pool = value;
 
+		if (dbddl_has_name(gone, pool->dbname))
+			epoch_advance_of(pool->dbname);
 		pool->catalog =
 			local_catalog(local, pool->database, pool->dbname);
 	}
