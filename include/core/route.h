@@ -41,6 +41,15 @@ struct route_decision {
 
 struct route_decision route_decide(const struct route_input *input);
 
+/* BEGIN READ ONLY alone: a transaction that a replica may have. */
+bool route_is_read_only_begin(const struct sqlclass *judged);
+
+/*
+ * In a transaction that has begun on a replica and done nothing yet: does
+ * this belong on the primary, and the transaction with it?
+ */
+bool route_leaves_replica(const struct sqlclass *judged);
+
 const char *route_reason_name(enum metrics_route_reason reason);
 
 /* Is the encoding free of trail bytes below 0x80 (docs, "Character Sets")? */

@@ -92,6 +92,7 @@ struct session {
 	struct session_scan scan;
 	struct session_unit unit;
 	struct session_ddl *ddl; /* databases or roles under way, or NULL */
+	char *begin; /* of a transaction on a replica that did nothing yet */
 	char *cleanup_name; /* a statement of the client's own name to close */
 
 	/* units whose ReadyForQuery is to come, oldest first */
@@ -141,12 +142,13 @@ struct session {
 	bool is_unnamed_there;    /* on the server: unnamed_before */
 	bool is_hoarding;         /* the client's unread limit is raised */
 	bool is_mid_unit;
-	bool has_bound;   /* ... and has run something */
-	bool is_moving;   /* to the primary, as soon as nothing is owed */
-	bool is_skipping; /* a cancelled unit, up to its end */
-	bool ends_unit;   /* ... with this message */
-	bool is_writing;  /* has a unit that may have written */
-	bool has_erred;   /* the transaction, or the unit */
+	bool has_bound;    /* ... and has run something */
+	bool has_to_begin; /* ... with that, on its next server */
+	bool is_moving;    /* to the primary, as soon as nothing is owed */
+	bool is_skipping;  /* a cancelled unit, up to its end */
+	bool ends_unit;    /* ... with this message */
+	bool is_writing;   /* has a unit that may have written */
+	bool has_erred;    /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
 	bool is_restoring; /* back to the startup packet's settings, aloud */
 };
@@ -292,6 +294,22 @@ bool session_replay_is_fault(const char *sqlstate);
 void session_replay_learn(struct session *session, const char *sqlstate);
 /* Without a server: puts it all back; avoids replicas from there. */
 void session_replay_rewind(struct session *session);
+
+/* --- session_begin --- */
+
+/* The unit in the scan goes to a replica: a BEGIN is kept, to be repeated. */
+void session_begin_keep(struct session *session);
+/* Something else has run, or the transaction is over. */
+void session_begin_forget(struct session *session);
+/*
+ * The unit in the scan does not belong on the replica where the transaction
+ * has begun, and nothing else has run in it.
+ */
+bool session_begin_is_misplaced(const struct session *session);
+/* Lets go of that replica; the session is IDLE. */
+void session_begin_leave(struct session *session);
+/* On another server: begins the transaction there, in front of the unit. */
+void session_begin_again(struct session *session);
 
 /* --- session_home --- */
 

@@ -20,7 +20,7 @@ static struct route_decision decide(enum route_target target,
 }
 
 /* BEGIN READ ONLY, at any level but SERIALIZABLE: no such thing there. */
-static bool is_read_only_begin(const struct sqlclass *judged)
+bool route_is_read_only_begin(const struct sqlclass *judged)
 {
 	return judged->command == COMMAND_BEGIN && judged->statements == 1 &&
 	       (judged->effects & EFFECT_READ_ONLY) &&
@@ -64,10 +64,19 @@ static bool may_leave(const struct sqlclass *judged)
 {
 	if (judged->effects & STAYING)
 		return false;
-	if (is_read_only_begin(judged))
+	if (route_is_read_only_begin(judged))
 		return true;
 	return judged->access == ACCESS_READ &&
 	       judged->command == COMMAND_OTHER;
+}
+
+bool route_leaves_replica(const struct sqlclass *judged)
+{
+	if (judged->command == COMMAND_SET_TRANSACTION &&
+	    (judged->effects & (EFFECT_READ_WRITE | EFFECT_SERIALIZABLE)))
+		return true;
+	return judged->access == ACCESS_WRITE ||
+	       judged->access == ACCESS_UNKNOWN;
 }
 
 static bool wrote_lately(const struct route_input *input)
@@ -94,7 +103,7 @@ struct route_decision route_decide(const struct route_input *input)
 		return decide(ROUTE_PRIMARY, input->is_replica_lagging
 						     ? ROUTE_REASON_REPLICA_LAG
 						     : ROUTE_REASON_NO_REPLICA);
-	return decide(ROUTE_REPLICA, is_read_only_begin(&input->judged)
+	return decide(ROUTE_REPLICA, route_is_read_only_begin(&input->judged)
 					     ? ROUTE_REASON_READ_ONLY_TXN
 					     : ROUTE_REASON_AUTOCOMMIT_READ);
 }

@@ -56,6 +56,7 @@ static bool begin_unit(struct session *session)
 	if (!session_find_server(session))
 		return false;
 	session_replay_keep(session);
+	session_begin_keep(session);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;
 	return true;
@@ -174,6 +175,7 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 		return true;
 	assert(session->state == SESSION_ACTIVE);
 	session_replay_keep(session);
+	session_begin_keep(session);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;
 	session_renew_limit(session);

@@ -80,6 +80,7 @@ void session_bury(struct worker_task *task)
 		settings_release(session->changing);
 	free(session->units);
 	free(session->cleanup_name);
+	free(session->begin);
 	free(session);
 }
 

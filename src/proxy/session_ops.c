@@ -184,6 +184,7 @@ static void drop_waiting_unit(struct session *session)
 			      .message = "canceling statement due to user "
 					 "request" });
 	session_set_state(session, SESSION_IDLE);
+	session_begin_forget(session);
 	session->wait_since_us = 0;
 	session_renew_limit(session);
 	unserved_skip(session);

@@ -78,6 +78,8 @@ void session_attach(struct session *session, struct server *server)
 		      0, 1);
 	if (server_apply(server, session->settings) && is_login)
 		session_on_applied(session);
+	else
+		session_begin_again(session);
 }
 
 /* A session that has lived through the loss of its primary reads there. */
@@ -218,8 +220,11 @@ static void bring_settings(struct session *session)
 bool session_find_server(struct session *session)
 {
 	int replica;
-	struct route_decision decision = decide(session, &replica);
+	struct route_decision decision;
 
+	if (session_begin_is_misplaced(session))
+		session_begin_leave(session);
+	decision = decide(session, &replica);
 	if (!settle_home(session, decision.target))
 		return false;
 	if (session_is_at_home(session))
@@ -233,6 +238,7 @@ bool session_find_server(struct session *session)
 		    !may_follow(session, decision))
 			return false;
 		bring_settings(session);
+		session_begin_again(session);
 		note_decision(session);
 		return true;
 	}

@@ -168,6 +168,46 @@ static void nodes(void **state)
 	expect(input, ROUTE_PRIMARY, "replica_lag");
 }
 
+static bool leaves(enum sqlclass_access access, enum sqlclass_command command,
+		   uint32_t effects)
+{
+	const struct sqlclass judged = { .access = (uint8_t)access,
+					 .command = (uint8_t)command,
+					 .statements = 1,
+					 .effects = effects };
+
+	return route_leaves_replica(&judged);
+}
+
+static void what_moves_a_transaction(void **state)
+{
+	struct sqlclass begin = { .command = COMMAND_BEGIN,
+				  .statements = 1,
+				  .effects = EFFECT_READ_ONLY };
+
+	(void)state;
+	assert_true(route_is_read_only_begin(&begin));
+	begin.statements = 2;
+	assert_false(route_is_read_only_begin(&begin));
+	begin.statements = 1;
+	begin.effects |= EFFECT_SERIALIZABLE;
+	assert_false(route_is_read_only_begin(&begin));
+	begin.effects = 0;
+	assert_false(route_is_read_only_begin(&begin));
+	/* The modes of a transaction: what no replica has. */
+	assert_true(leaves(ACCESS_NONE, COMMAND_SET_TRANSACTION,
+			   EFFECT_SET_LOCAL | EFFECT_READ_WRITE));
+	assert_true(leaves(ACCESS_NONE, COMMAND_SET_TRANSACTION,
+			   EFFECT_SERIALIZABLE));
+	assert_false(leaves(ACCESS_NONE, COMMAND_SET_TRANSACTION,
+			    EFFECT_SET_LOCAL | EFFECT_READ_ONLY));
+	assert_false(leaves(ACCESS_NONE, COMMAND_OTHER, EFFECT_READ_WRITE));
+	assert_true(leaves(ACCESS_UNKNOWN, COMMAND_SET_TRANSACTION, 0));
+	assert_true(leaves(ACCESS_WRITE, COMMAND_OTHER, 0));
+	assert_false(leaves(ACCESS_READ, COMMAND_OTHER, 0));
+	assert_false(leaves(ACCESS_NONE, COMMAND_COMMIT, 0));
+}
+
 static void names(void **state)
 {
 	(void)state;
@@ -204,6 +244,7 @@ int main(void)
 		cmocka_unit_test(state_stays),
 		cmocka_unit_test(own_writes),
 		cmocka_unit_test(nodes),
+		cmocka_unit_test(what_moves_a_transaction),
 		cmocka_unit_test(names),
 		cmocka_unit_test(encodings),
 	};
