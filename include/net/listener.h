@@ -2,8 +2,9 @@
 #define PGWEIR_NET_LISTENER_H
 
 /*
- * Listening sockets, TCP and Unix, on the main thread's loop.  Accepts and
- * hands each socket to a callback; knows nothing of what is spoken on it.
+ * Listening sockets, TCP and Unix.  Accepts and hands each socket to a
+ * callback; knows nothing of what is spoken on it.  Opened by the main thread,
+ * then used by the thread of the loop that serves them alone.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,17 +28,24 @@ typedef void listener_callback(void *arg, int fd, bool is_unix,
 			       const struct sockaddr_storage *peer);
 
 /*
- * Binds everything; NULL with a line per fault in error when an address
- * cannot be bound.  A stale Unix socket file is replaced, a live one is not.
- * The callback owns the socket, which is non-blocking and close-on-exec.
- * May block: names are looked up.
+ * Binds everything and listens; NULL with a line per fault in error when an
+ * address cannot be bound.  A stale Unix socket file is replaced, a live one
+ * is not.  May block: names are looked up.
  */
-struct listeners *listeners_new(struct event_base *base,
-				const struct listener_options *options,
-				listener_callback *callback, void *arg,
+struct listeners *listeners_new(const struct listener_options *options,
 				struct buf *error);
 
-/* Stops accepting; clients see connection refused.  Unix files go. */
+/*
+ * Once: accepts on this loop from now on.  The callback owns the socket, which
+ * is non-blocking and close-on-exec.  False when the system refuses.
+ */
+bool listeners_serve(struct listeners *listeners, struct event_base *base,
+		     listener_callback *callback, void *arg);
+
+/*
+ * Stops accepting; clients see connection refused.  Unix files go.  On the
+ * loop's thread, or when that has ended, before the loop is freed.
+ */
 void listeners_close(struct listeners *listeners);
 void listeners_free(struct listeners *listeners);
 

@@ -29,8 +29,8 @@ enum socket_result {
 };
 
 /*
- * Makes the socket non-blocking and close-on-exec and sets the options that
- * apply to its kind.  What the system refuses is left at its default.
+ * Sets the options that apply to the socket's kind.  What the system refuses
+ * is left at its default.
  */
 void socket_prepare(int fd, const struct stream_options *options);
 

@@ -39,8 +39,8 @@ enum {
 };
 
 /*
- * Takes a connected socket (made non-blocking, close-on-exec, TCP_NODELAY
- * here).  It is registered for reading once and stays so.
+ * Takes a connected socket that is non-blocking and close-on-exec (TCP_NODELAY
+ * is set here).  It is registered for reading once and stays so.
  */
 struct stream *stream_new(struct worker *worker, int fd,
 			  const struct stream_options *options,

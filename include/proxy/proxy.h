@@ -14,6 +14,7 @@
 struct catalog;
 struct client_login;
 struct evict;
+struct listeners;
 struct metrics;
 struct proxy;
 struct topology;
@@ -40,6 +41,16 @@ struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 			const struct topology *topology,
 			const struct node_address *addresses);
 
+/*
+ * Before the start: the first worker accepts, and shares clients out among
+ * all.  The listeners stay the caller's and must outlive the proxy.  False
+ * when the system refuses.
+ */
+bool proxy_serve(struct proxy *proxy, struct listeners *listeners);
+
+/* Stops accepting, soon, and before what is asked for after it. */
+void proxy_close_door(struct proxy *proxy);
+
 /* Starts the threads; false with errno. */
 bool proxy_start(struct proxy *proxy);
 
@@ -56,10 +67,6 @@ void proxy_post_address(struct proxy *proxy, uint64_t generation, unsigned node,
 			const struct node_address *address);
 void proxy_post_catalog(struct proxy *proxy, const char *database,
 			const char *dbname, struct catalog *catalog);
-
-/* Hands an accepted socket to the worker with the fewest clients. */
-void proxy_accept(struct proxy *proxy, int fd, bool is_unix,
-		  const struct sockaddr_storage *peer);
 
 /* Begins to end; may be called again with a hastier mode. */
 void proxy_shutdown(struct proxy *proxy, enum session_shutdown mode);

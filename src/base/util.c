@@ -3,7 +3,7 @@
  * random bytes, a keyed hash, careful copies and comparisons.
  *
  * Knows nothing of PostgreSQL and keeps no state but the hash key, which is
- * drawn on first use and constant from then on.  Any thread may call anything
+ * drawn on first use and constant from then on, and random bytes in stock.  Any thread may call anything
  * here.
  */
 #include "base/util.h"
@@ -19,7 +19,11 @@
 #include <time.h>
 #include <xxhash.h>
 
-enum { DISTANCE_WORD_MAX = 63, US_PER_S = 1000000 };
+enum { STOCK_BYTES = 256, DISTANCE_WORD_MAX = 63, US_PER_S = 1000000 };
+
+/* Random bytes that this thread has not given out yet. */
+static _Thread_local unsigned char stock[STOCK_BYTES];
+static _Thread_local size_t stock_len;
 
 static pthread_once_t hash_once = PTHREAD_ONCE_INIT;
 static uint64_t hash_seed;
@@ -116,7 +120,7 @@ struct timeval util_timeval(uint64_t span_us)
 }
 
 /* Blocks at boot only, until the kernel has gathered enough. */
-void util_random(void *out, size_t len)
+static void draw(void *out, size_t len)
 {
 	unsigned char *next = out;
 
@@ -132,6 +136,24 @@ void util_random(void *out, size_t len)
 		next += got;
 		len -= (size_t)got;
 	}
+}
+
+/* A few bytes come from a stock: each client wants some.  None comes twice. */
+void util_random(void *out, size_t len)
+{
+	if (len > sizeof(stock)) {
+		draw(out, len);
+		return;
+	}
+	if (len > stock_len) {
+		draw(stock, sizeof(stock));
+		stock_len = sizeof(stock);
+	}
+	if (len == 0)
+		return;
+	stock_len -= len;
+	memcpy(out, stock + stock_len, len);
+	explicit_bzero(stock + stock_len, len);
 }
 
 void util_wipe(void *secret, size_t len)

@@ -2,10 +2,10 @@
  * The house: builds every room in order, connects them, runs the main
  * thread's loop, and takes everything down in the opposite order.
  *
- * The main thread decides nothing about queries.  It accepts clients and
- * hands them to the workers, passes on what the monitor, the resolver and
- * the catalog loaders learn, and does what workers ask for by mail: their
- * hooks run on their threads, so they only post.
+ * The main thread decides nothing about queries.  It opens the ports, which
+ * a worker serves, passes on what the monitor, the resolver and the catalog
+ * loaders learn, and does what workers ask for by mail: their hooks run on
+ * their threads, so they only post.
  *
  * Ports are bound while we may still be root, threads start after the fork
  * into the background, and the process that was called hears of success
@@ -269,15 +269,6 @@ static void on_catalog(void *arg, const char *database, const char *dbname,
 	proxy_post_catalog(house->proxy, database, dbname, catalog);
 }
 
-/* The descriptor is the proxy's from here on. */
-static void on_client(void *arg, int fd, bool is_unix,
-		      const struct sockaddr_storage *peer)
-{
-	const struct house *house = arg;
-
-	proxy_accept(house->proxy, fd, is_unix, peer);
-}
-
 static bool on_ready(void *arg, struct buf *why)
 {
 	return page_ready(arg, why);
@@ -336,7 +327,7 @@ static void begin_to_stop(struct house *house)
 	struct timeval poll = { .tv_usec = QUIET_POLL_US };
 
 	daemon_notify(DAEMON_STOPPING, NULL);
-	listeners_close(house->listeners);
+	proxy_close_door(house->proxy);
 	(void)event_add(house->quiet_timer, &poll);
 }
 
@@ -486,8 +477,7 @@ static bool open_ports(struct house *house, struct buf *error)
 		.defer_accept = settings->tcp_defer_accept,
 	};
 
-	house->listeners =
-		listeners_new(house->base, &options, on_client, house, error);
+	house->listeners = listeners_new(&options, error);
 	return house->listeners != NULL;
 }
 
@@ -647,7 +637,8 @@ static bool open_proxy(struct house *house, struct buf *error)
 	house->proxy = proxy_new(house->metrics, count_workers(house), &hooks,
 				 snapshot_hold(house->snapshot),
 				 topology_hold(topology), house->addresses);
-	if (house->proxy && proxy_start(house->proxy))
+	if (house->proxy && proxy_serve(house->proxy, house->listeners) &&
+	    proxy_start(house->proxy))
 		return true;
 	buf_printf(error, "cannot start the workers: %s\n",
 		   strerrordesc_np(errno));
@@ -770,8 +761,8 @@ void house_close(struct house *house)
 {
 	/* What is still in the mailbox must find nobody to start anew. */
 	house->mode = SHUTDOWN_NOW;
-	listeners_free(house->listeners);
 	close_rooms(house);
+	listeners_free(house->listeners);
 	close_loop(house);
 	admin_free(house->admin);
 	metrics_free(house->metrics);

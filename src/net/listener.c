@@ -1,7 +1,10 @@
 /*
  * Listening sockets.  Opening them is the start-up's business and may block
- * (names are looked up); accepting happens on the main thread's loop, a
- * bounded number per wake-up, and hands each socket over as it is.
+ * (names are looked up); accepting happens on the loop that they are given
+ * to, a bounded number per wake-up, and hands each socket over as it is.
+ *
+ * One client a wake-up is the rule, and then the call that would only hear
+ * that there is no other one is spared; in a rush the number grows.
  *
  * Without descriptors left, accepting rests for a moment: the sockets stay
  * readable, and the loop would spin.
@@ -26,6 +29,7 @@
 
 enum {
 	ACCEPTS_MAX = 64, /* per socket and wake-up */
+	RUSH = 8,         /* so many full wake-ups in a row are one */
 	REST_US = 100000,
 	COMPLAIN_US = 1000000,
 	DEFER_SECONDS = 45
@@ -38,11 +42,12 @@ struct listener {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	int fd;
+	unsigned accepts;     /* so many at the next wake-up */
+	unsigned full;        /* wake-ups in a row that found as many */
 	struct unixpath path; /* address_len 0: a Unix socket */
 };
 
 struct listeners {
-	struct event_base *base;
 	listener_callback *callback;
 	void *arg;
 	struct list members;
@@ -115,28 +120,49 @@ static bool is_passing(int error)
 	       error != EFAULT && error != ENOTSOCK;
 }
 
+/* Takes the next client; false when there is none, or none can be had. */
+static bool accept_one(const struct listener *listener)
+{
+	struct listeners *all = listener->all;
+	struct sockaddr_storage peer = { 0 };
+	socklen_t len = sizeof(peer);
+	int client = accept4(listener->fd, (struct sockaddr *)&peer, &len,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (client >= 0) {
+		all->callback(all->arg, client, is_unix(listener), &peer);
+		return true;
+	}
+	if (is_shortage(errno))
+		rest(all, errno);
+	else
+		return is_passing(errno);
+	return false;
+}
+
+/* How many are looked for at the next wake-up. */
+static void note_rush(struct listener *listener, unsigned found)
+{
+	if (found < listener->accepts) {
+		listener->accepts = 1;
+		listener->full = 0;
+	} else if (++listener->full == RUSH) {
+		if (listener->accepts < ACCEPTS_MAX)
+			listener->accepts *= 2;
+		listener->full = 0;
+	}
+}
+
 static void on_client(evutil_socket_t fd, short what, void *arg)
 {
-	const struct listener *listener = arg;
-	struct listeners *all = listener->all;
+	struct listener *listener = arg;
+	unsigned found = 0;
 
+	(void)fd;
 	(void)what;
-	for (int count = 0; count < ACCEPTS_MAX; count++) {
-		struct sockaddr_storage peer = { 0 };
-		socklen_t len = sizeof(peer);
-		int client = accept4(fd, (struct sockaddr *)&peer, &len,
-				     SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (client >= 0) {
-			all->callback(all->arg, client, is_unix(listener),
-				      &peer);
-		} else if (is_shortage(errno)) {
-			rest(all, errno);
-			return;
-		} else if (!is_passing(errno)) {
-			return;
-		}
-	}
+	while (found < listener->accepts && accept_one(listener))
+		found++;
+	note_rush(listener, found);
 }
 
 /* ---- names of addresses ------------------------------------------------- */
@@ -216,24 +242,19 @@ static struct listener *make_listener(struct opening *opening, int family)
 	struct listener *listener = xcalloc(1, sizeof(*listener));
 
 	listener->all = opening->listeners;
+	listener->accepts = 1;
 	list_init(&listener->link);
 	listener->fd =
 		socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	return listener;
 }
 
-/* Bound: listens, and joins the loop. */
+/* Bound: listens.  Clients wait in the queue until somebody serves them. */
 static bool put_to_work(struct opening *opening, struct listener *listener)
 {
-	struct listeners *all = opening->listeners;
-
 	if (listen(listener->fd, opening->options->backlog) != 0)
 		return false;
-	listener->event = event_new(all->base, listener->fd,
-				    EV_READ | EV_PERSIST, on_client, listener);
-	if (!listener->event || event_add(listener->event, NULL) != 0)
-		return false;
-	list_append(&all->members, &listener->link);
+	list_append(&opening->listeners->members, &listener->link);
 	return true;
 }
 
@@ -412,21 +433,14 @@ static void describe(struct listeners *listeners)
 	buf_append_u8(out, 0);
 }
 
-struct listeners *listeners_new(struct event_base *base,
-				const struct listener_options *options,
-				listener_callback *callback, void *arg,
+struct listeners *listeners_new(const struct listener_options *options,
 				struct buf *error)
 {
 	struct listeners *listeners = xcalloc(1, sizeof(*listeners));
 	struct opening opening = { listeners, options, error };
-	bool is_done;
+	bool is_done = true;
 
-	listeners->base = base;
-	listeners->callback = callback;
-	listeners->arg = arg;
 	list_init(&listeners->members);
-	listeners->rest = event_new(base, -1, 0, on_rest_over, listeners);
-	is_done = listeners->rest != NULL;
 	if (options->addresses)
 		is_done &= open_addresses(&opening);
 	if (options->unix_dir && *options->unix_dir)
@@ -439,10 +453,34 @@ struct listeners *listeners_new(struct event_base *base,
 	return NULL;
 }
 
+static bool join_loop(struct listener *listener, struct event_base *base)
+{
+	listener->event = event_new(base, listener->fd, EV_READ | EV_PERSIST,
+				    on_client, listener);
+	return listener->event && event_add(listener->event, NULL) == 0;
+}
+
+bool listeners_serve(struct listeners *listeners, struct event_base *base,
+		     listener_callback *callback, void *arg)
+{
+	bool is_done;
+
+	listeners->callback = callback;
+	listeners->arg = arg;
+	listeners->rest = event_new(base, -1, 0, on_rest_over, listeners);
+	is_done = listeners->rest != NULL;
+	LIST_FOREACH (link, &listeners->members)
+		is_done &= join_loop(LIST_ENTRY(link, struct listener, link),
+				     base);
+	return is_done;
+}
+
+/* Nothing of it may outlive the loop: its owner may be freed next. */
 void listeners_close(struct listeners *listeners)
 {
 	if (listeners->rest)
-		(void)event_del(listeners->rest);
+		event_free(listeners->rest);
+	listeners->rest = NULL;
 	LIST_FOREACH_SAFE (link, &listeners->members) {
 		struct listener *listener =
 			LIST_ENTRY(link, struct listener, link);
@@ -456,8 +494,6 @@ void listeners_free(struct listeners *listeners)
 	if (!listeners)
 		return;
 	listeners_close(listeners);
-	if (listeners->rest)
-		event_free(listeners->rest);
 	buf_free(&listeners->description);
 	free(listeners);
 }

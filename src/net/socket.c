@@ -16,7 +16,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { DROP_BYTES = 1024 * 1024 };
@@ -39,8 +38,6 @@ void socket_prepare(int fd, const struct stream_options *options)
 {
 	int one = 1;
 
-	(void)ioctl(fd, FIONBIO, &one);
-	(void)ioctl(fd, FIOCLEX);
 	set_option(fd, SOL_SOCKET, SO_SNDBUF, options->socket_buffer);
 	set_option(fd, SOL_SOCKET, SO_RCVBUF, options->socket_buffer);
 	/* A Unix socket says no here, and wants none of the others. */

@@ -2,6 +2,9 @@
  * The workers together: builds them, deals accepted sockets out, and turns
  * what the main thread knows into mail.
  *
+ * The first worker accepts: a client that stays there costs no hand-over, and
+ * no wake-up of another thread.
+ *
  * Each worker has its own reference of every snapshot, so that a reader
  * never takes a lock and a snapshot goes when the last worker has let it go.
  */
@@ -13,6 +16,7 @@
 #include "core/metrics.h"
 #include "core/shapes.h"
 #include "core/topology.h"
+#include "net/listener.h"
 #include "proxy/cancel.h"
 #include "proxy/changes.h"
 #include "proxy/client.h"
@@ -46,6 +50,7 @@ struct proxy {
 	enum session_shutdown mode;
 	unsigned started;
 	unsigned turn;
+	struct listeners *door; /* the first worker's to use; NULL none */
 };
 
 /* One process has one proxy: client logins of the console go to its hook. */
@@ -206,6 +211,8 @@ static void on_stopped(void *arg)
 	struct local *local = ((struct seat *)arg)->local;
 
 	local->is_stopped = true;
+	if (local->index == 0 && the_proxy->door)
+		listeners_close(the_proxy->door);
 	sessions_shutdown(local, SHUTDOWN_NOW);
 	clients_refuse_all(local);
 	tunnels_free(local);
@@ -350,18 +357,49 @@ void proxy_post_catalog(struct proxy *proxy, const char *database,
 	catalog_release(catalog);
 }
 
-/* In turn: as even as any choice while clients come and go. */
-void proxy_accept(struct proxy *proxy, int fd, bool is_unix,
-		  const struct sockaddr_storage *peer)
-{
-	struct mail_client *mail = xcalloc(1, sizeof(*mail));
-	unsigned worker = proxy->turn++ % proxy->process.worker_count;
+/* --- the door --- */
 
+/* In turn: as even as any choice while clients come and go. */
+static void on_client(void *arg, int fd, bool is_unix,
+		      const struct sockaddr_storage *peer)
+{
+	struct proxy *proxy = arg;
+	unsigned worker = proxy->turn++ % proxy->process.worker_count;
+	struct mail_client *mail;
+
+	if (worker == 0) {
+		client_accept(proxy->seats[0].local, fd, is_unix, peer);
+		return;
+	}
+	mail = xcalloc(1, sizeof(*mail));
 	mail->fd = fd;
 	mail->is_unix = is_unix;
-	if (peer)
-		mail->peer = *peer;
+	mail->peer = *peer;
 	post(proxy, worker, &mail->mail, MAIL_CLIENT);
+}
+
+bool proxy_serve(struct proxy *proxy, struct listeners *listeners)
+{
+	assert(proxy->started == 0 && !proxy->door);
+	proxy->door = listeners;
+	return listeners_serve(listeners,
+			       worker_base(proxy->process.workers[0]),
+			       on_client, proxy);
+}
+
+static void close_door(struct local *local, void *arg)
+{
+	(void)local;
+	listeners_close(arg);
+}
+
+void proxy_close_door(struct proxy *proxy)
+{
+	struct mail_visit *mail = xcalloc(1, sizeof(*mail));
+
+	mail->visit = close_door;
+	mail->arg = proxy->door;
+	post(proxy, 0, &mail->mail, MAIL_VISIT);
 }
 
 void proxy_shutdown(struct proxy *proxy, enum session_shutdown mode)
@@ -395,6 +433,9 @@ void proxy_free(struct proxy *proxy)
 		worker_stop(proxy->process.workers[i]);
 	for (unsigned i = 0; i < proxy->started; i++)
 		worker_wait(proxy->process.workers[i]);
+	/* Of a worker that was never started. */
+	if (proxy->door)
+		listeners_close(proxy->door);
 	for (unsigned i = 0; i < proxy->process.worker_count; i++)
 		worker_join(proxy->process.workers[i]);
 	for (unsigned i = 0; i < proxy->process.worker_count; i++) {

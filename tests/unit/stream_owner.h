@@ -91,7 +91,10 @@ static inline int open_pair(struct worker *worker, struct owner *owner)
 {
 	int ends[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(socketpair(AF_UNIX,
+				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				    0, ends),
+			 0);
 	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
 	owner->eat_most = SIZE_MAX;
 	owner->stream =

@@ -162,7 +162,8 @@ static int set_up(void **state)
 	struct fixture *f = xcalloc(1, sizeof(*f));
 	int ends[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 	f->worker = worker_new(0, &hooks);
 	open_owner(f, &f->server, ends[0]);
 	open_owner(f, &f->client, ends[1]);
