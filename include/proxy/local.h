@@ -82,6 +82,7 @@ struct process {
 	struct welcomes *welcomes;
 	struct changes *changes;
 	_Atomic unsigned clients; /* logged in or logging in, for the limit */
+	_Atomic uint64_t serials; /* blocks given out, see names */
 	/* The database asked for is unknown to the catalog loader yet. */
 	void (*want_catalog)(void *arg, const char *database,
 			     const char *dbname);

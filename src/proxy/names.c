@@ -11,22 +11,34 @@
 #include "core/stmtmap.h"
 #include "core/stmtscope.h"
 #include "net/stream.h"
+#include "proxy/local.h"
 #include "proxy/server.h"
 #include "proxy/session_parts.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* Sessions count from 1 << 24: small numbers are the server's own. */
 uint64_t names_serial(const struct session *session)
 {
-	return (session->id << 24) + session->serial;
+	return session->serial;
 }
 
+/*
+ * Of the whole process, since servers go from worker to worker and remember
+ * whose statement they have.  Drawn in blocks; a session's numbers grow.
+ * Small ones are the server's own.
+ */
 uint64_t names_next_serial(struct session *session)
 {
+	enum { BLOCK = 1 << 16 };
+	struct process *process = session->local->process;
+
 	session->serial++;
-	return names_serial(session);
+	if (session->serial % BLOCK == 1)
+		session->serial =
+			BLOCK * (1 + atomic_fetch_add(&process->serials, 1)) +
+			1;
+	return session->serial;
 }
 
 /*

@@ -443,3 +443,17 @@ def test_two_hundred_batches_in_flight(make_weir):
         for n in range(200):
             rows = [m.values for m in conn.until() if m.type == "D"]
             assert rows == [[str(n).encode()]]
+
+
+def test_unnamed_statements_of_clients_on_two_workers(make_weir):
+    """One server goes from worker to worker; neither client may be taken for
+    the other because both have used it the same number of times."""
+    weir = make_weir({"default_pool_size": 1, "workers": 2}, nodes=ONE)
+    with Wire(weir.port) as one, Wire(weir.port) as other:
+        for conn, sql in ((one, "SELECT 'one'"), (other, "SELECT 'other'")):
+            conn.login()
+            conn.send(parse(sql), sync()).until()
+        for conn, said in ((one, b"one"), (other, b"other"), (one, b"one")):
+            conn.send(bind(), execute(), sync())
+            assert [m.values for m in conn.until() if m.type == "D"] == [
+                [said]]
