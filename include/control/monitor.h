@@ -11,7 +11,6 @@
 
 struct buf;
 struct config;
-struct dbddl_names;
 struct event_base;
 struct metrics;
 struct monitor;
@@ -51,11 +50,14 @@ void monitor_reload(struct monitor *monitor, const struct config *config);
 void monitor_poke(struct monitor *monitor, unsigned node);
 
 /*
- * Leaves these databases, and stays away from them for as long, or until it
- * is told 0: somebody wants one of them for himself.
+ * Who says that somebody wants a database for himself just now: the monitor
+ * stays away from it, and with that from its node.
  */
-void monitor_step_aside(struct monitor *monitor,
-			const struct dbddl_names *names, uint64_t time_us);
+void monitor_set_shut(struct monitor *monitor,
+		      bool (*is_shut)(void *arg, const char *dbname),
+		      void *arg);
+/* Leaves databases that are shut by now. */
+void monitor_step_aside(struct monitor *monitor);
 
 /* The newest snapshot, borrowed until the loop runs on. */
 const struct topology *monitor_topology(const struct monitor *monitor);

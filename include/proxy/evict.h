@@ -19,7 +19,7 @@ typedef void evict_ready_fn(struct local *local, uint64_t session,
 			    uint64_t owner);
 
 /*
- * Shuts the databases that are to be empty, for some seconds at most, and
+ * Shuts the databases that are to be empty, for some minutes at most, and
  * closes idle servers and connections of our own to them everywhere; then
  * ready is called.  Never from inside.
  */

@@ -15,7 +15,6 @@
 #include "control/probe.h"
 #include "control/resolve.h"
 #include "core/config.h"
-#include "core/dbddl.h"
 #include "core/metrics.h"
 #include "core/passwd.h"
 #include "core/users.h"
@@ -60,9 +59,8 @@ struct monitor {
 	bool *alarms;           /* by database line: two primaries, said so */
 	struct event *post;
 	struct topology *newest;
-	/* not to be connected to up to then */
-	struct dbddl_names aside;
-	uint64_t aside_us;
+	bool (*is_shut)(void *arg, const char *dbname); /* NULL: nothing is */
+	void *shut_arg;
 };
 
 /* ---- settings ----------------------------------------------------------- */
@@ -255,8 +253,8 @@ static bool watch_is_aside(const struct watch *watch)
 	struct monitor_login login = monitor_login_with(
 		monitor->config, monitor->users, watch->index);
 
-	return util_now_us() < monitor->aside_us &&
-	       dbddl_has_name(&monitor->aside, login.dbname);
+	return monitor->is_shut &&
+	       monitor->is_shut(monitor->shut_arg, login.dbname);
 }
 
 /*
@@ -538,12 +536,15 @@ static void connection_lost(void *arg)
 
 /* ---- the owner's calls -------------------------------------------------- */
 
-/* One at a time is remembered: the last one counts. */
-void monitor_step_aside(struct monitor *monitor,
-			const struct dbddl_names *names, uint64_t time_us)
+void monitor_set_shut(struct monitor *monitor,
+		      bool (*is_shut)(void *arg, const char *dbname), void *arg)
 {
-	monitor->aside_us = time_us ? util_now_us() + time_us : 0;
-	monitor->aside = *names;
+	monitor->is_shut = is_shut;
+	monitor->shut_arg = arg;
+}
+
+void monitor_step_aside(struct monitor *monitor)
+{
 	for (unsigned i = 0; i < monitor->count; i++)
 		if (watch_is_aside(monitor->watches[i]))
 			probe_rest(monitor->watches[i]->probe);

@@ -23,8 +23,8 @@
 #include "control/resolve.h"
 #include "core/catalog.h"
 #include "core/config.h"
-#include "core/dbddl.h"
 #include "core/topology.h"
+#include "main/aside.h"
 #include "main/catalogs.h"
 #include "main/house_parts.h"
 #include "main/load.h"
@@ -32,8 +32,6 @@
 #include "main/reload.h"
 #include "net/listener.h"
 #include "net/mailbox.h"
-#include "proxy/changes.h"
-#include "proxy/evict.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -45,9 +43,6 @@
 #include <unistd.h>
 
 enum { WORKERS_MAX = 64, QUIET_POLL_US = 20000 };
-
-/* The monitor keeps out of a database that somebody wants for himself. */
-static const uint64_t ASIDE_US = 10000000;
 
 /* When everything was told to end now, it must within this time. */
 static const uint64_t HURRY_US = 2000000;
@@ -149,27 +144,6 @@ static void take_trouble(const struct house *house, const char *label)
 			monitor_poke(house->monitor, i);
 }
 
-/*
- * Somebody wants databases for himself, or is done with them: our own
- * connections go out of the way.  At the end nobody waits for it any more.
- */
-static void take_evict(struct house *house, struct evict *evict)
-{
-	const struct dbddl *ddl = evict_ddl(evict);
-
-	if (!house->proxy) {
-		evict_drop(evict);
-		return;
-	}
-	if (evict_is_done(evict))
-		catalogs_forget(house->catalogs, &ddl->gone);
-	else
-		catalogs_empty(house->catalogs, &ddl->empty);
-	monitor_step_aside(house->monitor, &ddl->empty,
-			   evict_is_done(evict) ? 0 : ASIDE_US);
-	evict_confirm(evict);
-}
-
 /* The ticket must be answered in any case: an operator waits at it. */
 static void take_reload(struct house *house, struct admin_ticket *ticket)
 {
@@ -196,7 +170,7 @@ static void on_mail(void *arg, struct mail *mail)
 		if (house->monitor)
 			take_trouble(house, content->name);
 		break;
-	case HOUSE_EVICT: take_evict(house, content->evict); break;
+	case HOUSE_EVICT: aside_take(house, content->evict); break;
 	case HOUSE_RELOAD: take_reload(house, content->ticket); break;
 	case HOUSE_SHUTDOWN:
 		if (house->proxy)
@@ -559,12 +533,14 @@ static bool open_nodes(struct house *house, struct buf *error)
 		house->monitor =
 			monitor_new(house->base, config, house->resolve,
 				    house->metrics, on_topology, house);
-	if (house->monitor)
+	if (house->monitor) {
 		monitor_set_users(house->monitor, house->snapshot->users);
-	else
-		buf_printf(error, "cannot watch the nodes: %s\n",
-			   strerrordesc_np(errno));
-	return house->monitor != NULL;
+		monitor_set_shut(house->monitor, aside_is_shut, house);
+		return true;
+	}
+	buf_printf(error, "cannot watch the nodes: %s\n",
+		   strerrordesc_np(errno));
+	return false;
 }
 
 static const struct users *get_users(void *arg)
@@ -574,23 +550,13 @@ static const struct users *get_users(void *arg)
 	return house->snapshot->users;
 }
 
-/* No proxy yet: nobody has shut anything. */
-static bool is_shut(void *arg, const char *dbname)
-{
-	const struct house *house = arg;
-
-	return house->proxy &&
-	       changes_is_shut(proxy_process(house->proxy)->changes, dbname,
-			       util_now_us());
-}
-
 static void open_catalogs(struct house *house)
 {
 	struct catalogs_hooks hooks = {
 		.topology = get_topology,
 		.addresses = get_addresses,
 		.users = get_users,
-		.is_shut = is_shut,
+		.is_shut = aside_is_shut,
 		.loaded = on_catalog,
 		.arg = house,
 	};

@@ -20,10 +20,10 @@
 #include <stdlib.h>
 
 /*
- * PostgreSQL itself waits 5 s for others to leave; behind that the statement
- * has its lock, or has failed.
+ * Should it never be told that the statement is done.  Until then PostgreSQL
+ * would let nobody in, either: to copy a database may take minutes.
  */
-static const uint64_t SHUT_LIMIT_US = 10000000;
+static const uint64_t SHUT_LIMIT_US = 600000000;
 
 struct evict {
 	_Atomic unsigned refs;

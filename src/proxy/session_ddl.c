@@ -157,13 +157,15 @@ void session_ddl_note_unit(struct session *session, char status)
 	if (ddl->ahead > 0)
 		ddl->ahead--;
 	if (ddl->ahead == 0 && ddl->step == STEP_NONE && status == 'I')
-		end(session, now_of(session));
+		/* Not of the turn's beginning: that may be before the commit.
+		 */
+		end(session, util_now_us());
 }
 
 void session_ddl_leave(struct session *session)
 {
 	const struct session_ddl *ddl = session->ddl;
-	uint64_t at_us = now_of(session);
+	uint64_t at_us = util_now_us();
 
 	if (ddl->ahead > 0)
 		at_us += LEFT_LIMIT_US;

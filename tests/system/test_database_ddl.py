@@ -518,6 +518,11 @@ def test_monitored_database(make_weir, cluster, scratch):
             conn.execute("DROP DATABASE %s" % copy)
             time.sleep(0.15)
         assert weir.metric("pgweir_backend_up") == 2
+        # One that fails does not keep it away.
+        state, _ = sqlstate_of(lambda: conn.execute(
+            "CREATE DATABASE postgres TEMPLATE %s" % name))
+        assert state == "42P04"
+        wait_for(lambda: idle(cluster, name) > 0, 5, "the monitor there")
         conn.execute("ALTER DATABASE %s RENAME TO %s" % (name, copy))
         conn.execute("ALTER DATABASE %s RENAME TO %s" % (copy, name))
 
@@ -636,6 +641,26 @@ def test_new_role(star, cluster, scratch):
                         == ("dd_role",)
             conn.execute("DROP ROLE dd_role")
             assert "dd_role" in login_error(star, "app", "dd_role")
+
+
+def test_role_that_the_replica_lacks(star, cluster, scratch):
+    """Made behind our back, and not replicated yet."""
+    cluster.sql("SELECT pg_wal_replay_pause()", node="replica")
+    try:
+        cluster.sql("CREATE ROLE dd_role LOGIN")
+        with star.connect("app", "dd_role") as conn:
+            for _ in range(5):
+                assert conn.execute("SELECT session_user").fetchone() == \
+                    ("dd_role",)
+        assert star.metric("pgweir_backend_up") == 2
+    finally:
+        cluster.sql("SELECT pg_wal_replay_resume()", node="replica")
+    cluster.position()
+    with star.connect("app", "dd_role") as conn:
+        def read_there():
+            conn.execute("SELECT session_user")
+            return cluster.backends("replica", "dd_role") > 0
+        wait_for(read_there, 15, "his reads on the replica", 0.2)
 
 
 def test_renamed_role(star, cluster, role):
