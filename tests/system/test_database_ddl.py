@@ -365,6 +365,66 @@ def test_a_crowd(star, cluster, scratch):
     assert not errors, errors
 
 
+# What PostgreSQL says to each, in one session: the same through pgweir.
+SCRIPT = (
+    "DROP DATABASE dd_a", "DROP DATABASE IF EXISTS dd_a",
+    "CREATE DATABASE dd_a", "CREATE DATABASE dd_a",
+    "CREATE DATABASE dd_b TEMPLATE dd_nothing",
+    "CREATE DATABASE dd_b TEMPLATE = 'dd_a' CONNECTION LIMIT = 5",
+    "CREATE DATABASE dd_c TEMPLATE dd_b TEMPLATE dd_a",
+    "CREATE DATABASE", "CREATE DATABASE dd_c WITH (FORCE)",
+    "CREATE DATABASE dd_c ENCODING 'nonsense'",
+    "ALTER DATABASE dd_a RENAME TO dd_b",
+    "ALTER DATABASE dd_a RENAME TO dd_c",
+    "ALTER DATABASE dd_a SET TABLESPACE pg_default",
+    "ALTER DATABASE dd_c SET TABLESPACE nothing",
+    "ALTER DATABASE dd_c SET TABLESPACE pg_default",
+    "ALTER DATABASE dd_c SET work_mem = '5MB'",
+    "ALTER DATABASE dd_c SET nonsense = '5MB'",
+    "SELECT setconfig FROM pg_db_role_setting"
+    " JOIN pg_database ON oid = setdatabase WHERE datname = 'dd_c'",
+    "BEGIN", "DROP DATABASE dd_c", "SELECT 1", "ROLLBACK",
+    "BEGIN", "CREATE DATABASE dd_d", "COMMIT",
+    "BEGIN", "ALTER DATABASE dd_c RENAME TO dd_d", "ROLLBACK",
+    "BEGIN", "ALTER DATABASE dd_c RENAME TO dd_d",
+    "ALTER DATABASE dd_b RENAME TO dd_c", "COMMIT",
+    "SELECT datname FROM pg_database WHERE datname LIKE 'dd\\_%'"
+    " ORDER BY 1",
+    "SELECT 1; DROP DATABASE dd_c", "DROP DATABASE dd_c; SELECT 1",
+    "DROP DATABASE dd_c, dd_d", "DROP DATABASE U&\"dd\\005fc\"",
+    "DROP DATABASE postgres", "DROP DATABASE template1",
+    "DROP DATABASE dd_d WITH (FORCE, FORCE)", "DROP DATABASE dd_d (force)",
+    "CREATE ROLE dd_role LOGIN", "CREATE USER dd_role",
+    "ALTER ROLE dd_role SET work_mem = '1 lightyear'",
+    "ALTER ROLE dd_role RENAME TO dd_other", "DROP ROLE dd_role",
+    "DROP ROLE IF EXISTS dd_role, dd_other", "DROP ROLE dd_other",
+    "GRANT CONNECT ON DATABASE dd_nothing TO postgres",
+)
+
+
+def outcomes(conn):
+    out = []
+    for sql in SCRIPT:
+        try:
+            cursor = conn.execute(sql)
+            out.append((sql, cursor.statusmessage,
+                        cursor.fetchall() if cursor.description else None))
+        except psycopg.Error as error:
+            out.append((sql, error.sqlstate, error.diag.message_primary))
+    return out
+
+
+@pytest.mark.parametrize("mode", ("transaction", "session"))
+def test_as_postgresql_says_it(make_weir, cluster, scratch, mode):
+    with cluster.connect(dbname="postgres") as conn:
+        straight = outcomes(conn)
+    weir = make_weir({"workers": 2, "pool_mode": mode},
+                     databases=everything(cluster))
+    with admin(weir) as conn:
+        through = outcomes(conn)
+    assert [t for s, t in zip(straight, through) if s != t] == []
+
+
 def test_extended_protocol(star, cluster, scratch):
     """At the Execute, however the statement came there."""
     name = scratch[0]
