@@ -58,6 +58,7 @@ enum sqlclass_command {
 	COMMAND_BEGIN,           /* BEGIN, START TRANSACTION */
 	COMMAND_COMMIT,          /* COMMIT, END */
 	COMMAND_ROLLBACK,        /* ROLLBACK, ABORT (not TO SAVEPOINT) */
+	COMMAND_ROLLBACK_TO,     /* ... to a savepoint */
 	COMMAND_SET_TRANSACTION, /* SET TRANSACTION ... */
 	COMMAND_MIXED /* several statements, one of them of the above */
 };

@@ -240,7 +240,10 @@ void session_inspect_text(struct session *session, uint32_t effects,
 /* A pin that ends only with the session, or DISCARD ALL. */
 void session_inspect_stick(struct session *session, uint32_t pin);
 /* A unit is over. */
-void session_inspect_ended(struct session *session, uint32_t effects);
+void session_inspect_ended(struct session *session,
+			   const struct sqlclass *judged);
+/* Is something that these effects may have left behind not known yet? */
+bool session_inspect_is_due(const struct session *session, uint32_t effects);
 /* What these effects left behind is known to be gone. */
 void session_inspect_reset(struct session *session, uint32_t effects);
 /* On an idle server: looks if there is need; true: the answer is to come. */

@@ -192,9 +192,11 @@ static const char *skip_constant(const char *at, const char *end)
 	return skip_char(at, end, ',');
 }
 
-/* Behind set_config: ( 'name' , or ( $1 , */
+/* Behind set_config, perhaps quoted: ( 'name' , or ( $1 , */
 static const char *skip_name(const char *at, const char *end)
 {
+	if (at < end && *at == '"')
+		at++;
 	at = skip_char(at, end, '(');
 	return at ? skip_constant(at, end) : NULL;
 }
@@ -399,6 +401,12 @@ bool inspect_take_row(struct inspect_result *result, const char *login,
 	return true;
 }
 
+/* What was made up once is never unset again, but empty. */
+static bool is_reset(const char *name, const char *value)
+{
+	return !value || (*value == '\0' && is_custom(name));
+}
+
 const struct settings *inspect_restore(const struct settings *found,
 				       const struct settings *startup)
 {
@@ -409,7 +417,7 @@ const struct settings *inspect_restore(const struct settings *found,
 	for (size_t i = 0; settings_at(startup, i, &name, &value); i++) {
 		const struct settings *before = made;
 
-		if (settings_get(found, name))
+		if (!is_reset(name, settings_get(found, name)))
 			continue;
 		made = settings_with(before, name, value);
 		settings_release(before);

@@ -409,9 +409,31 @@ static void judge_statement(struct sqlcursor *cursor)
 /* ---- texts ------------------------------------------------------------- */
 
 /* What only the whole statement can tell. */
-static void complete(struct sqlclass *verdict, const struct catalog *catalog)
+struct span {
+	const char *text;
+	size_t len;
+};
+
+/* UPDATE pg_settings is a SET (PostgreSQL docs, "pg_settings"). */
+static bool sets_by_view(const struct span *span)
 {
-	if (verdict->access == ACCESS_WRITE && catalog_hides_writes(catalog))
+	static const char view[] = "pg_settings";
+	const size_t view_len = sizeof(view) - 1;
+
+	for (size_t i = 0; i + view_len <= span->len; i++)
+		if (strncasecmp(span->text + i, view, view_len) == 0)
+			return true;
+	return false;
+}
+
+static void complete(struct sqlclass *verdict,
+		     const struct sqlclass_context *context,
+		     const struct span *text)
+{
+	bool is_hiding =
+		catalog_hides_writes(context->catalog) || sets_by_view(text);
+
+	if (verdict->access == ACCESS_WRITE && is_hiding)
 		verdict->effects |= EFFECT_HIDDEN;
 	if (verdict->access == ACCESS_READ &&
 	    (verdict->effects & EFFECT_CATALOG_READ))
@@ -450,6 +472,7 @@ struct sqlclass sqlclass_judge(const char *sql, size_t len,
 			       const struct sqlclass_context *context)
 {
 	struct sqlclass text = { .is_certain = may_be_certain(context) };
+	const struct span span = { sql, len };
 	struct sqlcursor cursor;
 
 	sqlcursor_init(&cursor, sql, len, context);
@@ -469,7 +492,7 @@ struct sqlclass sqlclass_judge(const char *sql, size_t len,
 			sqlcursor_add_effects(&cursor, EFFECT_HIDDEN);
 			sqlcursor_lose(&cursor);
 		}
-		complete(&cursor.verdict, context->catalog);
+		complete(&cursor.verdict, context, &span);
 		merge(&text, &cursor.verdict);
 		if (cursor.now.kind == SQLLEX_BAD)
 			break;

@@ -70,7 +70,7 @@ void sqlutility_judge_end(struct sqlcursor *cursor)
 	if (!sqlcursor_take_word(cursor, WORD_WORK))
 		(void)sqlcursor_take_word(cursor, WORD_TRANSACTION);
 	if (cursor->word == WORD_TO) {
-		cursor->verdict.command = COMMAND_OTHER; /* a savepoint */
+		cursor->verdict.command = COMMAND_ROLLBACK_TO;
 		return;
 	}
 	/* AND NO CHAIN is the default. */
@@ -145,6 +145,9 @@ static bool judge_reported(struct sqlcursor *cursor)
 /* Names the transaction that follows, or all of the session's. */
 static void judge_set_session(struct sqlcursor *cursor)
 {
+	/* The state of random() is nothing that could be set back. */
+	if (says(&cursor->now, "seed"))
+		sqlcursor_add_effects(cursor, EFFECT_LOAD);
 	if (judge_reported(cursor))
 		return;
 	sqlcursor_add_effects(cursor, EFFECT_SET);

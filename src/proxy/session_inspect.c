@@ -135,12 +135,32 @@ void session_inspect_stick(struct session *session, uint32_t pin)
 	server_mark_dirty(session->server);
 }
 
-void session_inspect_ended(struct session *session, uint32_t effects)
+/*
+ * What was undone has its old value again, and whose that was names do not
+ * tell: a value that nobody set must not become the client's own.
+ */
+void session_inspect_ended(struct session *session,
+			   const struct sqlclass *judged)
 {
-	if (session->inspect)
+	bool is_undone = session->has_erred ||
+			 judged->command == COMMAND_ROLLBACK ||
+			 judged->command == COMMAND_MIXED ||
+			 judged->command == COMMAND_ROLLBACK_TO;
+
+	if (session->inspect) {
 		session->inspect->tries = 0;
-	if (inspect_parts(effects, session->pins) != 0)
-		inspect_of(session)->next.effects |= effects;
+		session->inspect->next.needs_all |= is_undone;
+	}
+	if (inspect_parts(judged->effects, session->pins) != 0)
+		inspect_of(session)->next.effects |= judged->effects;
+}
+
+bool session_inspect_is_due(const struct session *session, uint32_t effects)
+{
+	return session->inspect &&
+	       (session->inspect->is_under_way ||
+		(session->inspect->next.effects & effects) ||
+		(session->inspect->stuck & effects));
 }
 
 void session_inspect_reset(struct session *session, uint32_t effects)
@@ -251,6 +271,9 @@ static void take_result(struct session *session)
 	const struct settings *found = inspect->result.settings;
 	uint32_t in_flight = pins_in_flight(session);
 
+	/* Settings with computed names are gone, too. */
+	if (inspect->asked.effects & EFFECT_RESET_ALL)
+		inspect->stuck &= ~(uint32_t)EFFECT_SET;
 	session->pins = inspect->result.pins | inspect->stuck | in_flight;
 	if (session->pins == 0 &&
 	    !session_inspect_is_suspect(session->unit.judged.effects))

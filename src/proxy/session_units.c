@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "core/epoch.h"
 #include "core/metrics.h"
+#include "core/settings.h"
 #include "core/stmtscope.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
@@ -92,6 +93,21 @@ static void end_transaction(struct session *session)
 	session->transaction_us = 0;
 }
 
+/*
+ * RESET ALL, and all that was set is known: then nobody has to ask what is
+ * left.  It leaves role and session_authorization alone.
+ */
+static bool resets_all(const struct session *session, uint32_t effects)
+{
+	const uint32_t others = EFFECT_SET | EFFECT_HIDDEN | EFFECT_EXECUTE;
+	const struct settings *settings = session->settings;
+
+	return (effects & EFFECT_RESET_ALL) && !(effects & others) &&
+	       !session_inspect_is_due(session, others) &&
+	       !settings_get(settings, "role") &&
+	       !settings_get(settings, "session_authorization");
+}
+
 /* What the unit has ended for good, unless it began it as well. */
 static void end_pins(struct session *session, uint32_t effects)
 {
@@ -99,7 +115,6 @@ static void end_pins(struct session *session, uint32_t effects)
 		uint32_t end;
 		uint32_t pin;
 	} rows[] = {
-		{ EFFECT_RESET_ALL, EFFECT_SET },
 		{ EFFECT_UNLISTEN_ALL, EFFECT_LISTEN },
 		{ EFFECT_CLOSE_ALL, EFFECT_HOLD },
 		{ EFFECT_UNLOCK_ALL, EFFECT_ADVISORY },
@@ -109,8 +124,9 @@ static void end_pins(struct session *session, uint32_t effects)
 		if ((effects & rows[i].end) && !(effects & rows[i].pin))
 			session_inspect_reset(session,
 					      rows[i].end | rows[i].pin);
-	if (!(effects & EFFECT_RESET_ALL) || (effects & EFFECT_SET))
+	if (!resets_all(session, effects))
 		return;
+	session_inspect_reset(session, EFFECT_RESET_ALL);
 	session_reset_settings(session);
 	server_note_reset(session->server);
 }
@@ -132,7 +148,7 @@ void session_note_unit(struct session *session, char status)
 	if (session->transaction_us == 0)
 		session->transaction_us = unit.since_us;
 	is_alone = session->transaction_us == unit.since_us;
-	session_inspect_ended(session, unit.judged.effects);
+	session_inspect_ended(session, &unit.judged);
 	if (status != 'I')
 		return;
 	if (!session->has_erred && is_alone)
