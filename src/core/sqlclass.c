@@ -16,6 +16,8 @@
 #include "core/sqlutility.h"
 #include "core/sqlwalk.h"
 
+#include <strings.h>
+
 struct verb {
 	enum sqlword word;
 	enum sqlclass_access access;
