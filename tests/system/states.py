@@ -592,10 +592,12 @@ TEMP = [
     temp("function", ["CREATE FUNCTION pg_temp.state_f() RETURNS int LANGUAGE"
                       " sql AS 'SELECT 1'"],
          ["SELECT pg_temp.state_f()"], "1",
-         ["DROP FUNCTION pg_temp.state_f()"]),
+         # A server that ever had a temporary schema keeps it, empty: another
+         # error than in a session without.
+         ["DROP FUNCTION pg_temp.state_f()"], look=[]),
     temp("type", ["CREATE TYPE pg_temp.state_t AS ENUM ('one', 'two')"],
          ["SELECT 'two'::pg_temp.state_t > 'one'"], "t",
-         ["DROP TYPE pg_temp.state_t"]),
+         ["DROP TYPE pg_temp.state_t"], look=[]),
     temp("hides a table", ["CREATE TEMP TABLE state_rows AS SELECT 1 AS a"],
          ["SELECT count(*) FROM state_rows"], "1",
          ["DROP TABLE pg_temp.state_rows"]),
