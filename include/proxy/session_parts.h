@@ -40,7 +40,12 @@ enum session_state {
 enum {
 	SESSION_JUDGED = 8, /* classes remembered from scan to relay */
 	/* A unit is held back this long, at most, to be judged whole. */
-	SESSION_HOLD_BYTES = 4 * 1024 * 1024
+	SESSION_HOLD_BYTES = 4 * 1024 * 1024,
+	/*
+	 * A message up to here is passed on whole or not at all: a client
+	 * that dies within it costs no server.
+	 */
+	SESSION_WHOLE_BYTES = 64 * 1024
 };
 
 /* What must be known of a unit when its ReadyForQuery comes. */

@@ -9,10 +9,10 @@
  */
 #include "base/util.h"
 #include "core/catalog.h"
+#include "core/inspect.h"
 #include "core/pgwire.h"
 #include "core/shapes.h"
 #include "core/sqlclass.h"
-#include "core/inspect.h"
 #include "net/stream.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
@@ -35,8 +35,8 @@ struct sqlclass intake_judge(const struct session *session, const char *sql,
 			     size_t len)
 {
 	struct sqlclass_context context = intake_context(session);
-	struct sqlclass class = shapes_classify(session->local->shapes, sql,
-						len, &context);
+	struct sqlclass class =
+		shapes_classify(session->local->shapes, sql, len, &context);
 
 	/* A shape does not show it: the name of a setting is a literal. */
 	if ((class.effects & EFFECT_SET) && inspect_is_local(sql, len)) {
@@ -109,7 +109,9 @@ static enum intake_result look_at_query(struct session *session,
 		return judged(session, intake_judge(session, text, len));
 	}
 	class = sqlclass_judge_prefix(text, message->body_here);
-	if (class.access != ACCESS_WRITE && wait_for(session, message->total))
+	if ((class.access != ACCESS_WRITE ||
+	     message->total <= SESSION_WHOLE_BYTES) &&
+	    wait_for(session, message->total))
 		return INTAKE_MORE;
 	class.reason = REASON_TOO_LONG;
 	return judged(session, class);

@@ -689,7 +689,12 @@ static enum relay_result relay_one(struct session *session, const char **why)
 	    pgwire_is_client_type(message.type))
 		return RELAY_BAD;
 	*why = forbidden(session, &message);
-	return *why ? RELAY_BAD : relay_message(session, &message, why);
+	if (*why)
+		return RELAY_BAD;
+	if (!pgwire_is_complete(&message) &&
+	    message.total <= SESSION_WHOLE_BYTES)
+		return RELAY_HOLD;
+	return relay_message(session, &message, why);
 }
 
 static void continue_message(struct session *session, size_t here)

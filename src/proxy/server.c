@@ -198,6 +198,45 @@ static void send_ours(struct server *server, const char *sql)
 	track_push(server->track, TRACK_QUERY, TRACK_OURS, NULL);
 }
 
+/* In a batch, of which the server has answered all that it has. */
+static void roll_batch_back(struct server *server)
+{
+	static const uint8_t text[] = "ROLLBACK\0\0"; /* no parameters */
+	static const uint8_t bind[8] = { 0 };         /* nothing of all */
+	static const uint8_t execute[5] = { 0 };      /* all of "" */
+	struct buf *out = stream_out(server->stream);
+
+	server->unnamed = 0;
+	pgbuild_parse(out, "", text, sizeof(text));
+	track_push(server->track, TRACK_PARSE, TRACK_OURS, NULL);
+	pgbuild_message(out, 'B', bind, sizeof(bind));
+	track_push(server->track, TRACK_BIND, TRACK_OURS, NULL);
+	pgbuild_message(out, 'E', execute, sizeof(execute));
+	track_push(server->track, TRACK_EXECUTE, TRACK_OURS, NULL);
+}
+
+/*
+ * A batch without its Sync, outside of a block, is a transaction that its
+ * client did not end: PostgreSQL undoes it when the client is lost, and a
+ * Sync would commit it.  What is still to be answered may begin a COPY, into
+ * which nothing else must be sent.
+ */
+static void end_batch(struct server *server)
+{
+	struct buf *out = stream_out(server->stream);
+
+	if (!track_is_skipping(server->track)) {
+		if (track_owed(server->track) > 0) {
+			pgbuild_empty(out, 'H');
+			return;
+		}
+		if (server->status == 'I')
+			roll_batch_back(server);
+	}
+	pgbuild_empty(out, 'S');
+	track_push(server->track, TRACK_SYNC, TRACK_OURS, NULL);
+}
+
 static void end_copy_and_batch(struct server *server)
 {
 	struct buf *out = stream_out(server->stream);
@@ -206,10 +245,8 @@ static void end_copy_and_batch(struct server *server)
 		pgbuild_message(out, 'f', "client has left", 16);
 		track_push(server->track, TRACK_COPY_END, TRACK_OURS, NULL);
 	}
-	if (track_is_batch_open(server->track)) {
-		pgbuild_empty(out, 'S');
-		track_push(server->track, TRACK_SYNC, TRACK_OURS, NULL);
-	}
+	if (track_is_batch_open(server->track))
+		end_batch(server);
 }
 
 /* Empty is meant for session pooling: others must not meet what is left. */

@@ -501,7 +501,8 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 		result.verdict = TRACK_SWALLOW;
 	}
 	/* Nobody is there to end the COPY or the batch by himself. */
-	if (!server->hooks && (message->type == 'G' || result.is_failed))
+	if (!server->hooks && (message->type == 'G' || result.is_failed ||
+			       track_owed(server->track) == 0))
 		server->is_clean_due = true;
 	if (message->type == 'D' && (result.entry.flags & TRACK_OURS))
 		(void)note_inspected(server, message);
