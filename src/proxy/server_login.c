@@ -185,21 +185,25 @@ static enum server_step take_key(struct server *server,
 	return SERVER_STEP_MORE;
 }
 
-/* What a client of its own is to hear, word for word. */
-static void keep_greeting(const struct server *server,
+/* What a client of its own is to hear, word for word; false: too much. */
+static bool keep_greeting(const struct server *server,
 			  const struct pgwire_message *message)
 {
-	if (server->site->own && (message->type == 'N' || message->type == 'S'))
-		pgbuild_message(&server->site->own->greeting,
-				(char)message->type, message->body,
-				message->body_len);
+	struct server_own *own = server->site->own;
+
+	if (!own || (message->type != 'N' && message->type != 'S'))
+		return true;
+	pgbuild_message(&own->greeting, (char)message->type, message->body,
+			message->body_len);
+	return buf_len(&own->greeting) <= SERVER_TEXT_MAX / 16;
 }
 
 /* is_settings_due means "authenticated" until the login is over. */
 static enum server_step take_message(struct server *server,
 				     const struct pgwire_message *message)
 {
-	keep_greeting(server, message);
+	if (!keep_greeting(server, message))
+		return fail(server, "08P01", "endless greeting in login");
 	if (message->type == 'E')
 		return take_error(server, message);
 	if (message->type == 'N' || message->type == 'v')

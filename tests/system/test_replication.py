@@ -14,10 +14,11 @@ import psycopg2
 import psycopg2.extras
 import pytest
 
+from fakeserver import FakeServer
 from harness import SLOW, Cluster, free_port, give_away, make_dir, \
     unprivileged, wait_for, write_file
 from wire import Closed, LoginError, Wire, cancel, copy_data, copy_done, \
-    query, startup_packet, terminate
+    message, query, startup_packet, terminate
 
 pytestmark = pytest.mark.own
 
@@ -215,6 +216,32 @@ def test_standby_follows_through_pgweir(weir, cluster, scratch):
             "SELECT active FROM pg_replication_slots WHERE slot_name ="
             " 'standby1'"), 10, "the slot to be free")
         cluster.sql("SELECT pg_drop_replication_slot('standby1')")
+
+
+def test_standby_survives_a_failover(make_weir, own_cluster, scratch):
+    """Behind pgweir it finds the new primary, and follows its timeline."""
+    weir = make_weir(cluster=own_cluster)
+    data = scratch / "data"
+    run(own_cluster, "pg_basebackup", "-d", conninfo(weir), "-D", data, "-X",
+        "stream", "-R", "--checkpoint=fast", "--no-sync")
+    server = Standby(own_cluster, data)
+    try:
+        server.start()
+        own_cluster.sql("CREATE TABLE kept AS SELECT 1 AS i", dbname="app")
+        own_cluster.position()
+        wait_for(lambda: server.value("SELECT to_regclass('kept')"), 20,
+                 "the table on the standby")
+        own_cluster.stop("primary", "immediate")
+        own_cluster.promote("replica")
+        wait_for(lambda: not own_cluster.value(
+            "SELECT pg_is_in_recovery()", node="replica"), 15, "promotion")
+        own_cluster.sql("UPDATE kept SET i = 2", dbname="app",
+                        node="replica")
+        wait_for(lambda: server.value("SELECT i FROM kept") == 2, 40,
+                 "the standby to follow the new primary")
+        assert server.value("SELECT pg_is_in_recovery()")
+    finally:
+        server.stop()
 
 
 def test_line_named_replication(make_weir, cluster, scratch):
@@ -664,6 +691,72 @@ def test_cancel_of_a_basebackup(weir, cluster):
         wire.until("Z")
         wire.send(query("IDENTIFY_SYSTEM"))
         assert wire.until()[0].type == "T"
+
+
+# Other servers than PostgreSQL -----------------------------------------------
+
+
+def meet(make_weir, cluster, script):
+    fake = FakeServer(cluster.ports["primary"], script, ["replicator"])
+    weir = make_weir(cluster=cluster, nodes=("primary",), databases={
+        "app": "host=127.0.0.1:%d dbname=app" % fake.port})
+    return fake, weir
+
+
+def test_greeting_that_never_ends(make_weir, cluster):
+    def script(sock):
+        sock.sendall(message("R", bytes(4)))
+        while True:
+            sock.sendall(message("S", b"name\0" + b"v" * 60000 + b"\0"))
+    fake, weir = meet(make_weir, cluster, script)
+    with Wire(weir.port, timeout=30) as wire, \
+            pytest.raises(LoginError) as caught:
+        wire.login("replicator", "app", replication="true")
+    assert caught.value.sqlstate == "08P01"
+    assert weir.memory_peak_kb() < 200000
+    fake.close()
+
+
+def test_greeting_is_passed_on_word_for_word(make_weir, cluster):
+    """Notices and unknown parameters too, in the server's order."""
+    said = [message("S", b"b\0" + b"2\0"), message(
+        "N", b"SNOTICE\0VNOTICE\0C00000\0Mhello\0\0"),
+        message("S", b"a\0" + b"1\0")]
+
+    def script(sock):
+        sock.sendall(message("R", bytes(4)) + b"".join(said)
+                     + message("K", bytes([0, 0, 16, 146, 0, 0, 0, 17]))
+                     + message("Z", b"I") + b"\x01\x02 anything")
+        sock.recv(100)
+    fake, weir = meet(make_weir, cluster, script)
+    with Wire(weir.port) as wire:
+        got = wire.login("replicator", "app", replication="true")
+        assert [m.type for m in got] == list("RSNSKZ")
+        assert [message(m.type, m.payload) for m in got[1:4]] == said
+        assert wire.cancel_key[:4] == bytes([0, 0, 16, 146])
+        assert wire.recv_raw(11) == b"\x01\x02 anything"
+        wire.send(b"no protocol at all")
+        with pytest.raises(Closed):
+            wire.recv()
+    fake.close()
+
+
+def test_server_that_dies_in_the_login(make_weir, cluster):
+    for said in (b"", b"N" * 100, message("R", bytes(4)),
+                 message("R", bytes(4)) + message("Z", b"E"),
+                 message("E", b"SFATAL\0VFATAL\0C57P03\0Mnot yet\0\0")):
+        def script(sock, said=said):
+            sock.sendall(said)
+        fake, weir = meet(make_weir, cluster, script)
+        with Wire(weir.port) as wire, pytest.raises(LoginError) as caught:
+            wire.login("replicator", "app", replication="database")
+        assert caught.value.sqlstate == \
+            ("57P03" if b"57P03" in said else caught.value.sqlstate)
+        assert caught.value.sqlstate in ("57P03", "08006", "08P01")
+        wait_for(lambda: weir.metric("pgweir_client_connections",
+                                     user="replicator") in (None, 0), 5,
+                 "nobody to be left")
+        fake.close()
 
 
 # Operations ------------------------------------------------------------------
