@@ -18,10 +18,9 @@
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
 #include "core/replication.h"
-#include "core/settings.h"
-#include "core/users.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "proxy/client_ask.h"
 #include "proxy/client_auth.h"
 #include "proxy/headcount.h"
 #include "proxy/local.h"
@@ -53,10 +52,7 @@ struct client {
 	bool has_asked_tls;
 	bool has_asked_gss;
 	char address[CLIENT_ADDRESS_ROOM];
-	char *user;
-	char *database;
-	const struct settings *settings;
-	struct replication_startup *replication; /* NULL: ordinary */
+	struct client_ask ask;
 	struct client_auth *auth;
 	uint64_t since_us;
 };
@@ -86,11 +82,7 @@ static void bury(struct worker_task *task)
 	struct client *client = LIST_ENTRY(task, struct client, burial);
 
 	client_auth_free(client->auth);
-	if (client->settings)
-		settings_release(client->settings);
-	replication_free(client->replication);
-	free(client->user);
-	free(client->database);
+	client_ask_free(&client->ask);
 	free(client);
 }
 
@@ -121,8 +113,8 @@ static void reject(struct client *client, enum metrics_reject reason,
 		      1);
 	if (local_settings(client->local)->log_pooler_errors)
 		log_warning("client %s db=%s user=%s: refused (%s)",
-			    client->address, or_unknown(client->database),
-			    or_unknown(client->user), message);
+			    client->address, or_unknown(client->ask.database),
+			    or_unknown(client->ask.user), message);
 	client_fail(stream, sqlstate, message, hint);
 	finish(client);
 }
@@ -155,31 +147,26 @@ static void learn_secrets(struct client *client, struct pool *pool)
 	util_wipe(client_key, sizeof(client_key));
 }
 
-static bool is_console(const struct client *client)
-{
-	return strcmp(client->database, "pgbouncer") == 0 ||
-	       strcmp(client->database, "pgweir") == 0;
-}
-
 static void hand_over(struct client *client, struct pool *pool)
 {
 	struct client_login login = {
 		.stream = client->stream,
 		.pool = pool,
-		.settings = client->settings,
-		.user = xstrdup(client->user),
+		.settings = client->ask.settings,
+		.user = xstrdup(client->ask.user),
 		.since_us = client->since_us,
-		.is_admin = client_auth_is_admin(client->local, client->user),
+		.is_admin =
+			client_auth_is_admin(client->local, client->ask.user),
 	};
 
 	(void)util_copy(login.address, sizeof(login.address), client->address);
 	pgbuild_auth(stream_out(client->stream), 0, NULL, 0);
-	client->settings = NULL;
+	client->ask.settings = NULL;
 	/* A session takes its place over; the console needs none. */
 	if (pool) {
 		client->is_counted = false;
-		login.replication = client->replication;
-		client->replication = NULL;
+		login.replication = client->ask.replication;
+		client->ask.replication = NULL;
 	}
 	finish(client);
 	hooks_now->logged_in(client->local, &login);
@@ -206,7 +193,8 @@ static bool enter(struct client *client, const struct pool *pool)
 	};
 
 	switch (headcount_enter(client->local->process->headcount,
-				client->database, client->user, &limits)) {
+				client->ask.database, client->ask.user,
+				&limits)) {
 	case HEADCOUNT_GRANTED: return true;
 	case HEADCOUNT_DATABASE_FULL:
 		reject(client, METRICS_REJECT_MAX_CONN, "53300",
@@ -229,7 +217,7 @@ static void reject_database(struct client *client)
 	char text[160];
 
 	(void)snprintf(text, sizeof(text), "database \"%.63s\" does not exist",
-		       client->database);
+		       client->ask.database);
 	reject(client, METRICS_REJECT_NO_DATABASE, "3D000", text,
 	       "Databases are listed in the configuration's section "
 	       "[databases].");
@@ -244,24 +232,26 @@ static void find_cluster(struct client *client)
 	const struct config *config = local_config(client->local);
 	const struct config_database *line = config_sole_cluster(config);
 
-	if (replication_kind(client->replication) != REPLICATION_PHYSICAL ||
-	    !line || config_find_database(config, client->database))
+	if (replication_kind(client->ask.replication) != REPLICATION_PHYSICAL ||
+	    !line || config_find_database(config, client->ask.database))
 		return;
-	free(client->database);
-	client->database = xstrdup(line->name);
+	free(client->ask.database);
+	client->ask.database = xstrdup(line->name);
 }
 
 static struct pool *join(struct client *client)
 {
-	if (!client->replication)
-		return pool_join(client->local, client->database, client->user);
+	if (!client->ask.replication)
+		return pool_join(client->local, client->ask.database,
+				 client->ask.user);
 	find_cluster(client);
-	return pool_join_guest(client->local, client->database, client->user);
+	return pool_join_guest(client->local, client->ask.database,
+			       client->ask.user);
 }
 
 static void leave(const struct client *client, struct pool *pool)
 {
-	if (client->replication)
+	if (client->ask.replication)
 		pool_leave_guest(pool);
 	else
 		pool_leave(pool);
@@ -271,7 +261,7 @@ static void accept_login(struct client *client)
 {
 	struct pool *pool = NULL;
 
-	if (!is_console(client)) {
+	if (!client_ask_is_console(&client->ask)) {
 		pool = join(client);
 		if (!pool) {
 			reject_database(client);
@@ -304,7 +294,7 @@ static void take_auth_result(struct client *client,
 		(void)snprintf(text, sizeof(text),
 			       "password authentication failed for user "
 			       "\"%.63s\"",
-			       client->user);
+			       client->ask.user);
 		reject(client, METRICS_REJECT_AUTH, "28P01", text, NULL);
 		break;
 	}
@@ -312,176 +302,17 @@ static void take_auth_result(struct client *client,
 
 /* --- the startup packet --- */
 
-static bool is_ignored(const struct client *client, const char *name)
-{
-	const char *list =
-		local_settings(client->local)->ignore_startup_parameters;
-
-	return list && config_list_has(list, name);
-}
-
-static bool add_setting(struct client *client, const char *name,
-			const char *value)
-{
-	const struct settings *with;
-	char text[160];
-
-	if (is_ignored(client, name))
-		return true;
-	if (!settings_is_name(name)) {
-		(void)snprintf(text, sizeof(text),
-			       "unrecognized configuration parameter "
-			       "\"%.63s\"",
-			       name);
-		reject(client, METRICS_REJECT_PROTO, "42704", text, NULL);
-		return false;
-	}
-	with = settings_with(client->settings, name, value);
-	settings_release(client->settings);
-	client->settings = with;
-	return true;
-}
-
-static bool add_options(struct client *client, const char *value)
-{
-	const char *why = "";
-
-	if (is_ignored(client, "options") ||
-	    settings_add_options(&client->settings, value, &why))
-		return true;
-	reject(client, METRICS_REJECT_PROTO, "08P01", why,
-	       "The startup parameter \"options\" takes -c name=value.");
-	return false;
-}
-
-static bool take_parameter(struct client *client, const char *name,
-			   const char *value)
-{
-	if (strcmp(name, "user") == 0 || strcmp(name, "database") == 0 ||
-	    strncmp(name, "_pq_.", 5) == 0)
-		return true;
-	if (strcmp(name, "options") == 0)
-		return true;
-	/* Its value was looked at before. */
-	if (strcmp(name, "replication") == 0)
-		return true;
-	return add_setting(client, name, value);
-}
-
-/* Newer minors and unknown protocol options are negotiated down. */
-static void negotiate(struct client *client,
-		      const struct pgwire_startup *startup)
-{
-	enum { OPTIONS_SHOWN = 16 };
-	const char *options[OPTIONS_SHOWN];
-	size_t count = 0;
-	size_t at = 0;
-	const char *name;
-	const char *value;
-
-	while (pgwire_next_parameter(startup, &at, &name, &value))
-		if (strncmp(name, "_pq_.", 5) == 0 && count < OPTIONS_SHOWN)
-			options[count++] = name;
-	if (startup->minor > 0 || count > 0)
-		pgbuild_negotiate(stream_out(client->stream), 0, options,
-				  count);
-}
-
-/* A line of the configuration may set what its clients do not. */
-static void add_defaults(struct client *client)
-{
-	const struct config_database *line = config_find_database(
-		local_config(client->local), client->database);
-	const struct {
-		const char *name;
-		const char *value;
-	} defaults[] = {
-		{ "client_encoding", line ? line->client_encoding : NULL },
-		{ "datestyle", line ? line->datestyle : NULL },
-		{ "timezone", line ? line->timezone : NULL },
-		{ "application_name", line ? line->application_name : NULL },
-	};
-
-	for (size_t i = 0; i < sizeof(defaults) / sizeof(*defaults); i++)
-		if (defaults[i].value &&
-		    !settings_get(client->settings, defaults[i].name))
-			(void)add_setting(client, defaults[i].name,
-					  defaults[i].value);
-}
-
-/* Where it comes from, for whoever looks at the servers. */
-static void add_host(struct client *client)
-{
-	const char *name = settings_get(client->settings, "application_name");
-	char *text = xasprintf("%s - %s", name ? name : "app", client->address);
-
-	(void)add_setting(client, "application_name", text);
-	free(text);
-}
-
-/* PostgreSQL's words for a value that is none. */
-static void reject_replication(struct client *client, const char *value)
-{
-	char text[160];
-
-	(void)snprintf(text, sizeof(text),
-		       "invalid value for parameter \"replication\": "
-		       "\"%.63s\"",
-		       value);
-	reject(client, METRICS_REJECT_PROTO, "22023", text,
-	       "Valid values are: \"false\", 0, \"true\", 1, "
-	       "\"database\".");
-}
-
-/* False when it is refused. */
-static bool take_replication(struct client *client,
-			     const struct pgwire_startup *startup)
-{
-	const char *value = pgwire_parameter(startup, "replication");
-	enum replication kind = replication_read(value);
-
-	if (kind == REPLICATION_BAD) {
-		reject_replication(client, value);
-		return false;
-	}
-	if (kind != REPLICATION_NONE)
-		client->replication = replication_keep(startup, kind);
-	return true;
-}
-
 static bool take_parameters(struct client *client,
 			    const struct pgwire_startup *startup)
 {
-	const char *user = pgwire_parameter(startup, "user");
-	const char *database = pgwire_parameter(startup, "database");
-	size_t at = 0;
-	const char *name;
-	const char *value;
+	struct client_refusal refusal;
 
-	if (!user || !*user) {
-		reject(client, METRICS_REJECT_PROTO, "28000",
-		       "no PostgreSQL user name specified in startup packet",
-		       NULL);
-		return false;
-	}
-	client->user = xstrdup(user);
-	client->database = xstrdup(database && *database ? database : user);
-	if (!take_replication(client, startup))
-		return false;
-	/* What else it says goes to its own server as it came. */
-	if (client->replication && !is_console(client))
+	if (client_ask_read(&client->ask, client->local, startup,
+			    client->address, &refusal))
 		return true;
-	/* As the server does: the packet's own parameters beat its options. */
-	value = pgwire_parameter(startup, "options");
-	if (value && !add_options(client, value))
-		return false;
-	while (pgwire_next_parameter(startup, &at, &name, &value))
-		if (!take_parameter(client, name, value))
-			return false;
-	add_defaults(client);
-	if (local_settings(client->local)->application_name_add_host)
-		add_host(client);
-	return true;
+	reject(client, METRICS_REJECT_PROTO, refusal.sqlstate, refusal.message,
+	       refusal.hint);
+	return false;
 }
 
 static bool has_room(struct client *client)
@@ -491,7 +322,7 @@ static bool has_room(struct client *client)
 		atomic_fetch_add(&client->local->process->clients, 1);
 
 	client->is_counted = true;
-	if (clients < (unsigned)limit || is_console(client))
+	if (clients < (unsigned)limit || client_ask_is_console(&client->ask))
 		return true;
 	reject(client, METRICS_REJECT_MAX_CONN, "53300",
 	       "no more connections allowed (max_client_conn)",
@@ -517,8 +348,9 @@ static bool has_tls_as_demanded(struct client *client)
 static void begin_auth(struct client *client)
 {
 	client->state = CLIENT_AUTH;
-	client->auth = client_auth_new(client->local, client->user,
-				       is_console(client), client->is_unix);
+	client->auth = client_auth_new(client->local, client->ask.user,
+				       client_ask_is_console(&client->ask),
+				       client->is_unix);
 	take_auth_result(client, client_auth_begin(client->auth,
 						   stream_out(client->stream)));
 }
@@ -541,7 +373,7 @@ static void take_login(struct client *client,
 	if (!take_parameters(client, startup) || !has_room(client) ||
 	    !has_tls_as_demanded(client))
 		return;
-	negotiate(client, startup);
+	client_ask_negotiate(startup, stream_out(client->stream));
 	stream_consume(client->stream, startup->total);
 	begin_auth(client);
 }
@@ -729,7 +561,6 @@ void client_accept(struct local *local, int fd, bool is_unix,
 
 	client->local = local;
 	client->is_unix = is_unix;
-	client->settings = settings_empty();
 	client->since_us = local_now(local);
 	describe(client, peer);
 	client->stream =
