@@ -43,6 +43,8 @@ void pgbuild_auth_sasl(struct buf *out, const char *mechanism);
 void pgbuild_parameter_status(struct buf *out, const char *name,
 			      const char *value);
 void pgbuild_key(struct buf *out, uint32_t pid, const void *key, size_t len);
+void pgbuild_notification(struct buf *out, uint32_t pid, const char *channel,
+			  const char *payload);
 void pgbuild_ready(struct buf *out, char status);
 void pgbuild_command_complete(struct buf *out, const char *tag);
 /*

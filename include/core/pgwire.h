@@ -192,6 +192,15 @@ struct pgwire_error {
 bool pgwire_read_error(const struct pgwire_message *message,
 		       struct pgwire_error *error);
 
+/* NotificationResponse. */
+struct pgwire_notification {
+	uint32_t pid;
+	const char *channel;
+	const char *payload;
+};
+bool pgwire_read_notification(const struct pgwire_message *message,
+			      struct pgwire_notification *notification);
+
 /* ReadyForQuery: 'I', 'T' or 'E'; 0 when malformed. */
 char pgwire_read_ready(const struct pgwire_message *message);
 

@@ -68,7 +68,7 @@ enum sqlclass_effect {
 	EFFECT_TEMP = 1 << 0,      /* CREATE TEMP, SELECT INTO TEMP */
 	EFFECT_SET = 1 << 1,       /* SET, RESET, set_config(), SET ROLE ... */
 	EFFECT_SET_LOCAL = 1 << 2, /* SET LOCAL, SET TRANSACTION, CONSTRAINTS */
-	EFFECT_LISTEN = 1 << 3,    /* LISTEN, UNLISTEN */
+	EFFECT_LISTEN = 1 << 3,    /* (UN)LISTEN, pg_listening_channels */
 	EFFECT_ADVISORY = 1 << 4,  /* session-level advisory lock taken */
 	EFFECT_UNLOCK = 1 << 5,    /* advisory unlock */
 	EFFECT_PREPARE = 1 << 6,   /* SQL PREPARE */

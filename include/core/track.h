@@ -31,7 +31,8 @@ enum track_op {
 enum track_flag {
 	TRACK_OURS = 1,   /* sent on our account: its replies are swallowed */
 	TRACK_LOCAL = 2,  /* never sent: its reply is made here, in order */
-	TRACK_SKIPPED = 4 /* of a result: the server has read over it */
+	TRACK_SKIPPED = 4, /* of a result: the server has read over it */
+	TRACK_ASKED = 8 /* of ours: may fail, its rows and outcome are told */
 };
 
 struct track_entry {
@@ -88,6 +89,9 @@ bool track_take_skipped(struct track *track, struct track_entry *entry);
  */
 bool track_take_local(struct track *track, struct track_entry *entry,
 		      char *reply);
+
+/* Does the next reply belong to an entry with TRACK_ASKED? */
+bool track_is_asked(const struct track *track);
 
 /* Is the oldest entry a local one, or will it be skipped? */
 bool track_has_news(const struct track *track);

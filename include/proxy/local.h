@@ -27,6 +27,7 @@ struct keyring;
 struct local;
 struct metrics;
 struct metrics_cell;
+struct notifiers;
 struct quotas;
 struct server;
 struct shapes;
@@ -81,6 +82,8 @@ struct process {
 	const struct pool_hooks *pool_hooks;
 	struct welcomes *welcomes;
 	struct changes *changes;
+	struct notifiers *notifiers;
+	char token_channel[32];   /* of the hubs */
 	_Atomic unsigned clients; /* logged in or logging in, for the limit */
 	_Atomic uint64_t serials; /* blocks given out, see names */
 	/* The database asked for is unknown to the catalog loader yet. */
@@ -110,8 +113,10 @@ struct local {
 	struct metrics_cell *cell; /* METRICS_WORKER */
 	struct strmap *pools;      /* "user\ndatabase" -> pool */
 	struct session_table *sessions;
-	uint64_t changes_seen;    /* taken in, of the process's changes */
-	bool is_refusing;         /* shutting down: no new clients */
+	uint64_t changes_seen; /* taken in, of the process's changes */
+	struct strmap *hubs;   /* listener connections that live here */
+	struct strmap *ears;   /* "hub\nchannel" -> sessions of this worker */
+	bool is_refusing;      /* shutting down: no new clients */
 	bool is_granting_stopped; /* ... and no server for a new unit */
 	bool is_ending_sessions;  /* ... and sessions end when idle */
 	bool is_stopped;          /* the worker's last turn is over */

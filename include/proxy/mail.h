@@ -28,6 +28,13 @@ enum mail_kind {
 	MAIL_EVICT,     /* close an idle server: another pool needs its place */
 	MAIL_CANCEL,    /* a cancel request for a session of the receiver's */
 	MAIL_CANCELLED, /* it was dealt with: answer the one who asked */
+	MAIL_HUB_WANT,  /* a session listens to channels from now on */
+	MAIL_HUB_DROP,  /* ... and to these no longer */
+	MAIL_HUB_BARRIER, /* tell when all notifications of now are delivered */
+	MAIL_HEARD,       /* a notification */
+	MAIL_HEARD_TOKEN, /* the end of HUB_WANT */
+	MAIL_HEARD_PAST,  /* the end of HUB_BARRIER */
+	MAIL_HEARD_GAP,   /* notifications may have been missed */
 	MAIL_SHUTDOWN,
 	MAIL_VISIT /* run a function on the receiver's thread */
 };

@@ -94,6 +94,17 @@ struct server_user_hooks {
 	 * force, or what stood behind the last unit is out of the way.
 	 */
 	void (*applied)(void *user);
+	/* A row of what server_ask has asked, whole. */
+	void (*row)(void *user, const struct pgwire_message *message);
+	/* ... and its end; false: it has failed. */
+	void (*asked)(void *user, bool ok);
+	/*
+	 * A ReadyForQuery of the client's is about to be passed on.  True: the
+	 * session says it itself, later.
+	 */
+	bool (*holds)(void *user, char status);
+	/* A NotificationResponse, whole; nothing of it is passed on. */
+	void (*notified)(void *user, const struct pgwire_message *message);
 	/* An entry of the client's was answered, or failed, or skipped. */
 	void (*settled)(void *user, const struct track_entry *entry, bool ok);
 	/* DEALLOCATE ALL, or DISCARD ALL, was done. */

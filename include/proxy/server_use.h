@@ -42,6 +42,12 @@ bool server_apply_aloud(struct server *server, const struct settings *settings);
  */
 void server_inspect(struct server *server, const struct buf *sql);
 
+/*
+ * Sends statements on our own account: row is told of each row of theirs (of
+ * moderate size), asked at their end.  They may fail.
+ */
+void server_ask(struct server *server, const struct buf *sql);
+
 /* Out-buffer, to build the next message in. */
 struct buf *server_out(struct server *server);
 /* Large runs; true when the client should be slowed until drained. */

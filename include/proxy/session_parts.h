@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ear;
 struct server;
 struct pgwire_message;
 struct session_inspect;
@@ -105,6 +106,8 @@ struct session {
 
 	/* reads in flight on a replica, to be repeated if it fails */
 	struct buf replay;
+
+	struct ear *ear; /* what it listens to; NULL: to nothing */
 
 	/* prepared statements */
 	struct stmtmap *names;
@@ -331,6 +334,36 @@ void session_leave_home(struct session *session);
 bool session_go_home(struct session *session);
 /* At the end of an answer: ends a session whose own server was lost. */
 bool session_is_evicted(struct session *session);
+
+/* --- session_listen --- */
+
+/* A statement goes to the server now. */
+void session_listen_note(struct session *session, struct sqlclass judged);
+/* May the next unit begin, or is something under way behind the last? */
+bool session_listen_may_begin(const struct session *session);
+/* The unit in the scan begins: what has to go in front of it. */
+void session_listen_begin(struct session *session);
+/* A ReadyForQuery is here: true when it waits until tend has let it go. */
+bool session_listen_holds(struct session *session, char status);
+/*
+ * The server is idle, the session has nothing in flight: does what is due.
+ * True when the server is needed for that.
+ */
+bool session_listen_tend(struct session *session);
+/* It is doing that now. */
+bool session_listen_is_busy(const struct session *session);
+/* What the server tells: server_types.h. */
+void session_listen_row(struct session *session,
+			const struct pgwire_message *message);
+void session_listen_asked(struct session *session, bool ok);
+void session_listen_notified(struct session *session,
+			     const struct pgwire_message *message);
+/* DISCARD ALL was done. */
+void session_listen_forget(struct session *session);
+/* The session ends. */
+void session_listen_end(struct session *session);
+/* Channels that come from a hub. */
+size_t session_listen_count(const struct session *session);
 
 /* --- session_place --- */
 

@@ -249,7 +249,7 @@ static const char *const primary_names[] = {
 	"pg_is_wal_replay_paused", "pg_isolation_test_session_is_blocked",
 	"pg_last_committed_xact", "pg_last_wal_receive_lsn",
 	"pg_last_wal_replay_lsn", "pg_last_xact_replay_timestamp",
-	"pg_listening_channels", "pg_lock_status", "pg_logical_emit_message",
+	"pg_lock_status", "pg_logical_emit_message",
 	"pg_ls_archive_statusdir", "pg_ls_dir", "pg_ls_logdir",
 	"pg_ls_logicalmapdir", "pg_ls_logicalsnapdir", "pg_ls_replslotdir",
 	"pg_ls_summariesdir", "pg_ls_tmpdir", "pg_ls_waldir",
@@ -336,6 +336,9 @@ static const char *const unlock_names[] = {
 	"pg_advisory_unlock",
 	"pg_advisory_unlock_shared",
 };
+
+/* What the session listens to. */
+static const char *const listening_names[] = { "pg_listening_channels" };
 
 static const char *const unlock_all_names[] = { "pg_advisory_unlock_all" };
 
@@ -478,6 +481,7 @@ static const struct function_list function_lists[] = {
 	FUNCTION_LIST(setting_names, FUNCTION_PRIMARY, EFFECT_SET),
 	FUNCTION_LIST(control_names, FUNCTION_NEVER_REPLICA, 0),
 	FUNCTION_LIST(lock_names, FUNCTION_NEVER_REPLICA, EFFECT_ADVISORY),
+	FUNCTION_LIST(listening_names, FUNCTION_PRIMARY, EFFECT_LISTEN),
 	FUNCTION_LIST(unlock_names, FUNCTION_NEVER_REPLICA, EFFECT_UNLOCK),
 	FUNCTION_LIST(unlock_all_names, FUNCTION_NEVER_REPLICA,
 		      EFFECT_UNLOCK | EFFECT_UNLOCK_ALL),

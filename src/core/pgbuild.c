@@ -148,6 +148,17 @@ void pgbuild_key(struct buf *out, uint32_t pid, const void *key, size_t len)
 	buf_append(out, key, len);
 }
 
+void pgbuild_notification(struct buf *out, uint32_t pid, const char *channel,
+			  const char *payload)
+{
+	size_t start = pgbuild_begin(out, 'A');
+
+	buf_append_u32(out, pid);
+	buf_append_cstring(out, channel);
+	buf_append_cstring(out, payload);
+	pgbuild_end(out, start);
+}
+
 void pgbuild_ready(struct buf *out, char status)
 {
 	pgbuild_message(out, 'Z', &status, 1);

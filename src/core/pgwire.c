@@ -428,6 +428,22 @@ bool pgwire_read_error(const struct pgwire_message *message,
 	return pgwire_is_complete(message);
 }
 
+bool pgwire_read_notification(const struct pgwire_message *message,
+			      struct pgwire_notification *notification)
+{
+	struct cursor cursor = cursor_over(message);
+
+	if (!pgwire_is_complete(message) || cursor.left < 4)
+		return false;
+	notification->pid = pgwire_u32(cursor.at);
+	cursor.at += 4;
+	cursor.left -= 4;
+	notification->channel = take_string(&cursor, NULL);
+	notification->payload = take_string(&cursor, NULL);
+	return notification->channel && notification->payload &&
+	       cursor.left == 0;
+}
+
 char pgwire_read_ready(const struct pgwire_message *message)
 {
 	if (message->body_len != 1 || message->body_here != 1)

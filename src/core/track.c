@@ -335,6 +335,11 @@ bool track_take_local(struct track *track, struct track_entry *entry,
 	return true;
 }
 
+bool track_is_asked(const struct track *track)
+{
+	return track->count > 0 && (entry_at(track, 0)->flags & TRACK_ASKED);
+}
+
 bool track_has_news(const struct track *track)
 {
 	if (track->count == 0)

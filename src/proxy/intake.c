@@ -292,7 +292,8 @@ static enum intake_result look_at_batch(struct session *session,
 /* On its server for good, or in a transaction: nothing has to be chosen. */
 static bool is_bound(const struct session *session)
 {
-	return session->server &&
+	/* Of one that listens it matters what the unit does to that. */
+	return session->server && !session->ear &&
 	       (session->pins || server_status(session->server) != 'I' ||
 		(session->mode == POOL_MODE_SESSION &&
 		 !session_can_split(session)));

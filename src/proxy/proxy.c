@@ -21,8 +21,10 @@
 #include "proxy/changes.h"
 #include "proxy/client.h"
 #include "proxy/headcount.h"
+#include "proxy/hub.h"
 #include "proxy/keyring.h"
 #include "proxy/mail.h"
+#include "proxy/notifiers.h"
 #include "proxy/pool.h"
 #include "proxy/quota.h"
 #include "proxy/session_table.h"
@@ -30,6 +32,8 @@
 #include "proxy/welcome.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,6 +84,7 @@ static void take_snapshot(struct local *local, struct mail_snapshot *mail)
 	local_set_snapshot(local, mail->snapshot, mail->topology,
 			   mail->addresses);
 	pools_refresh(local);
+	hubs_refresh(local);
 	sessions_requeue(local);
 }
 
@@ -108,6 +113,7 @@ static void take_topology(struct local *local, struct mail_topology *mail)
 	}
 	local_set_topology(local, mail->topology);
 	pools_refresh(local);
+	hubs_refresh(local);
 	if (!is_same)
 		sessions_requeue(local);
 }
@@ -173,6 +179,13 @@ static void take_own_mail(struct local *local, struct mail *mail)
 	case MAIL_EVICT:
 	case MAIL_CANCEL:
 	case MAIL_CANCELLED:
+	case MAIL_HUB_WANT:
+	case MAIL_HUB_DROP:
+	case MAIL_HUB_BARRIER:
+	case MAIL_HEARD:
+	case MAIL_HEARD_TOKEN:
+	case MAIL_HEARD_PAST:
+	case MAIL_HEARD_GAP:
 	default: break;
 	}
 	free(mail);
@@ -182,7 +195,8 @@ static void on_mail(void *arg, struct mail *mail)
 {
 	struct local *local = ((struct seat *)arg)->local;
 
-	if (!pools_take_mail(local, mail) && !cancels_take_mail(local, mail))
+	if (!pools_take_mail(local, mail) && !cancels_take_mail(local, mail) &&
+	    !sessions_take_mail(local, mail) && !hubs_take_mail(local, mail))
 		take_own_mail(local, mail);
 }
 
@@ -217,6 +231,7 @@ static void on_stopped(void *arg)
 	clients_refuse_all(local);
 	tunnels_free(local);
 	cancels_free(local);
+	hubs_free(local);
 	pools_free(local);
 }
 
@@ -255,6 +270,16 @@ static void build_seat(struct proxy *proxy, unsigned index,
 	proxy->process.workers[index] = seat->local->worker;
 }
 
+/* Nobody else listens or sends there: the name is drawn. */
+static void name_tokens(struct process *process)
+{
+	uint64_t number;
+
+	util_random(&number, sizeof(number));
+	(void)snprintf(process->token_channel, sizeof(process->token_channel),
+		       "pgweir_%016" PRIx64, number);
+}
+
 struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 			const struct proxy_hooks *hooks,
 			struct snapshot *snapshot,
@@ -271,6 +296,8 @@ struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 	proxy->process.headcount = headcount_new();
 	proxy->process.keyring = keyring_new();
 	proxy->process.welcomes = welcomes_new();
+	proxy->process.notifiers = notifiers_new();
+	name_tokens(&proxy->process);
 	proxy->process.want_catalog = hooks->want_catalog;
 	proxy->process.node_trouble = hooks->node_trouble;
 	proxy->process.ask_main = hooks->ask_main;
@@ -449,6 +476,7 @@ void proxy_free(struct proxy *proxy)
 	keyring_free(proxy->process.keyring);
 	welcomes_free(proxy->process.welcomes);
 	changes_free(proxy->process.changes);
+	notifiers_free(proxy->process.notifiers);
 	the_proxy = NULL;
 	free(proxy);
 }

@@ -19,6 +19,7 @@
 #include "core/pgwire.h"
 #include "net/stream.h"
 #include "proxy/local.h"
+#include "proxy/notifiers.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
 #include "proxy/session_parts.h"
@@ -51,6 +52,11 @@ static void note_effects(struct session *session, struct sqlclass class)
 	session_inspect_sent(session, class.effects);
 	if (class.effects & EFFECT_SET)
 		session_rescope(session);
+	session_listen_note(session, class);
+	if (class.access > ACCESS_READ)
+		notifiers_set(session->local->process->notifiers,
+			      server_site(session->server)->label,
+			      server_pid(session->server), session->pid);
 }
 
 /* --- units --- */

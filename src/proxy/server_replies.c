@@ -286,10 +286,9 @@ static bool take_async(struct run *run, const struct pgwire_message *message)
 		return take_parameter(run, message);
 	if (message->type == 'N')
 		return take_notice(run, message);
+	run_skip(run, message->total);
 	if (run->server->hooks)
-		run->to += message->total;
-	else
-		run_skip(run, message->total);
+		run->server->hooks->notified(run->server->user, message);
 	return true;
 }
 
@@ -347,8 +346,26 @@ static void note_deallocated(struct server *server, const char *tag)
 		server->hooks->deallocated(server->user, is_discard);
 }
 
-static void take_ready(struct server *server, bool is_ours)
+/* The end of what a session has asked; nobody may be there any more. */
+static void take_asked(struct server *server)
 {
+	bool ok = !server->has_ask_failed;
+
+	server->has_ask_failed = false;
+	if (server->hooks)
+		server->hooks->asked(server->user, ok);
+	else
+		server->is_clean_due = true;
+}
+
+static void take_ready(struct server *server, unsigned flags)
+{
+	bool is_ours = (flags & TRACK_OURS) != 0;
+
+	if (flags & TRACK_ASKED) {
+		take_asked(server);
+		return;
+	}
 	if (!is_ours && server->hooks) {
 		server->hooks->ready(server->user, server->status);
 		return;
@@ -411,7 +428,9 @@ static bool react(struct server *server, uint8_t type,
 
 	if (facts->tag[0])
 		note_deallocated(server, facts->tag);
-	if (result->is_failed) {
+	if (result->is_failed && (result->entry.flags & TRACK_ASKED)) {
+		server->has_ask_failed = true;
+	} else if (result->is_failed) {
 		if (is_ours && result->entry.op == TRACK_QUERY)
 			return note_inspected(server, NULL);
 		if (server->hooks && !is_closed(server))
@@ -424,7 +443,7 @@ static bool react(struct server *server, uint8_t type,
 	if (type == 'Z')
 		server_replies_settle(server);
 	if (type == 'Z')
-		take_ready(server, is_ours);
+		take_ready(server, result->entry.flags);
 	else if (result->is_done)
 		settle(server, &result->entry, ANSWERED);
 	else if (result->is_failed && result->entry.op != TRACK_QUERY &&
@@ -500,6 +519,12 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 		run->from = run->to;
 		result.verdict = TRACK_SWALLOW;
 	}
+	if (message->type == 'Z' && result.verdict == TRACK_FORWARD &&
+	    server->hooks && server->hooks->holds(server->user, server->status))
+		result.verdict = TRACK_SWALLOW;
+	if (message->type == 'D' && (result.entry.flags & TRACK_ASKED) &&
+	    server->hooks)
+		server->hooks->row(server->user, message);
 	/* Nobody is there to end the COPY or the batch by himself. */
 	if (!server->hooks && (message->type == 'G' || result.is_failed ||
 			       track_owed(server->track) == 0))
@@ -534,19 +559,21 @@ static bool take_message(struct run *run, const struct pgwire_message *message)
 static bool is_row_of_ours(const struct server *server, uint8_t type)
 {
 	return type == 'D' && server->is_inspecting &&
-	       track_is_ours(server->track);
+	       track_is_ours(server->track) && !track_is_asked(server->track);
 }
 
 /* A message that is looked at must be here whole. */
 static bool must_wait(struct server *server,
 		      const struct pgwire_message *message, bool *is_bad)
 {
-	bool is_asked = is_row_of_ours(server, message->type);
+	bool is_asked = is_row_of_ours(server, message->type) ||
+			(message->type == 'D' && track_is_asked(server->track));
 	size_t limit = is_asked || is_text(message->type) ? SERVER_TEXT_MAX
 							  : SERVER_HELD_MAX;
 
-	if ((!needs_body(message->type) && !is_asked) ||
-	    pgwire_is_complete(message))
+	if (pgwire_is_complete(message))
+		return false;
+	if (!needs_body(message->type) && !is_asked)
 		return false;
 	*is_bad = message->body_len > limit;
 	stream_set_unread_limit(server->stream, message->total + PGWIRE_HEADER);

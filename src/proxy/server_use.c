@@ -100,6 +100,15 @@ void server_inspect(struct server *server, const struct buf *sql)
 	server->is_inspecting = true;
 }
 
+void server_ask(struct server *server, const struct buf *sql)
+{
+	assert(server->state == SERVER_ACTIVE);
+	pgbuild_query(stream_out(server->stream), (const char *)buf_head(sql),
+		      buf_len(sql));
+	track_push(server->track, TRACK_QUERY, TRACK_OURS | TRACK_ASKED, NULL);
+	server->unnamed = 0;
+}
+
 struct buf *server_out(struct server *server)
 {
 	return stream_out(server->stream);

@@ -37,6 +37,8 @@ static bool begin_unit(struct session *session)
 {
 	const char *why = "";
 
+	if (!session_listen_may_begin(session))
+		return false;
 	switch (intake_look(session, &why)) {
 	case INTAKE_UNIT: break;
 	case INTAKE_MORE: return false;
@@ -55,6 +57,7 @@ static bool begin_unit(struct session *session)
 	session->request_us = now_of(session);
 	if (!session_find_server(session))
 		return false;
+	session_listen_begin(session);
 	session_replay_keep(session);
 	session_begin_keep(session);
 	session->is_mid_unit = true;
@@ -174,6 +177,7 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 	if (is_login)
 		return true;
 	assert(session->state == SESSION_ACTIVE);
+	session_listen_begin(session);
 	session_replay_keep(session);
 	session_begin_keep(session);
 	session->is_mid_unit = true;

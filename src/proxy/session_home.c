@@ -209,6 +209,21 @@ static void on_home_inspected(void *user, const struct pgwire_message *row)
 	(void)row;
 }
 
+static void on_home_notified(void *user, const struct pgwire_message *message)
+{
+	struct session *session = user;
+
+	pgbuild_message(&session->said_at_home, 'A', message->body,
+			message->body_len);
+}
+
+static bool on_home_holds(void *user, char status)
+{
+	(void)user;
+	(void)status;
+	return false;
+}
+
 static const struct server_user_hooks home_hooks = {
 	.bytes = on_home_bytes,
 	.ready = on_home_ready,
@@ -217,6 +232,8 @@ static const struct server_user_hooks home_hooks = {
 	.deallocated = on_home_deallocated,
 	.reported = on_home_reported,
 	.inspected = on_home_inspected,
+	.notified = on_home_notified,
+	.holds = on_home_holds,
 	.erred = on_home_erred,
 	.drained = on_home_told,
 	.spares = on_home_spares,

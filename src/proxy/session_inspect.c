@@ -102,7 +102,9 @@ void session_inspect_sent(struct session *session, uint32_t effects)
 {
 	if (!(effects & SUSPECT))
 		return;
-	server_mark_dirty(session->server);
+	/* Channels are left by themselves (session_listen). */
+	if (effects & SUSPECT & ~(uint32_t)EFFECT_LISTEN)
+		server_mark_dirty(session->server);
 	session->pins |= effects & PINNING;
 	if (effects & EFFECT_LOAD) {
 		inspect_of(session)->stuck |= EFFECT_LOAD;
@@ -236,6 +238,8 @@ bool session_inspect_begin(struct session *session)
 	if (inspect->tries >= TRIES_MAX)
 		return false;
 	parts = inspect_parts(effects_that_matter(session), session->pins);
+	if (session->ear) /* then session_listen looks at them */
+		parts &= ~(unsigned)INSPECT_CHANNELS;
 	if (parts == 0)
 		forget_question(&inspect->next);
 	else
@@ -275,7 +279,7 @@ static void take_result(struct session *session)
 	if (inspect->asked.effects & EFFECT_RESET_ALL)
 		inspect->stuck &= ~(uint32_t)EFFECT_SET;
 	session->pins = inspect->result.pins | inspect->stuck | in_flight;
-	if (session->pins == 0 &&
+	if ((session->pins & ~(uint32_t)EFFECT_LISTEN) == 0 &&
 	    !session_inspect_is_suspect(session->unit.judged.effects))
 		server_mark_clean(session->server);
 	server_note_settings(session->server, found);

@@ -159,7 +159,7 @@ static void leave_server(struct session *session)
 		judge_own_server(session, server);
 	session->server = NULL;
 	/* A statement under the client's own name would be left behind. */
-	if (session->cleanup_name)
+	if (session->cleanup_name || (session->pins & EFFECT_LISTEN))
 		server_mark_dirty(server);
 	if (cancels)
 		server_begin_cancel(server);
@@ -177,6 +177,7 @@ static void dissolve(struct session *session)
 	session_leave_queue(session);
 	if (session->ddl)
 		session_ddl_leave(session);
+	session_listen_end(session);
 	if (session->server)
 		leave_server(session);
 	if (session->home)

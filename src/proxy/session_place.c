@@ -108,7 +108,11 @@ static struct route_decision decide(const struct session *session, int *replica)
 				     ->read_after_write_window_us,
 		.is_in_transaction = session_is_in_transaction(session),
 		.is_pinned = session->server && session->pins != 0,
-		.is_state_unsafe = session->is_state_unsafe,
+		/* A block of a listener's may look at its channels. */
+		.is_state_unsafe =
+			session->is_state_unsafe ||
+			(session_listen_count(session) > 0 &&
+			 session->scan.judged.command != COMMAND_OTHER),
 		.avoids_replicas = session->avoids_replicas,
 		.last_write_us = session->last_write_us,
 		.now_us = now_of(session),

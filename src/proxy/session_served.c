@@ -63,7 +63,9 @@ void session_release_if_done(struct session *session)
 
 	/* First what the client has, then what the server has. */
 	if (is_quiet && session_restore_settings(session) &&
-	    !session_inspect_begin(session) && !session_is_keeping(session))
+	    !session_listen_is_busy(session) &&
+	    !session_inspect_begin(session) && !session_listen_tend(session) &&
+	    !session_is_keeping(session))
 		release(session);
 	session_renew_limit(session);
 }
@@ -112,8 +114,29 @@ static void on_deallocated(void *user, bool is_discard_all)
 	stmtmap_clear(session->names);
 	if (!is_discard_all)
 		return;
+	session_listen_forget(session);
 	session_inspect_reset(session, ~(uint32_t)EFFECT_LOAD);
 	session_reset_settings(session);
+}
+
+static void on_row(void *user, const struct pgwire_message *message)
+{
+	session_listen_row(user, message);
+}
+
+static void on_asked(void *user, bool ok)
+{
+	session_listen_asked(user, ok);
+}
+
+static bool on_holds(void *user, char status)
+{
+	return session_listen_holds(user, status);
+}
+
+static void on_notified(void *user, const struct pgwire_message *message)
+{
+	session_listen_notified(user, message);
 }
 
 static bool on_reported(void *user, const char *name, const char *value,
@@ -239,6 +262,10 @@ const struct server_user_hooks session_server_hooks = {
 	.bytes = on_bytes,
 	.ready = on_ready,
 	.applied = session_on_applied,
+	.row = on_row,
+	.asked = on_asked,
+	.holds = on_holds,
+	.notified = on_notified,
 	.settled = on_settled,
 	.deallocated = on_deallocated,
 	.reported = on_reported,

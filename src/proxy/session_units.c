@@ -115,7 +115,6 @@ static void end_pins(struct session *session, uint32_t effects)
 		uint32_t end;
 		uint32_t pin;
 	} rows[] = {
-		{ EFFECT_UNLISTEN_ALL, EFFECT_LISTEN },
 		{ EFFECT_CLOSE_ALL, EFFECT_HOLD },
 		{ EFFECT_UNLOCK_ALL, EFFECT_ADVISORY },
 	};
