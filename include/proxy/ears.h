@@ -28,6 +28,7 @@ enum {
 /* What the session is waiting for. */
 enum ear_step {
 	EAR_REST,
+	EAR_AHEAD,    /* the hub has caught up, before a unit is sent */
 	EAR_LISTING,  /* the server: what it listens to */
 	EAR_TOKEN,    /* the token, from the hub and from the server */
 	EAR_BARRIER,  /* the hub has caught up */

@@ -341,8 +341,10 @@ bool session_is_evicted(struct session *session);
 void session_listen_note(struct session *session, struct sqlclass judged);
 /* May the next unit begin, or is something under way behind the last? */
 bool session_listen_may_begin(const struct session *session);
-/* The unit in the scan begins: what has to go in front of it. */
+/* The unit in the scan begins: what has to happen in front of it. */
 void session_listen_begin(struct session *session);
+/* ... is under way. */
+bool session_listen_holds_unit(const struct session *session);
 /* A ReadyForQuery is here: true when it waits until tend has let it go. */
 bool session_listen_holds(struct session *session, char status);
 /*
@@ -350,6 +352,8 @@ bool session_listen_holds(struct session *session, char status);
  * True when the server is needed for that.
  */
 bool session_listen_tend(struct session *session);
+/* It is this room that looks at the channels of the session's server. */
+bool session_listen_decides(const struct session *session);
 /* It is doing that now. */
 bool session_listen_is_busy(const struct session *session);
 /* What the server tells: server_types.h. */

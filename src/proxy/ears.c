@@ -161,19 +161,27 @@ static bool is_added(const struct ear *ear, const char *channel)
 	return channels_has(ear->added, channel);
 }
 
-/* One that both tell: the next of them from *at on, or false. */
-static bool next_shared(const struct ear *ear, const struct buf *messages,
-			size_t end, size_t *at, struct pgwire_message *message)
+/* One that both tell. */
+static bool is_shared(const struct ear *ear,
+		      const struct pgwire_message *message)
 {
 	struct pgwire_notification heard;
 
-	while (*at < end && pgwire_read(buf_head(messages) + *at, end - *at,
-					message) == PGWIRE_OK) {
+	return message->type == 'A' &&
+	       pgwire_read_notification(message, &heard) &&
+	       ear_hears(ear, heard.channel) && !is_added(ear, heard.channel);
+}
+
+/* The next of them from *at on, or false. */
+static bool next_shared(const struct ear *ear, const struct buf *messages,
+			size_t end, size_t *at, struct pgwire_message *message)
+{
+	const uint8_t *data = buf_head(messages);
+
+	while (*at < end &&
+	       pgwire_read(data + *at, end - *at, message) == PGWIRE_OK) {
 		*at += message->total;
-		if (message->type == 'A' &&
-		    pgwire_read_notification(message, &heard) &&
-		    ear_hears(ear, heard.channel) &&
-		    !is_added(ear, heard.channel))
+		if (is_shared(ear, message))
 			return true;
 	}
 	return false;
@@ -239,40 +247,62 @@ bool ear_keep(struct ear *ear, const struct pgwire_notification *heard)
 }
 
 /* What only the server has told, up to end. */
-static void tell_native(struct ear *ear, struct buf *out, size_t end)
+static void tell_native(const struct ear *ear, struct buf *out, size_t end)
 {
-	struct pgwire_notification heard;
+	const uint8_t *data = buf_head(&ear->native);
 	struct pgwire_message message;
-	size_t at = 0;
 
-	while (at < end && pgwire_read(buf_head(&ear->native) + at, end - at,
-				       &message) == PGWIRE_OK) {
-		at += message.total;
-		if (pgwire_read_notification(&message, &heard) &&
-		    (!ear_hears(ear, heard.channel) ||
-		     is_added(ear, heard.channel)))
-			pgbuild_notification(out, heard.pid, heard.channel,
-					     heard.payload);
+	for (size_t at = 0; at < end && pgwire_read(data + at, end - at,
+						    &message) == PGWIRE_OK;
+	     at += message.total)
+		if (!is_shared(ear, &message))
+			buf_append(out, data + at, message.total);
+}
+
+/*
+ * The server's order, from that place in the queue on; of what both tell the
+ * hub's, which knew earlier whose it is.
+ */
+static void interleave(const struct ear *ear, struct buf *out, size_t queue_at)
+{
+	const uint8_t *data = buf_head(&ear->native);
+	const uint8_t *queue = buf_head(&ear->queue);
+	size_t end = ear->native_mark;
+	struct pgwire_message message;
+	struct pgwire_message same;
+
+	for (size_t at = 0; at < end && pgwire_read(data + at, end - at,
+						    &message) == PGWIRE_OK;
+	     at += message.total) {
+		size_t from = queue_at;
+
+		if (!is_shared(ear, &message))
+			buf_append(out, data + at, message.total);
+		else if (next_shared(ear, &ear->queue, ear->queue_mark,
+				     &queue_at, &same))
+			buf_append(out, queue + from, queue_at - from);
 	}
+	if (queue_at < ear->queue_mark)
+		buf_append(out, queue + queue_at, ear->queue_mark - queue_at);
 }
 
 void ear_merge(struct ear *ear)
 {
-	const uint8_t *data = buf_head(&ear->queue);
-	size_t len = buf_len(&ear->queue);
 	size_t mark = ear->queue_mark;
 	struct buf merged = BUF_INIT;
 	size_t from;
 
-	assert(mark <= len && ear->native_mark <= buf_len(&ear->native));
+	assert(mark <= buf_len(&ear->queue) &&
+	       ear->native_mark <= buf_len(&ear->native));
 	if (find_overlap(ear, &from)) {
-		buf_append(&merged, data, from);
-		buf_append(&merged, buf_head(&ear->native), ear->native_mark);
+		buf_append(&merged, buf_head(&ear->queue), from);
+		interleave(ear, &merged, from);
 	} else {
-		buf_append(&merged, data, mark);
+		buf_append(&merged, buf_head(&ear->queue), mark);
 		tell_native(ear, &merged, ear->native_mark);
 	}
-	buf_append(&merged, data + mark, len - mark);
+	buf_consume(&ear->queue, mark);
+	buf_append(&merged, buf_head(&ear->queue), buf_len(&ear->queue));
 	buf_free(&ear->queue);
 	buf_free(&ear->native);
 	ear->queue = merged;

@@ -93,6 +93,8 @@ static bool is_ready_for_more(const struct session *session)
 
 	if (session->state != SESSION_IDLE && session->state != SESSION_ACTIVE)
 		return false;
+	if (session_listen_holds_unit(session))
+		return false;
 	/* With a server, it is the server that is slowed down. */
 	if (!session->server &&
 	    stream_len_is_high(stream_out_len(session->client)))

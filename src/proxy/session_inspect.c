@@ -238,7 +238,7 @@ bool session_inspect_begin(struct session *session)
 	if (inspect->tries >= TRIES_MAX)
 		return false;
 	parts = inspect_parts(effects_that_matter(session), session->pins);
-	if (session->ear) /* then session_listen looks at them */
+	if (session_listen_decides(session))
 		parts &= ~(unsigned)INSPECT_CHANNELS;
 	if (parts == 0)
 		forget_question(&inspect->next);

@@ -151,18 +151,24 @@ static void left(struct ear *ear, bool ok)
 	rest(ear);
 }
 
+/* Until it has told all that was sent before. */
+static void await_hub(struct ear *ear, enum ear_step step)
+{
+	const struct session *session = ear->session;
+
+	ear->step = step;
+	hub_barrier(session->local, database_of(ear), ear->encoding,
+		    session->id, ++ear->serial);
+	set_timer(ear, HUB_LIMIT_US);
+}
+
 static void pass_barrier(struct ear *ear)
 {
-	struct session *session = ear->session;
-
 	if (ear_count(ear) == 0) {
 		leave(ear);
 		return;
 	}
-	ear->step = EAR_BARRIER;
-	hub_barrier(session->local, database_of(ear), ear->encoding,
-		    session->id, ++ear->serial);
-	set_timer(ear, HUB_LIMIT_US);
+	await_hub(ear, EAR_BARRIER);
 }
 
 /* --- lifting --- */
@@ -258,6 +264,37 @@ static void take_list(struct ear *ear)
 	}
 }
 
+/* --- in front of a unit --- */
+
+/* In front of a unit: the server listens to what the session hears. */
+static void show(struct ear *ear)
+{
+	struct session *session = ear->session;
+	struct sqlclass class = session->scan.judged;
+	struct buf sql = BUF_INIT;
+
+	if (is_native(session) || server_site(session->server)->is_replica ||
+	    (class.command == COMMAND_OTHER && !concerns_channels(class)))
+		return;
+	for (size_t i = 0; i < ear_count(ear); i++)
+		channels_listen(&sql, channels_at(ear->heard, i));
+	session->pins |= EFFECT_LISTEN;
+	ear->is_showing = true;
+	ask(session, &sql);
+}
+
+/* The client has been told nothing of the unit yet. */
+static void go_ahead(struct ear *ear)
+{
+	struct session *session = ear->session;
+
+	ear->step = EAR_REST;
+	wheel_unset(&ear->timer);
+	ear_flush(ear);
+	show(ear);
+	session_pump(session);
+}
+
 /* --- what others tell --- */
 
 void session_listen_row(struct session *session,
@@ -296,6 +333,7 @@ void session_listen_asked(struct session *session, bool ok)
 	case EAR_CLEARING: rest(ear); break;
 	case EAR_LEAVING: left(ear, ok); break;
 	case EAR_REST:
+	case EAR_AHEAD:
 	case EAR_TOKEN:
 	case EAR_BARRIER:
 	default: break;
@@ -311,6 +349,20 @@ static bool is_own_token(const struct ear *ear, const char *payload)
 	return strcmp(token, payload) == 0;
 }
 
+/*
+ * Does the server listen for this client?  Perhaps by a function, as long as
+ * nobody has looked; never for whoever had the server before.
+ */
+static bool may_listen(const struct session *session)
+{
+	if (!is_pooling(session) || is_native(session) || session->inspect)
+		return true;
+	for (unsigned i = 0; i < session->units_count; i++)
+		if (session_unit_at(session, i)->judged.effects & concerning)
+			return true;
+	return false;
+}
+
 void session_listen_notified(struct session *session,
 			     const struct pgwire_message *message)
 {
@@ -319,7 +371,7 @@ void session_listen_notified(struct session *session,
 
 	if (!pgwire_read_notification(message, &heard))
 		return;
-	if (is_pooling(session) && !is_native(session))
+	if (!may_listen(session))
 		return;
 	if (ear && strcmp(heard.channel,
 			  hub_token_channel(session->local->process)) == 0) {
@@ -367,6 +419,8 @@ static void take_end(struct local *local, const struct mail_heard_end *mail)
 		take_token(session->ear, mail->ok);
 	else if (session->ear->step == EAR_BARRIER)
 		leave(session->ear);
+	else if (session->ear->step == EAR_AHEAD)
+		go_ahead(session->ear);
 }
 
 /* The names of the channels, as many as fit. */
@@ -443,6 +497,7 @@ static void on_timer(struct wheel_timer *timer)
 			    ear->session->address, database_of(ear));
 		leave(ear);
 		break;
+	case EAR_AHEAD: go_ahead(ear); break;
 	case EAR_REST:
 		if (ear_is_open(ear) && is_native(ear->session) &&
 		    server_is_idle(ear->session->server))
@@ -481,22 +536,30 @@ bool session_listen_may_begin(const struct session *session)
 	return ear_count(ear) == 0 || !session_has_pending(session);
 }
 
+/*
+ * What was sent before is told before: a transaction would hold it up, and a
+ * channel that is left would lose it.  It is also known whose it is, once this
+ * client's own may follow from the same server.
+ */
+static bool needs_news(struct sqlclass class)
+{
+	return class.access > ACCESS_READ || class.command != COMMAND_OTHER ||
+	       (class.effects & EFFECT_DISCARD_ALL) || concerns_channels(class);
+}
+
 void session_listen_begin(struct session *session)
 {
 	struct ear *ear = session->ear;
-	struct sqlclass class = session->scan.judged;
-	struct buf sql = BUF_INIT;
 
-	if (!ear || ear_count(ear) == 0 || is_native(session) ||
-	    session_is_in_transaction(session) ||
-	    server_site(session->server)->is_replica ||
-	    (class.command == COMMAND_OTHER && !concerns_channels(class)))
+	if (!ear || ear_count(ear) == 0 || session_is_in_transaction(session))
 		return;
-	for (size_t i = 0; i < ear_count(ear); i++)
-		channels_listen(&sql, channels_at(ear->heard, i));
-	session->pins |= EFFECT_LISTEN;
-	ear->is_showing = true;
-	ask(session, &sql);
+	if (needs_news(session->scan.judged))
+		await_hub(ear, EAR_AHEAD);
+}
+
+bool session_listen_holds_unit(const struct session *session)
+{
+	return session->ear && session->ear->step == EAR_AHEAD;
 }
 
 bool session_listen_holds(struct session *session, char status)
@@ -523,6 +586,11 @@ static void begin_steps(struct ear *ear)
 		list_channels(ear);
 	else
 		pass_barrier(ear);
+}
+
+bool session_listen_decides(const struct session *session)
+{
+	return session->ear && is_native(session);
 }
 
 bool session_listen_is_busy(const struct session *session)
