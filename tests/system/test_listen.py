@@ -308,10 +308,10 @@ def test_nobody_hears_what_another_wants(small, clients):
     for other in others:
         assert other.types("SELECT 1") == "TDCZ"
         other.query("NOTIFY a, 'x'")
+        assert ear.next() == (other.pid, "a", "x")
         assert other.channels() == []
     for other in others:
         assert other.is_quiet(0.05) is True
-    assert [ear.next()[0] for _ in others] == [o.pid for o in others]
 
 
 def test_listener_goes_with_the_last_client(small, clients, cluster):
@@ -476,7 +476,7 @@ def statement(rng, is_open):
         "SELECT 1/0", "DISCARD ALL", "LISTEN c1; NOTIFY c1, 'two'",
         "BEGIN" if not is_open else "COMMIT",
         "BEGIN" if not is_open else "ROLLBACK",
-        "SAVEPOINT s", "ROLLBACK TO s", "COMMIT AND CHAIN",
+        "SAVEPOINT s", "ROLLBACK TO s", "RELEASE s",
         "SET search_path = public", "SELECT 2",
     ])
 

@@ -132,6 +132,8 @@ static void server_login(void **state)
 	EXPECT("S\0\0\0\11a\0bc\0");
 	pgbuild_key(&out, 0x01020304, "keys", 4);
 	EXPECT("K\0\0\0\14\1\2\3\4keys");
+	pgbuild_notification(&out, 0x01020304, "chan", "p");
+	EXPECT("A\0\0\0\17\1\2\3\4chan\0p\0");
 	pgbuild_ready(&out, 'T');
 	EXPECT("Z\0\0\0\5T");
 	pgbuild_negotiate(&out, 0, options, 2);

@@ -603,6 +603,27 @@ static void key_is_read(void **state)
 	assert_false(pgwire_read_key(whole(BODY("\0\0")), &pid, &key, &len));
 }
 
+static void notification_is_read(void **state)
+{
+	static const char body[] = "\1\2\3\4channel\0pay load\0";
+	struct pgwire_notification heard;
+
+	(void)state;
+	assert_true(pgwire_read_notification(whole(body, sizeof(body) - 1),
+					     &heard));
+	assert_int_equal(heard.pid, 0x01020304);
+	assert_string_equal(heard.channel, "channel");
+	assert_string_equal(heard.payload, "pay load");
+	assert_true(
+		pgwire_read_notification(whole(BODY("\0\0\0\1c\0\0")), &heard));
+	assert_string_equal(heard.payload, "");
+	for (size_t len = 0; len < sizeof(body) - 1; len++)
+		assert_false(
+			pgwire_read_notification(whole(body, len), &heard));
+	assert_false(pgwire_read_notification(whole(BODY("\0\0\0\1c\0p\0x")),
+					      &heard));
+}
+
 static void auth_is_read(void **state)
 {
 	const uint8_t *rest;
@@ -714,6 +735,7 @@ int main(void)
 		cmocka_unit_test(bad_sasl_is_refused),
 		cmocka_unit_test(pair_is_read),
 		cmocka_unit_test(key_is_read),
+		cmocka_unit_test(notification_is_read),
 		cmocka_unit_test(auth_is_read),
 		cmocka_unit_test(error_is_read),
 		cmocka_unit_test(error_may_lack_everything),

@@ -542,6 +542,36 @@ static void test_copy_many_syncs(void **state)
 	track_free(track, NULL, NULL);
 }
 
+static void test_asked(void **state)
+{
+	struct track *track = track_new();
+	struct track_result result;
+
+	(void)state;
+	assert_false(track_is_asked(track));
+	push(track, "Q");
+	track_push(track, TRACK_QUERY, TRACK_OURS | TRACK_ASKED, NULL);
+	push(track, "Q");
+	assert_false(track_is_asked(track));
+	pass(track, "C");
+	finish(track, "Z");
+	assert_true(track_is_asked(track));
+	assert_int_equal(track_reply(track, 'T').verdict, TRACK_SWALLOW);
+	result = track_reply(track, 'D');
+	assert_int_equal(result.verdict, TRACK_SWALLOW);
+	assert_true((result.entry.flags & TRACK_ASKED) != 0);
+	/* It may fail, and nothing else does. */
+	result = track_reply(track, 'E');
+	assert_int_equal(result.verdict, TRACK_SWALLOW);
+	assert_true(result.is_failed);
+	assert_true(track_reply(track, 'Z').is_done);
+	assert_false(track_is_asked(track));
+	pass(track, "C");
+	finish(track, "Z");
+	assert_true(track_is_idle(track));
+	track_free(track, NULL, NULL);
+}
+
 static void test_ours(void **state)
 {
 	struct track *track = track_new();
@@ -752,6 +782,7 @@ int main(void)
 		cmocka_unit_test(test_copy_doubt),
 		cmocka_unit_test(test_copy_certain),
 		cmocka_unit_test(test_copy_many_syncs),
+		cmocka_unit_test(test_asked),
 		cmocka_unit_test(test_ours),
 		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_local_skipped),
