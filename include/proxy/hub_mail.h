@@ -28,6 +28,12 @@ struct local;
 struct process;
 struct server_site;
 
+/* Which hub; borrowed. */
+struct hub_name {
+	const char *database; /* as clients know it */
+	const char *encoding; /* client_encoding */
+};
+
 /* What a hub logs in with. */
 struct hub_login {
 	char *dbname;
@@ -39,8 +45,8 @@ struct hub_login {
 /* To a hub's worker. */
 struct mail_hub {
 	struct mail mail;
-	char *database; /* as clients know it */
-	char *encoding; /* client_encoding */
+	char *database;
+	char *encoding;
 	unsigned worker;
 	uint64_t session;
 	uint64_t serial;           /* the asker's */
@@ -90,13 +96,13 @@ bool hub_token_read(const char *payload, unsigned *worker, uint64_t *session,
  * on: the hub logs in with its credentials if it must.  Every channel is
  * referenced once more, whatever the answer: who asks drops them.
  */
-void hub_want(struct local *local, const char *database, const char *encoding,
+void hub_want(struct local *local, struct hub_name name,
 	      const struct server_site *site, const struct channels *channels,
 	      uint64_t session, uint64_t serial);
-void hub_drop(struct local *local, const char *database, const char *encoding,
+void hub_drop(struct local *local, struct hub_name name,
 	      const struct channels *channels);
-void hub_barrier(struct local *local, const char *database,
-		 const char *encoding, uint64_t session, uint64_t serial);
+void hub_barrier(struct local *local, struct hub_name name, uint64_t session,
+		 uint64_t serial);
 
 /* What a hub says. */
 void hub_tell_heard(struct local *local, unsigned worker, const char *hub,

@@ -11,7 +11,6 @@
 
 struct client_login;
 struct local;
-struct mail;
 struct pool_hooks;
 struct server;
 
@@ -27,9 +26,6 @@ void session_start(struct local *local, const struct client_login *login);
  */
 void sessions_unqueue(struct local *local);
 void sessions_requeue(struct local *local);
-
-/* Mail for sessions; true when it was one and is taken. */
-bool sessions_take_mail(struct local *local, struct mail *mail);
 
 /* Shutting down. */
 enum session_shutdown {

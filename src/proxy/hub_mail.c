@@ -110,13 +110,13 @@ void mail_hub_free(struct mail_hub *mail)
 }
 
 static struct mail_hub *new_mail(const struct local *local, enum mail_kind kind,
-				 const char *database, const char *encoding)
+				 struct hub_name name)
 {
 	struct mail_hub *mail = xcalloc(1, sizeof(*mail));
 
 	mail->mail.kind = (int)kind;
-	mail->database = xstrdup(database);
-	mail->encoding = xstrdup(encoding);
+	mail->database = xstrdup(name.database);
+	mail->encoding = xstrdup(name.encoding);
 	mail->worker = local->index;
 	return mail;
 }
@@ -132,12 +132,11 @@ static void post(const struct local *local, struct mail_hub *mail)
 		    &mail->mail);
 }
 
-void hub_want(struct local *local, const char *database, const char *encoding,
+void hub_want(struct local *local, struct hub_name name,
 	      const struct server_site *site, const struct channels *channels,
 	      uint64_t session, uint64_t serial)
 {
-	struct mail_hub *mail =
-		new_mail(local, MAIL_HUB_WANT, database, encoding);
+	struct mail_hub *mail = new_mail(local, MAIL_HUB_WANT, name);
 
 	mail->login = copy_login(site);
 	mail->channels = channels_minus(channels, NULL);
@@ -146,23 +145,22 @@ void hub_want(struct local *local, const char *database, const char *encoding,
 	post(local, mail);
 }
 
-void hub_drop(struct local *local, const char *database, const char *encoding,
+void hub_drop(struct local *local, struct hub_name name,
 	      const struct channels *channels)
 {
 	struct mail_hub *mail;
 
 	if (channels_count(channels) == 0)
 		return;
-	mail = new_mail(local, MAIL_HUB_DROP, database, encoding);
+	mail = new_mail(local, MAIL_HUB_DROP, name);
 	mail->channels = channels_minus(channels, NULL);
 	post(local, mail);
 }
 
-void hub_barrier(struct local *local, const char *database,
-		 const char *encoding, uint64_t session, uint64_t serial)
+void hub_barrier(struct local *local, struct hub_name name, uint64_t session,
+		 uint64_t serial)
 {
-	struct mail_hub *mail =
-		new_mail(local, MAIL_HUB_BARRIER, database, encoding);
+	struct mail_hub *mail = new_mail(local, MAIL_HUB_BARRIER, name);
 
 	mail->session = session;
 	mail->serial = serial;

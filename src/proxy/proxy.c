@@ -27,6 +27,7 @@
 #include "proxy/notifiers.h"
 #include "proxy/pool.h"
 #include "proxy/quota.h"
+#include "proxy/session_listen.h"
 #include "proxy/session_table.h"
 #include "proxy/tunnel.h"
 #include "proxy/welcome.h"
@@ -196,7 +197,8 @@ static void on_mail(void *arg, struct mail *mail)
 	struct local *local = ((struct seat *)arg)->local;
 
 	if (!pools_take_mail(local, mail) && !cancels_take_mail(local, mail) &&
-	    !sessions_take_mail(local, mail) && !hubs_take_mail(local, mail))
+	    !session_listen_take_mail(local, mail) &&
+	    !hubs_take_mail(local, mail))
 		take_own_mail(local, mail);
 }
 

@@ -20,6 +20,8 @@
  * what was sent before a transaction's end in front of it.  If a hub cannot
  * be had, the session keeps its server, as a pin, and tries again.
  */
+#include "proxy/session_listen.h"
+
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/strmap.h"
@@ -35,7 +37,6 @@
 #include "proxy/notifiers.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
-#include "proxy/session.h"
 #include "proxy/session_parts.h"
 #include "proxy/session_table.h"
 
@@ -88,13 +89,17 @@ static const char *database_of(const struct ear *ear)
 	return pool_database(ear->session->pool);
 }
 
+static struct hub_name hub_of(const struct ear *ear)
+{
+	return (struct hub_name){ database_of(ear), ear->encoding };
+}
+
 static void remove_all(struct ear *ear, const struct channels *channels)
 {
 	for (size_t i = 0; i < channels_count(channels); i++)
 		ear_remove(ear, channels_at(channels, i));
 	if (ear->hub)
-		hub_drop(ear->session->local, database_of(ear), ear->encoding,
-			 channels);
+		hub_drop(ear->session->local, hub_of(ear), channels);
 }
 
 static void empty(struct channels **channels)
@@ -157,8 +162,7 @@ static void await_hub(struct ear *ear, enum ear_step step)
 	const struct session *session = ear->session;
 
 	ear->step = step;
-	hub_barrier(session->local, database_of(ear), ear->encoding,
-		    session->id, ++ear->serial);
+	hub_barrier(session->local, hub_of(ear), session->id, ++ear->serial);
 	set_timer(ear, HUB_LIMIT_US);
 }
 
@@ -223,9 +227,8 @@ static void lift(struct ear *ear)
 	ear->is_token_here = false;
 	ear->is_token_there = false;
 	ear->step = EAR_TOKEN;
-	hub_want(session->local, database_of(ear), ear->encoding,
-		 server_site(session->server), ear->added, session->id,
-		 ++ear->serial);
+	hub_want(session->local, hub_of(ear), server_site(session->server),
+		 ear->added, session->id, ++ear->serial);
 	set_timer(ear, HUB_LIMIT_US);
 }
 
@@ -463,7 +466,7 @@ static void take_gap(struct local *local, const struct mail_heard_gap *mail)
 	}
 }
 
-bool sessions_take_mail(struct local *local, struct mail *mail)
+bool session_listen_take_mail(struct local *local, struct mail *mail)
 {
 	switch (mail->kind) {
 	case MAIL_HEARD:
