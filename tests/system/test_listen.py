@@ -730,7 +730,11 @@ def test_queue_of_jobs(small):
         with psycopg.connect(small.dsn(), autocommit=True) as conn:
             conn.execute("LISTEN queue")
             started.release()
-            while True:
+            # notifies() does not tell of what came during execute().
+            words = []
+            conn.add_notify_handler(words.append)
+            while not stopping.is_set():
+                words.clear()
                 row = conn.execute(
                     "UPDATE listen_queue SET taken = %s WHERE id = (SELECT id"
                     " FROM listen_queue WHERE taken IS NULL ORDER BY id"
@@ -738,12 +742,10 @@ def test_queue_of_jobs(small):
                     (conn.pgconn.backend_pid,)).fetchone()
                 if row:
                     done.append(row[0])
-                    continue
-                for note in conn.notifies():
-                    if note.payload == "stop":
-                        return
-                    break
+                elif not words:
+                    next(conn.notifies())
 
+    stopping = threading.Event()
     started = threading.Semaphore(0)
     threads = [threading.Thread(target=worker) for _ in range(5)]
     for thread in threads:
@@ -755,6 +757,7 @@ def test_queue_of_jobs(small):
             conn.execute("INSERT INTO listen_queue VALUES (%s)", (number,))
             conn.execute("NOTIFY queue, 'job'")
         wait_for(lambda: len(done) == 60, 20, "all jobs")
+        stopping.set()
         conn.execute("NOTIFY queue, 'stop'")
         for thread in threads:
             thread.join(20 * SLOW)
