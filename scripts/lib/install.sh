@@ -2,8 +2,8 @@
 # Packages: which ones pgweir's scripts need, and how they get installed.
 #
 # Sourced, it offers install_packages; run, it installs the sets that are named
-# (build check run test), or prints what a user without root's rights must
-# run. Nothing happens where all of them are there already.
+# (build check run test conformance), or prints what a user without root's
+# rights must run. Nothing happens where all of them are there already.
 #
 # Installing starts no service and makes no PostgreSQL cluster of the system's
 # own: what the packages would set up by themselves is held back for as long
@@ -23,6 +23,8 @@ PACKAGES_run='postgresql-15 postgresql-client-15 python3 python3-psycopg
 PACKAGES_test='libpg-query-dev clang-14 clang-tidy-14 clang-format-14
 	libclang-rt-14-dev llvm-14 cppcheck gcovr shellcheck python3-pytest
 	python3-psycopg2 python3-asyncpg prometheus docker-compose pgbouncer'
+# What PostgreSQL's own suites are built with.
+PACKAGES_conformance='postgresql-server-dev-15 libreadline-dev'
 }
 
 # The packages of the named sets that dpkg does not know as installed.
@@ -144,7 +146,7 @@ install_node_postgres()
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
 	if [ $# = 0 ]; then
-		echo "usage: $0 build|check|run|test ..." >&2
+		echo "usage: $0 build|check|run|test|conformance ..." >&2
 		exit 2
 	fi
 	install_packages "$@"
