@@ -24,6 +24,16 @@ WAYS = ("simple", "extended", "pipelined")
 class Raw(bytes):
     """A step in messages of its own; it ends with its only Sync."""
 
+    def __repr__(self):
+        out, at = [], 0
+        while at < len(self):
+            size, = struct.unpack_from("!i", self, at + 1)
+            body = self[at + 5:at + 1 + size].rstrip(b"\0")
+            out.append(chr(self[at]) + body.decode("latin1").replace(
+                "\0", "|"))
+            at += 1 + size
+        return "<%s>" % " ".join(out)
+
 
 def literal(value):
     if value is None:
