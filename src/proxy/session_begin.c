@@ -33,18 +33,24 @@ void session_begin_forget(struct session *session)
 	session->has_to_begin = false;
 }
 
-/* The text of the Query that stands first in the in-buffer, or NULL. */
-static char *text_of_query(const struct session *session)
+/* The one statement of the unit, of a Query or of a Parse; or NULL. */
+static char *text_of_unit(const struct session *session)
 {
 	struct pgwire_message message;
+	struct pgwire_parse parse;
 	size_t len;
 	const uint8_t *data = stream_data(session->client, &len);
 
 	if (pgwire_read(data, len, &message) != PGWIRE_OK ||
-	    message.type != 'Q' || !pgwire_is_complete(&message) ||
-	    message.body_len == 0 || message.body_len > BEGIN_BYTES)
+	    !pgwire_is_complete(&message) || message.body_len == 0 ||
+	    message.body_len > BEGIN_BYTES)
 		return NULL;
-	return xstrndup((const char *)message.body, message.body_len - 1);
+	if (message.type == 'Q')
+		return xstrndup((const char *)message.body,
+				message.body_len - 1);
+	if (message.type != 'P' || !pgwire_read_parse(&message, &parse))
+		return NULL;
+	return xstrndup(parse.query, parse.query_len);
 }
 
 void session_begin_keep(struct session *session)
@@ -54,7 +60,7 @@ void session_begin_keep(struct session *session)
 	if (server_site(session->server)->is_replica &&
 	    !session_is_in_transaction(session) &&
 	    route_is_read_only_begin(&session->scan.judged))
-		session->begin = text_of_query(session);
+		session->begin = text_of_unit(session);
 }
 
 bool session_begin_is_misplaced(const struct session *session)

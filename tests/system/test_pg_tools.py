@@ -12,7 +12,8 @@ import pytest
 
 from harness import SLOW, give_away, make_dir, unprivileged, wait_for, \
     write_file
-from wire import Wire, cancel, query
+from wire import Wire, bind, cancel, describe, execute, one_query, parse, \
+    query, sync
 
 pytestmark = pytest.mark.own
 
@@ -272,6 +273,36 @@ def test_begin_and_what_follows_in_one_packet(weir, cluster, shop):
             b"T", b"T", b"T", b"I"]
 
 
+def test_begin_of_the_extended_protocol(weir, cluster, shop):
+    with Wire(weir.port) as wire:
+        wire.login("postgres", shop)
+        for _ in range(3):
+            wait_for(lambda: replica_reads(cluster, wire), 5,
+                     "the window after a write")
+            wire.send(one_query("BEGIN READ ONLY"), sync())
+            assert wire.until()[-1].payload == b"T"
+            wire.send(one_query("SELECT pg_is_in_recovery()"), sync())
+            assert [m.values for m in wire.until() if m.type == "D"] == [
+                [b"f"]]
+            wire.send(one_query("COMMIT"), sync())
+            assert wire.until()[-1].payload == b"I"
+            wire.send(parse("BEGIN READ ONLY"), bind(), describe(),
+                      execute(), sync(), one_query(
+                          "SET TRANSACTION READ WRITE"), sync(),
+                      one_query("INSERT INTO parts VALUES (1, 'e')"),
+                      sync(), one_query("COMMIT"), sync())
+            said = [m for _ in range(4) for m in wire.until()]
+            assert [m.payload for m in said if m.type == "Z"] == [
+                b"T", b"T", b"T", b"I"]
+            assert not [m for m in said if m.type == "E"]
+
+
+def replica_reads(cluster, wire):
+    tag = cluster.fresh()
+    wire.rows("SELECT count(*) AS %s FROM parents" % tag)
+    return cluster.calls(tag)["replica"] == 1
+
+
 def test_moving_waits_and_is_cancelled(make_weir, cluster, shop):
     """The primary's one server is taken: the unit waits, BEGIN kept."""
     weir = make_weir({"default_pool_size": 1}, databases={
@@ -299,6 +330,26 @@ def test_moving_waits_and_is_cancelled(make_weir, cluster, shop):
         holder.execute("COMMIT")
         assert [m.values for m in wire.until() if m.type == "D"] == [[b"f"]]
         assert wire.query("COMMIT")[0].payload == b"COMMIT\0"
+
+
+def test_pg_dump_leaves_nothing_behind(make_weir, cluster, shop):
+    """Its search_path, timeouts and bytea format: the next client's own."""
+    weir = make_weir({"default_pool_size": 2}, databases={
+        "*": "host=" + ",".join("127.0.0.1:%d" % cluster.ports[n]
+                                for n in ("primary", "replica"))})
+    names = ("search_path", "statement_timeout", "lock_timeout",
+             "idle_in_transaction_session_timeout", "extra_float_digits",
+             "synchronize_seqscans", "row_security", "DateStyle",
+             "IntervalStyle", "transaction_isolation", "quote_all_identifiers")
+    with cluster.connect(dbname=shop) as straight:
+        want = [straight.execute("SHOW " + n).fetchone() for n in names]
+    for _ in range(3):
+        run(weir.port, "pg_dump", "-d", shop, "--lock-wait-timeout=5000")
+        with weir.connect(shop, "postgres") as conn:
+            assert want == [conn.execute("SHOW " + n).fetchone()
+                            for n in names]
+            assert conn.execute("SELECT count(*) FROM parents"
+                                ).fetchone() == (2000,)
 
 
 # psql -------------------------------------------------------------------------
@@ -426,7 +477,7 @@ def test_pgbench_initialises(weir, cluster):
                              dbname="tools_bench") == 200
 
 
-def test_databases_and_roles(weir, cluster):
+def test_databases_and_roles(weir, cluster, shop):
     drop(cluster, "tools_made", "tools_other")
     cluster.sql("DROP ROLE IF EXISTS tools_role")
     try:
@@ -447,6 +498,13 @@ def test_databases_and_roles(weir, cluster):
         out = run(weir.port, "dropdb", "tools_other", code=1)
         assert 'database "tools_other" does not exist' in out
         run(weir.port, "dropdb", "--if-exists", "tools_other")
+        # With servers of it in the pools, on both nodes.
+        run(weir.port, "createdb", "-T", shop, "tools_other")
+        with weir.connect("tools_other", "postgres") as conn:
+            for _ in range(5):
+                conn.execute("SELECT count(*) FROM parents")
+            conn.execute("INSERT INTO parts VALUES (1, 'x')")
+        run(weir.port, "dropdb", "tools_other")
         run(weir.port, "dropdb", "--force", "tools_made")
         run(weir.port, "dropuser", "tools_role")
     finally:
