@@ -37,6 +37,12 @@ bool server_apply(struct server *server, const struct settings *settings);
 bool server_apply_aloud(struct server *server, const struct settings *settings);
 
 /*
+ * Sets these in the client's transaction, aloud; whatever comes of it is
+ * none of the server's settings.  False: there is nothing to set.
+ */
+bool server_set_aloud(struct server *server, const struct settings *settings);
+
+/*
  * Asks on our own account (an idle server, one Query); rows go to inspected,
  * and then applied follows.
  */

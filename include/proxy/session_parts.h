@@ -26,6 +26,7 @@ struct ear;
 struct server;
 struct pgwire_message;
 struct session_inspect;
+struct session_reset;
 struct stmtscope;
 struct session_ddl;
 struct track_entry;
@@ -83,6 +84,7 @@ struct session {
 	const struct settings *startup;  /* as it logged in; RESET goes there */
 	const struct settings *changing; /* in this transaction, or NULL */
 	const struct settings *told; /* what it was before a RESET, or NULL */
+	struct session_reset *reset; /* a RESET is under way, or NULL */
 	struct session_inspect *inspect; /* NULL: nothing to look at */
 
 	/* the server it is on */
@@ -236,6 +238,34 @@ void session_reset_settings(struct session *session);
 /* How texts are read may have changed: whose statements are its own? */
 void session_rescope(struct session *session);
 
+/* Remembers what the client has been told so far, if nothing is yet. */
+void session_keep_told(struct session *session);
+
+/* --- session_reset --- */
+
+/* It is such a statement, and others are in flight. */
+bool session_reset_must_wait(const struct session *session,
+			     const struct sqlclass *judged, const char *text,
+			     size_t len);
+/* Such a statement goes to the server, perhaps. */
+void session_reset_sent(struct session *session, const struct sqlclass *judged,
+			const char *text, size_t len);
+/* It is not alone in its batch. */
+void session_reset_spoiled(struct session *session);
+/* Does the statement under way change this setting, which is not told? */
+bool session_reset_covers(const struct session *session, const char *name);
+/* Its unit is over; ok: it has succeeded. */
+void session_reset_done(struct session *session, char status, bool ok);
+/* The next ReadyForQuery is that of such a statement, and kept back. */
+bool session_reset_is_sent(const struct session *session);
+/* The client awaits a ReadyForQuery that is ours to send. */
+bool session_reset_is_owing(const struct session *session);
+/* What was set on that account is in force. */
+void session_reset_applied(struct session *session);
+/* Sends it, when all is done. */
+void session_reset_pay(struct session *session);
+void session_reset_forget(struct session *session);
+
 /* --- session_inspect --- */
 
 /* May a unit of these effects leave something behind? */
@@ -268,6 +298,22 @@ bool session_inspect_end(struct session *session);
 bool session_inspect_holds(const struct session *session);
 /* Drops all that is remembered. */
 void session_inspect_forget(struct session *session);
+
+/* --- session_effects --- */
+
+/* A Query, a Bind (entry NULL: of a name unknown) goes to the server. */
+void session_effects_of_query(struct session *session,
+			      const struct sqlclass *judged,
+			      const struct pgwire_message *message);
+void session_effects_of_bind(struct session *session,
+			     const struct stmtmap_entry *entry,
+			     const struct pgwire_message *message);
+/* It has to wait until nothing is in flight. */
+bool session_effects_wait_query(const struct session *session,
+				const struct sqlclass *judged,
+				const struct pgwire_message *message);
+bool session_effects_wait_bind(const struct session *session,
+			       const struct stmtmap_entry *entry);
 
 /* --- session_units --- */
 

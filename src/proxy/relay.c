@@ -387,22 +387,6 @@ static void rewrite_bind(struct session *session,
 	pass_rest(session, message, bind->rest);
 }
 
-/* What a SET or set_config() names stands in its text or its parameters. */
-static void note_names(struct session *session, uint32_t effects,
-		       const struct stmtmap_entry *entry,
-		       const struct pgwire_message *message)
-{
-	const char *text;
-	size_t len;
-
-	if (!entry || !session_inspect_is_suspect(effects))
-		return;
-	text = stmt_query(entry->stmt, &len);
-	session_inspect_text(session, effects, text, len);
-	session_inspect_text(session, effects, message->body,
-			     message->body_here);
-}
-
 /* A statement about databases or roles: are they free for it? */
 static bool may_pass_bind(struct session *session,
 			  const struct stmtmap_entry *entry)
@@ -442,12 +426,13 @@ static enum relay_result relay_bind(struct session *session,
 		class = entry->judged;
 	if (must_move(session, class))
 		return RELAY_MOVE;
-	if (class.is_global && !may_pass_bind(session, entry))
+	if ((class.is_global && !may_pass_bind(session, entry)) ||
+	    session_effects_wait_bind(session, entry))
 		return RELAY_HOLD;
 	count_total(session, COUNTER_BINDS);
 	name = name_on_server(session, bind.statement, &entry);
 	note_effects(session, class);
-	note_names(session, class.effects, entry, message);
+	session_effects_of_bind(session, entry, message);
 	session->has_bound = true;
 	server_owe(session->server, TRACK_BIND, 0, NULL);
 	if (name && *name)
@@ -568,12 +553,11 @@ static enum relay_result relay_query(struct session *session,
 
 	if (session->scan.at > 0 && must_move(session, class))
 		return RELAY_MOVE;
-	if (class.is_global && !may_pass_query(session, message))
+	if ((class.is_global && !may_pass_query(session, message)) ||
+	    session_effects_wait_query(session, &class, message))
 		return RELAY_HOLD;
 	note_effects(session, class);
-	session_inspect_text(session, class.effects,
-			     pgwire_is_complete(message) ? message->body : NULL,
-			     message->body_here);
+	session_effects_of_query(session, &class, message);
 	session->unit.judged = class;
 	stmtmap_remove(session->names, "");
 	server_set_unnamed(session->server, 0);

@@ -93,6 +93,19 @@ bool server_apply_aloud(struct server *server, const struct settings *settings)
 	return is_done;
 }
 
+bool server_set_aloud(struct server *server, const struct settings *settings)
+{
+	struct buf sql = BUF_INIT;
+
+	settings_difference(settings_empty(), settings, &sql);
+	if (buf_len(&sql) == 0)
+		return false;
+	send_ours(server, &sql);
+	server->is_aloud = true;
+	buf_free(&sql);
+	return true;
+}
+
 void server_inspect(struct server *server, const struct buf *sql)
 {
 	assert(server->state == SERVER_ACTIVE && server_is_idle(server));

@@ -91,7 +91,9 @@ static bool is_ready_for_more(const struct session *session)
 {
 	size_t len;
 
-	if (session->state != SESSION_IDLE && session->state != SESSION_ACTIVE)
+	if ((session->state != SESSION_IDLE &&
+	     session->state != SESSION_ACTIVE) ||
+	    session_reset_is_owing(session))
 		return false;
 	if (session_listen_holds_unit(session))
 		return false;

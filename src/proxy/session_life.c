@@ -71,6 +71,7 @@ void session_bury(struct worker_task *task)
 	stmtmap_free(session->names);
 	buf_free(&session->replay);
 	session_inspect_forget(session);
+	session_reset_forget(session);
 	session_forget_told(session);
 	buf_free(&session->said_at_home);
 	stmtscope_release(session->scope);

@@ -66,6 +66,7 @@ void session_attach(struct session *session, struct server *server)
 	session->server = server;
 	session->pins = 0;
 	session_inspect_forget(session);
+	session_reset_forget(session);
 	note_decision(session);
 	note_wait(session);
 	server_attach(server, &session_server_hooks, session);
@@ -238,7 +239,7 @@ bool session_find_server(struct session *session)
 	if (session->server) {
 		if (is_unsettled(session) ||
 		    session_is_dropping_names(session) ||
-		    session_inspect_holds(session) ||
+		    session_inspect_holds(session) || session->reset ||
 		    !may_follow(session, decision))
 			return false;
 		bring_settings(session);

@@ -64,17 +64,23 @@ void session_release_if_done(struct session *session)
 	/* First what the client has, then what the server has. */
 	if (is_quiet && session_restore_settings(session) &&
 	    !session_listen_is_busy(session) &&
-	    !session_inspect_begin(session) && !session_listen_tend(session) &&
-	    !session_is_keeping(session))
-		release(session);
+	    !session_inspect_begin(session) && !session_listen_tend(session)) {
+		session_reset_pay(session);
+		if (!session_is_keeping(session))
+			release(session);
+	}
 	session_renew_limit(session);
 }
 
 static void on_ready(void *user, char status)
 {
 	struct session *session = user;
+	bool ok = !session->has_erred;
 
 	session_note_unit(session, status);
+	session_reset_done(session, status, ok);
+	if (status != 'I')
+		session_reset_pay(session);
 	if (breaks_statement_mode(session, status) ||
 	    session_is_evicted(session))
 		return;
@@ -131,7 +137,7 @@ static void on_asked(void *user, bool ok)
 
 static bool on_holds(void *user, char status)
 {
-	return session_listen_holds(user, status);
+	return session_reset_is_sent(user) || session_listen_holds(user, status);
 }
 
 static void on_notified(void *user, const struct pgwire_message *message)
@@ -241,8 +247,11 @@ void session_on_applied(void *user)
 {
 	struct session *session = user;
 
-	if (!session_inspect_end(session))
+	session_reset_applied(session);
+	if (!session_inspect_end(session) && !session->reset)
 		session_forget_told(session);
+	if (session->server && session_is_in_transaction(session))
+		session_reset_pay(session);
 	if (session->state == SESSION_ACTIVE) {
 		session_release_if_done(session);
 		session_pump(session);

@@ -11,6 +11,7 @@
  * their own defaults, so these values are set again, and the client is told
  * of them as if it had been the RESET.
  */
+#include "base/strmap.h"
 #include "core/route.h"
 #include "core/settings.h"
 #include "core/stmtscope.h"
@@ -102,19 +103,23 @@ bool session_note_reported(struct session *session, const char *name,
 {
 	const struct settings *before = session->changing;
 
-	if (is_ours)
-		return !session->told ||
+	bool is_news = !is_ours || !session->told ||
 		       !is_setting(session->told, name, value);
-	if (is_resetting(session) && settings_get(session->startup, name))
+
+	if (is_ours && !session_is_in_transaction(session))
+		return is_news;
+	if (!is_ours &&
+	    (session_reset_covers(session, name) ||
+	     (is_resetting(session) && settings_get(session->startup, name))))
 		return false;
 	if (!is_tracked(name))
-		return true;
+		return is_news;
 	session->changing =
 		settings_with(before ? before : session->settings, name, value);
 	if (before)
 		settings_release(before);
 	session_rescope(session);
-	return true;
+	return is_news;
 }
 
 void session_take_settings(struct session *session,
@@ -143,10 +148,28 @@ void session_reset_settings(struct session *session)
 		session_take_settings(session, settings_empty());
 		return;
 	}
-	if (!session->told)
-		session->told = settings_hold(session->settings);
+	session_keep_told(session);
 	session->is_restoring = true;
 	session_take_settings(session, settings_hold(session->startup));
+}
+
+/* As the server writes it: a startup packet may say "german". */
+void session_keep_told(struct session *session)
+{
+	const struct strmap *parameters = server_parameters(session->server);
+	const char *name;
+	void *value;
+	size_t at = 0;
+
+	if (session->told)
+		return;
+	session->told = settings_empty();
+	while (strmap_next(parameters, &at, &name, &value)) {
+		const struct settings *before = session->told;
+
+		session->told = settings_with(before, name, value);
+		settings_release(before);
+	}
 }
 
 bool session_restore_settings(struct session *session)
@@ -157,7 +180,7 @@ bool session_restore_settings(struct session *session)
 		return true;
 	session->is_restoring = false;
 	is_done = server_apply_aloud(session->server, session->settings);
-	if (is_done)
+	if (is_done && !session->reset)
 		session_forget_told(session);
 	return is_done;
 }

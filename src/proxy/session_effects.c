@@ -1,0 +1,84 @@
+/*
+ * What the statements of a unit may leave behind, noted when they go to the
+ * server: their effects go to the rooms that have to do with them.
+ */
+#include "core/pgwire.h"
+#include "core/stmtmap.h"
+#include "proxy/session_parts.h"
+
+static bool is_worth_reading(uint32_t effects)
+{
+	return session_inspect_is_suspect(effects) ||
+	       (effects & (EFFECT_RESET_ALL | EFFECT_DISCARD_ALL));
+}
+
+/* The text of a Query that is here whole; NULL: it is not. */
+static const char *text_of(const struct pgwire_message *message, size_t *len)
+{
+	const char *text;
+
+	if (message->type != 'Q' || !pgwire_is_complete(message) ||
+	    !pgwire_read_string(message, &text, len))
+		return NULL;
+	return text;
+}
+
+void session_effects_of_query(struct session *session,
+			      const struct sqlclass *judged,
+			      const struct pgwire_message *message)
+{
+	const char *text;
+	size_t len = 0;
+
+	if (!is_worth_reading(judged->effects))
+		return;
+	text = text_of(message, &len);
+	session_inspect_text(session, judged->effects, text, len);
+	if (text)
+		session_reset_sent(session, judged, text, len);
+}
+
+/* What a SET or set_config() names stands in its text or its parameters. */
+void session_effects_of_bind(struct session *session,
+			     const struct stmtmap_entry *entry,
+			     const struct pgwire_message *message)
+{
+	uint32_t effects = entry ? entry->judged.effects : 0;
+	const char *text;
+	size_t len;
+
+	if (session->has_bound)
+		session_reset_spoiled(session);
+	if (!is_worth_reading(effects))
+		return;
+	text = stmt_query(entry->stmt, &len);
+	session_inspect_text(session, effects, text, len);
+	session_inspect_text(session, effects, message->body,
+			     message->body_here);
+	session_reset_sent(session, &entry->judged, text, len);
+}
+
+bool session_effects_wait_query(const struct session *session,
+				const struct sqlclass *judged,
+				const struct pgwire_message *message)
+{
+	const char *text;
+	size_t len = 0;
+
+	if (!is_worth_reading(judged->effects))
+		return false;
+	text = text_of(message, &len);
+	return text && session_reset_must_wait(session, judged, text, len);
+}
+
+bool session_effects_wait_bind(const struct session *session,
+			       const struct stmtmap_entry *entry)
+{
+	const char *text;
+	size_t len;
+
+	if (!entry || !is_worth_reading(entry->judged.effects))
+		return false;
+	text = stmt_query(entry->stmt, &len);
+	return session_reset_must_wait(session, &entry->judged, text, len);
+}
