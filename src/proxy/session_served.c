@@ -137,7 +137,8 @@ static void on_asked(void *user, bool ok)
 
 static bool on_holds(void *user, char status)
 {
-	return session_reset_is_sent(user) || session_listen_holds(user, status);
+	return session_reset_is_sent(user) ||
+	       session_listen_holds(user, status);
 }
 
 static void on_notified(void *user, const struct pgwire_message *message)
