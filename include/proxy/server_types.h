@@ -81,6 +81,7 @@ struct server_loss {
 	const char *why;
 	const void *words; /* the server's own FATAL, as it came */
 	size_t words_len;  /* 0: it said nothing */
+	bool is_replica;
 };
 
 /* To the session. */

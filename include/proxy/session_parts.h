@@ -160,6 +160,7 @@ struct session {
 	bool is_writing;   /* has a unit that may have written */
 	bool has_erred;    /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
+	bool is_becoming;  /* somebody else: its unit waits for that */
 	bool is_restoring; /* back to the startup packet's settings, aloud */
 };
 

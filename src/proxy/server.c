@@ -142,6 +142,7 @@ static void tell_closed(struct server *server, bool was_in, const char *why)
 		.why = why,
 		.words = buf_head(&server->last_words),
 		.words_len = buf_len(&server->last_words),
+		.is_replica = server->site->is_replica,
 	};
 
 	server->hooks = NULL;

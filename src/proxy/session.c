@@ -93,7 +93,7 @@ static bool is_ready_for_more(const struct session *session)
 
 	if ((session->state != SESSION_IDLE &&
 	     session->state != SESSION_ACTIVE) ||
-	    session_reset_is_owing(session))
+	    session_reset_is_owing(session) || session->is_becoming)
 		return false;
 	if (session_listen_holds_unit(session))
 		return false;

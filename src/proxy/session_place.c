@@ -54,6 +54,13 @@ static void note_wait(struct session *session)
 	session->wait_since_us = 0;
 }
 
+/* As whom a statement runs is not to be left to chance. */
+static bool has_identity(const struct session *session)
+{
+	return settings_get(session->settings, "role") ||
+	       settings_get(session->settings, "session_authorization");
+}
+
 /*
  * The server is the session's from here; its settings go in front.  A login
  * that needs none is over at once, and its server given back.
@@ -77,7 +84,9 @@ void session_attach(struct session *session, struct server *server)
 		session_set_state(session, SESSION_ACTIVE);
 	metrics_count(pool_totals(session->pool), COUNTER_SERVER_ASSIGNMENTS, 0,
 		      0, 1);
-	if (server_apply(server, session->settings) && is_login)
+	if (!server_apply(server, session->settings))
+		session->is_becoming = !is_login && has_identity(session);
+	else if (is_login)
 		session_on_applied(session);
 	else
 		session_begin_again(session);

@@ -211,12 +211,27 @@ static const char *on_name_of(void *user, uint64_t id)
 	return stmtmap_name_of(session->names, id);
 }
 
+/* A replica did not take its settings; nothing was sent behind them. */
+static void begin_again(struct session *session)
+{
+	session_replay_forget(session);
+	session->is_becoming = false;
+	session->is_mid_unit = false;
+	session->avoids_replicas = true;
+	session_set_state(session, SESSION_IDLE);
+	session_pump(session);
+}
+
 static void on_lost(void *user, const struct server_loss *loss)
 {
 	struct session *session = user;
 	char text[256];
 
 	session->server = NULL;
+	if (session->is_becoming && loss->is_replica) {
+		begin_again(session);
+		return;
+	}
 	if (session_replay_can(session)) {
 		repeat(session);
 		return;
@@ -248,6 +263,7 @@ void session_on_applied(void *user)
 {
 	struct session *session = user;
 
+	session->is_becoming = false;
 	session_reset_applied(session);
 	if (!session_inspect_end(session) && !session->reset)
 		session_forget_told(session);

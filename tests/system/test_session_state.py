@@ -119,6 +119,23 @@ def test_roles(weir, cluster):
         free(weir)
 
 
+def test_role_that_is_gone_runs_nothing(weir, cluster):
+    """Settings that a server refuses cost the client, not what it sent."""
+    cluster.sql("DROP TABLE IF EXISTS left_alone; CREATE TABLE left_alone();"
+                "ALTER TABLE left_alone OWNER TO app;"
+                "DROP ROLE IF EXISTS goes; CREATE ROLE goes;"
+                "GRANT goes TO app", user="postgres")
+    with weir.connect() as one, weir.connect() as other:
+        one.execute("SET ROLE goes")
+        assert value(other, "SELECT current_user") == "app"
+        cluster.sql("DROP ROLE goes", user="postgres")
+        with pytest.raises(psycopg.Error):
+            one.execute("ALTER TABLE left_alone ADD COLUMN i int")
+        assert value(other, "SELECT current_user") == "app"
+    assert value(weir.connect(), "SELECT count(*) FROM pg_attribute WHERE "
+                 "attrelid = 'left_alone'::regclass AND attnum > 0") == 0
+
+
 def test_reset_goes_back_to_the_startup_packet(weir):
     options = "-c work_mem=9MB -c DateStyle=German -c my.own=first"
     with weir.connect(options=options) as one, weir.connect() as other:
