@@ -156,6 +156,8 @@ enum metrics_counter {
 	COUNTER_PREPARED_HITS,      /* DATABASE */
 	COUNTER_PREPARED_MISSES,    /* DATABASE */
 	COUNTER_PREPARED_EVICTIONS, /* DATABASE */
+	COUNTER_NOTIFICATIONS,      /* DATABASE */
+	COUNTER_LISTENER_LOSSES,    /* DATABASE */
 	COUNTER_ERRORS,             /* BACKEND; metrics_sqlstate_class() */
 	COUNTER_SERVER_CONNECTS,    /* NODE */
 	COUNTER_CONNECT_ERRORS,     /* NODE; metrics_connect_error */
@@ -174,6 +176,8 @@ enum metrics_gauge {
 	GAUGE_POOL_WAITING_SINCE,  /* POOL; metrics_role; util_now_us() at which
 				      the oldest began to wait, 0: nobody */
 	GAUGE_PREPARED_STATEMENTS, /* DATABASE */
+	GAUGE_LISTENERS,           /* DATABASE */
+	GAUGE_LISTEN_CHANNELS,     /* DATABASE */
 	GAUGE_SERVER_CONNECTIONS,  /* BACKEND; metrics_role, _server_state */
 	GAUGE_REPLICATION_CONNECTIONS, /* POOL; metrics_replication */
 	GAUGE_COUNT

@@ -7,6 +7,7 @@
  */
 #include <stdbool.h>
 
+struct dbddl_names;
 struct local;
 struct mail;
 
@@ -14,6 +15,8 @@ struct mail;
 bool hubs_take_mail(struct local *local, struct mail *mail);
 /* The topology or configuration has changed: hubs move to the primary. */
 void hubs_refresh(struct local *local);
+/* A statement wants these databases for itself: hubs without channels go. */
+void hubs_leave(struct local *local, const struct dbddl_names *names);
 /* The worker ends. */
 void hubs_free(struct local *local);
 

@@ -58,6 +58,7 @@ struct session_info {
 	uint64_t request_us;   /* begin of the last unit */
 	uint64_t wait_us;      /* waiting for a server so long, 0 not */
 	uint64_t prepared;
+	uint64_t channels; /* that it listens to without a server */
 };
 void sessions_visit(struct local *local,
 		    void (*visit)(void *arg, const struct session_info *info),

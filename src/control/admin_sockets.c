@@ -51,6 +51,7 @@ struct row {
 	uint64_t id;
 	const char *node;
 	const char *more; /* role of a server, what pins a client */
+	uint64_t channels;
 };
 
 /* What PgBouncer's buffers are has no counterpart: zeros. */
@@ -62,6 +63,8 @@ static void put_rest(const struct view *view, const struct row *row)
 	if (!view->has_debug) {
 		admin_put_text(job, row->node);
 		admin_put_text(job, row->more);
+		if (*row->type == 'C')
+			admin_put_number(job, (int64_t)row->channels);
 		return;
 	}
 	for (int i = 0; i < DEBUG_COLUMNS; i++)
@@ -154,6 +157,7 @@ static void put_client(void *arg, const struct session_info *info)
 		.id = info->id * local->process->worker_count + local->index,
 		.node = info->server,
 		.more = info->pinned,
+		.channels = info->channels,
 	};
 
 	(void)snprintf(row.ptr, sizeof(row.ptr), "client/%llu",

@@ -186,6 +186,18 @@ static const struct metrics_row counters[] = {
 		.scope = METRICS_DATABASE,
 		.labels = METRICS_LABEL_DATABASE,
 	},
+	[COUNTER_NOTIFICATIONS] = {
+		.name = "pgweir_notifications_total",
+		.help = "Notifications that listeners have received.",
+		.scope = METRICS_DATABASE,
+		.labels = METRICS_LABEL_DATABASE,
+	},
+	[COUNTER_LISTENER_LOSSES] = {
+		.name = "pgweir_listener_losses_total",
+		.help = "Times that a listener's connection was lost.",
+		.scope = METRICS_DATABASE,
+		.labels = METRICS_LABEL_DATABASE,
+	},
 	[COUNTER_ERRORS] = {
 		.name = "pgweir_errors_total",
 		.help = "Errors answered by servers, by class of SQLSTATE.",
@@ -276,6 +288,18 @@ static const struct metrics_row gauges[] = {
 	[GAUGE_PREPARED_STATEMENTS] = {
 		.name = "pgweir_prepared_statements",
 		.help = "Prepared statements known for clients.",
+		.scope = METRICS_DATABASE,
+		.labels = METRICS_LABEL_DATABASE,
+	},
+	[GAUGE_LISTENERS] = {
+		.name = "pgweir_listeners",
+		.help = "Connections that listen for all clients.",
+		.scope = METRICS_DATABASE,
+		.labels = METRICS_LABEL_DATABASE,
+	},
+	[GAUGE_LISTEN_CHANNELS] = {
+		.name = "pgweir_listen_channels",
+		.help = "Channels that clients listen to without a server.",
 		.scope = METRICS_DATABASE,
 		.labels = METRICS_LABEL_DATABASE,
 	},

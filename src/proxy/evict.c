@@ -10,6 +10,7 @@
 
 #include "base/util.h"
 #include "proxy/changes.h"
+#include "proxy/hub.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
 #include "proxy/pool_change.h"
@@ -109,10 +110,12 @@ static void visit_round(struct local *local, void *arg)
 		evict_drop(evict);
 		return;
 	}
-	if (evict->is_done)
+	if (evict->is_done) {
 		pools_catch_up(local);
-	else
+	} else {
 		pools_empty(local, &evict->ddl.empty);
+		hubs_leave(local, &evict->ddl.empty);
+	}
 	evict_confirm(evict);
 }
 

@@ -143,6 +143,7 @@ static void describe(const struct session *session, struct session_info *info)
 		.connected_us = session->connected_us,
 		.request_us = session->request_us,
 		.prepared = stmtmap_count(session->names),
+		.channels = session_listen_count(session),
 	};
 	if (session->wait_since_us)
 		info->wait_us =

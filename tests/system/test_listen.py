@@ -322,6 +322,41 @@ def test_listener_goes_with_the_last_client(small, clients, cluster):
     wait_for(lambda: cluster.value(LISTENER) == 0, 20, "listener to go")
 
 
+def test_listener_does_not_hold_a_database(make_weir, cluster):
+    cluster.sql("DROP DATABASE IF EXISTS listened")
+    cluster.sql("CREATE DATABASE listened OWNER app")
+    weir = make_weir(SMALL, databases={"*": "host=127.0.0.1:%d,127.0.0.1:%d"
+                                       % tuple(cluster.ports.values())})
+    ear = Client(weir.port, database="listened")
+    ear.query("LISTEN a")
+    assert cluster.value(LISTENER + " AND datname = 'listened'") == 1
+    ear.close()
+    with weir.connect(user="postgres") as conn:
+        conn.execute("DROP DATABASE listened")
+    assert cluster.sql("SELECT 1 FROM pg_database WHERE datname ="
+                       " 'listened'") == []
+
+
+def test_console_and_metrics(small, clients):
+    ear, mouth = clients(2)
+    ear.query("LISTEN a")
+    ear.query("LISTEN b")
+    ear.query("NOTIFY a")
+    with psycopg.connect(small.dsn("pgweir", "postgres"),
+                         autocommit=True) as console:
+        cursor = console.execute("SHOW CLIENTS")
+        names = [c.name for c in cursor.description]
+        rows = [dict(zip(names, row)) for row in cursor.fetchall()]
+    rows = [(int(r["channels"]), r["pinned"]) for r in rows
+            if r["database"] == "app"]
+    assert sorted(rows) == [(0, ""), (2, "")]
+    assert small.metric("pgweir_listeners", database="app") == 1
+    assert small.metric("pgweir_listen_channels", database="app") == 2
+    assert small.metric("pgweir_notifications_total", database="app") == 1
+    assert small.metric("pgweir_listener_losses_total", database="app") == 0
+    mouth.close()
+
+
 def test_client_with_very_many_channels(small, clients):
     ear, mouth = clients(2)
     ear.query("BEGIN")
