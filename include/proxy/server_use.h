@@ -53,6 +53,8 @@ void server_inspect(struct server *server, const struct buf *sql);
  * moderate size), asked at their end.  They may fail.
  */
 void server_ask(struct server *server, const struct buf *sql);
+/* Statements that were done elsewhere, unheard, in front of what comes next. */
+void server_repeat(struct server *server, const struct buf *sql);
 
 /* Out-buffer, to build the next message in. */
 struct buf *server_out(struct server *server);

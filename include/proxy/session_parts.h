@@ -25,6 +25,7 @@
 struct ear;
 struct server;
 struct pgwire_message;
+struct session_begin;
 struct session_inspect;
 struct session_reset;
 struct stmtscope;
@@ -99,8 +100,8 @@ struct session {
 	size_t discard; /* bytes of a stray message still to drop */
 	struct session_scan scan;
 	struct session_unit unit;
-	struct session_ddl *ddl; /* databases or roles under way, or NULL */
-	char *begin; /* of a transaction on a replica that did nothing yet */
+	struct session_ddl *ddl;     /* databases or roles under way, or NULL */
+	struct session_begin *begin; /* of its transaction on a replica */
 	char *cleanup_name; /* a statement of the client's own name to close */
 
 	/* units whose ReadyForQuery is to come, oldest first */
@@ -152,15 +153,14 @@ struct session {
 	bool is_unnamed_there;    /* on the server: unnamed_before */
 	bool is_hoarding;         /* the client's unread limit is raised */
 	bool is_mid_unit;
-	bool has_bound;    /* ... and has run something */
-	bool has_to_begin; /* ... with that, on its next server */
-	bool is_moving;    /* to the primary, as soon as nothing is owed */
-	bool is_skipping;  /* a cancelled unit, up to its end */
-	bool ends_unit;    /* ... with this message */
-	bool is_writing;   /* has a unit that may have written */
-	bool has_erred;    /* the transaction, or the unit */
+	bool has_bound;   /* ... and has run something */
+	bool is_moving;   /* to the primary, as soon as nothing is owed */
+	bool is_skipping; /* a cancelled unit, up to its end */
+	bool ends_unit;   /* ... with this message */
+	bool is_writing;  /* has a unit that may have written */
+	bool has_erred;   /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
-	bool is_becoming;  /* somebody else: its unit waits for that */
+	bool is_becoming;         /* somebody else: its unit waits for that */
 	bool is_restoring; /* back to the startup packet's settings, aloud */
 };
 
@@ -355,17 +355,31 @@ void session_replay_rewind(struct session *session);
 
 /* --- session_begin --- */
 
-/* The unit in the scan goes to a replica: a BEGIN is kept, to be repeated. */
-void session_begin_keep(struct session *session);
-/* Something else has run, or the transaction is over. */
+/*
+ * A statement goes to the session's server: a BEGIN READ ONLY on a replica is
+ * kept, and what follows it.  text NULL: not here whole.
+ */
+void session_begin_ran(struct session *session, const struct sqlclass *class,
+		       const char *text, size_t len);
+/* Is there anything in such a statement for the above? */
+bool session_begin_hears(const struct session *session,
+			 const struct sqlclass *class);
+/* A unit is answered with this status. */
+void session_begin_answered(struct session *session, uint32_t effects,
+			    char status);
+/* The transaction is over, or is never to be begun again. */
 void session_begin_forget(struct session *session);
+/* On a replica, in a transaction that could still move to the primary. */
+bool session_begin_is_open(const struct session *session);
 /*
  * The unit in the scan does not belong on the replica where the transaction
- * has begun, and nothing else has run in it.
+ * has begun, and what has run in it can be repeated.
  */
 bool session_begin_is_misplaced(const struct session *session);
 /* Lets go of that replica; the session is IDLE. */
 void session_begin_leave(struct session *session);
+/* It is to be begun again on the primary, and has not been. */
+bool session_begin_is_due(const struct session *session);
 /* On another server: begins the transaction there, in front of the unit. */
 void session_begin_again(struct session *session);
 

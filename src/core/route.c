@@ -72,6 +72,13 @@ static bool may_leave(const struct sqlclass *judged)
 
 bool route_leaves_replica(const struct sqlclass *judged)
 {
+	/* A SET can follow the transaction wherever it ends. */
+	const uint32_t leaving = (STAYING | EFFECT_TWO_PHASE) &
+				 ~(uint32_t)(EFFECT_SET | EFFECT_SET_REPORTED |
+					     EFFECT_DEALLOCATE);
+
+	if (judged->effects & leaving)
+		return true;
 	if (judged->command == COMMAND_SET_TRANSACTION &&
 	    (judged->effects & (EFFECT_READ_WRITE | EFFECT_SERIALIZABLE)))
 		return true;

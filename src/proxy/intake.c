@@ -178,10 +178,10 @@ static void scan_name(struct session *session, const char *name)
 	struct stmtmap_entry *entry = stmtmap_find(session->names, name);
 
 	scan->is_local = false;
-	if (entry)
-		add_class(&scan->judged, class_of_entry(session, entry));
-	else if (!is_parsed_here(scan, name))
-		add_class(&scan->judged, unknown(REASON_LEX));
+	if (is_parsed_here(scan, name))
+		return;
+	add_class(&scan->judged,
+		  entry ? class_of_entry(session, entry) : unknown(REASON_LEX));
 }
 
 static bool scan_bind(struct session *session,
@@ -294,7 +294,9 @@ static bool is_bound(const struct session *session)
 {
 	/* Of one that listens it matters what the unit does to that. */
 	return session->server && !session->ear &&
-	       (session->pins || server_status(session->server) != 'I' ||
+	       (session->pins ||
+		(server_status(session->server) != 'I' &&
+		 !session_begin_is_open(session)) ||
 		(session->mode == POOL_MODE_SESSION &&
 		 !session_can_split(session)));
 }

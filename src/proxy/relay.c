@@ -160,6 +160,8 @@ static bool may_stay(const struct session *session, struct sqlclass class)
 	if (session->has_bound &&
 	    (track_owed(track) == 0 || track_is_skipping(track)))
 		return true;
+	if (route_is_read_only_begin(&class))
+		return true;
 	return class.access == ACCESS_READ && class.command == COMMAND_OTHER &&
 	       !session_inspect_is_suspect(class.effects);
 }

@@ -122,6 +122,12 @@ void server_ask(struct server *server, const struct buf *sql)
 	server->unnamed = 0;
 }
 
+void server_repeat(struct server *server, const struct buf *sql)
+{
+	assert(server->state == SERVER_ACTIVE);
+	send_ours(server, sql);
+}
+
 struct buf *server_out(struct server *server)
 {
 	return stream_out(server->stream);

@@ -59,7 +59,6 @@ static bool begin_unit(struct session *session)
 		return false;
 	session_listen_begin(session);
 	session_replay_keep(session);
-	session_begin_keep(session);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;
 	return true;
@@ -183,7 +182,6 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 	assert(session->state == SESSION_ACTIVE);
 	session_listen_begin(session);
 	session_replay_keep(session);
-	session_begin_keep(session);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;
 	session_renew_limit(session);

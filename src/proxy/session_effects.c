@@ -30,9 +30,13 @@ void session_effects_of_query(struct session *session,
 	const char *text;
 	size_t len = 0;
 
-	if (!is_worth_reading(judged->effects))
+	if (!is_worth_reading(judged->effects) &&
+	    !session_begin_hears(session, judged))
 		return;
 	text = text_of(message, &len);
+	session_begin_ran(session, judged, text, len);
+	if (!is_worth_reading(judged->effects))
+		return;
 	session_inspect_text(session, judged->effects, text, len);
 	if (text)
 		session_reset_sent(session, judged, text, len);
@@ -43,12 +47,20 @@ void session_effects_of_bind(struct session *session,
 			     const struct stmtmap_entry *entry,
 			     const struct pgwire_message *message)
 {
+	const struct sqlclass unknown = { .access = ACCESS_UNKNOWN,
+					  .statements = 1 };
+	const struct sqlclass *judged = entry ? &entry->judged : &unknown;
 	uint32_t effects = entry ? entry->judged.effects : 0;
-	const char *text;
-	size_t len;
+	const char *text = NULL;
+	size_t len = 0;
 
 	if (session->has_bound)
 		session_reset_spoiled(session);
+	if (session_begin_hears(session, judged)) {
+		if (entry)
+			text = stmt_query(entry->stmt, &len);
+		session_begin_ran(session, judged, text, len);
+	}
 	if (!is_worth_reading(effects))
 		return;
 	text = stmt_query(entry->stmt, &len);

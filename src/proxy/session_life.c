@@ -81,7 +81,7 @@ void session_bury(struct worker_task *task)
 		settings_release(session->changing);
 	free(session->units);
 	free(session->cleanup_name);
-	free(session->begin);
+	session_begin_forget(session);
 	free(session);
 }
 

@@ -185,7 +185,6 @@ static void drop_waiting_unit(struct session *session)
 			      .message = "canceling statement due to user "
 					 "request" });
 	session_set_state(session, SESSION_IDLE);
-	session_begin_forget(session);
 	session->wait_since_us = 0;
 	session_renew_limit(session);
 	unserved_skip(session);
@@ -197,6 +196,9 @@ static void drop_waiting_unit(struct session *session)
 static enum session_cancel cancel(struct session *session,
 				  struct server **server)
 {
+	/* Its transaction is on no server: it waits, uncancelled. */
+	if (session->state == SESSION_WAITING && session_begin_is_due(session))
+		return CANCEL_NOT_RUNNING;
 	if (session->state == SESSION_WAITING) {
 		drop_waiting_unit(session);
 		return CANCEL_NOT_RUNNING;

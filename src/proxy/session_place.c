@@ -71,8 +71,10 @@ void session_attach(struct session *session, struct server *server)
 
 	assert(!session->server && session->waiting_node < 0);
 	session->server = server;
-	session->pins = 0;
-	session_inspect_forget(session);
+	if (!session_begin_is_due(session)) {
+		session->pins = 0;
+		session_inspect_forget(session);
+	}
 	session_reset_forget(session);
 	note_decision(session);
 	note_wait(session);
@@ -88,8 +90,7 @@ void session_attach(struct session *session, struct server *server)
 		session->is_becoming = !is_login && has_identity(session);
 	else if (is_login)
 		session_on_applied(session);
-	else
-		session_begin_again(session);
+	session_begin_again(session);
 }
 
 /* A session that has lived through the loss of its primary reads there. */
@@ -160,14 +161,16 @@ static bool may_follow(const struct session *session,
 }
 
 /*
- * A transaction on a replica whose COMMIT is not answered yet: what comes
- * behind it cannot be placed.
+ * A transaction on a replica whose COMMIT is not answered yet, or state that
+ * may be left there and is not looked at yet: what comes behind it cannot be
+ * placed.
  */
 static bool is_unsettled(const struct session *session)
 {
-	return session_has_pending(session) &&
-	       server_site(session->server)->is_replica &&
-	       session_is_in_transaction(session);
+	return server_site(session->server)->is_replica &&
+	       (session_has_pending(session) ||
+		!track_is_idle(server_track(session->server))) &&
+	       (session->pins || session_is_in_transaction(session));
 }
 
 static void begin_to_wait(struct session *session)
@@ -239,6 +242,8 @@ bool session_find_server(struct session *session)
 	if (session_begin_is_misplaced(session))
 		session_begin_leave(session);
 	decision = decide(session, &replica);
+	if (session_begin_is_due(session))
+		decision.target = ROUTE_PRIMARY;
 	if (!settle_home(session, decision.target))
 		return false;
 	if (session_is_at_home(session))

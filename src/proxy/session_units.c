@@ -148,6 +148,8 @@ void session_note_unit(struct session *session, char status)
 		session->transaction_us = unit.since_us;
 	is_alone = session->transaction_us == unit.since_us;
 	session_inspect_ended(session, &unit.judged);
+	if (session->begin)
+		session_begin_answered(session, unit.judged.effects, status);
 	if (status != 'I')
 		return;
 	if (!session->has_erred && is_alone)

@@ -204,6 +204,14 @@ static void what_moves_a_transaction(void **state)
 	assert_false(leaves(ACCESS_NONE, COMMAND_OTHER, EFFECT_READ_WRITE));
 	assert_true(leaves(ACCESS_UNKNOWN, COMMAND_SET_TRANSACTION, 0));
 	assert_true(leaves(ACCESS_WRITE, COMMAND_OTHER, 0));
+	/* State that would be left behind on the replica; a SET may follow. */
+	assert_true(leaves(ACCESS_NONE, COMMAND_OTHER,
+			   EFFECT_HOLD | EFFECT_CURSOR));
+	assert_true(leaves(ACCESS_NONE, COMMAND_OTHER, EFFECT_TWO_PHASE));
+	assert_true(leaves(ACCESS_NONE, COMMAND_OTHER, EFFECT_DISCARD_ALL));
+	assert_false(leaves(ACCESS_NONE, COMMAND_OTHER, EFFECT_CURSOR));
+	assert_false(leaves(ACCESS_NONE, COMMAND_OTHER, EFFECT_SET));
+	assert_false(leaves(ACCESS_NONE, COMMAND_OTHER, EFFECT_SET_REPORTED));
 	assert_false(leaves(ACCESS_READ, COMMAND_OTHER, 0));
 	assert_false(leaves(ACCESS_NONE, COMMAND_COMMIT, 0));
 }
