@@ -288,6 +288,8 @@ def test_who_leaves_the_queue_takes_no_server(make_weir):
 
 # --- reads on the replica ---
 
+OF_TABLE = "SELECT 1 AS %s FROM smode LIMIT 1"
+
 
 def settled(cluster, conn, read="SELECT 1 AS %s"):
     """Until a plain read of this client was answered by the replica."""
@@ -317,7 +319,7 @@ def table(cluster):
 def test_reads_go_to_the_replica(cluster, make_weir, table):
     weir = session_weir(make_weir, {"workers": 1})
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         before = cluster.transactions("replica")
         for _ in range(50):
             assert conn.value("SELECT count(*) FROM smode") == "100"
@@ -343,7 +345,7 @@ def test_without_splitting_nothing_leaves(cluster, make_weir, table):
 def test_transactions_and_writes_stay_at_home(cluster, make_weir, table):
     weir = session_weir(make_weir)
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         conn.query("BEGIN")
         assert where(cluster, conn, "SELECT count(*) AS %s FROM smode"
                      ) == {"primary"}
@@ -358,7 +360,7 @@ def test_transactions_and_writes_stay_at_home(cluster, make_weir, table):
 def test_the_window_after_a_write(cluster, make_weir, table):
     weir = session_weir(make_weir, {"read_after_write_window": 1.5})
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         conn.query("INSERT INTO smode VALUES (0)")
         assert where(cluster, conn, "SELECT 1 AS %s FROM smode LIMIT 1"
                      ) == {"primary"}
@@ -370,7 +372,7 @@ def test_the_window_after_a_write(cluster, make_weir, table):
 def test_settings_go_along(cluster, make_weir, table):
     weir = session_weir(make_weir)
     with login(weir, extra_float_digits="0", application_name="first") as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         assert conn.value("SELECT 0.1::float8 + 0.2::float8") == "0.3"
         conn.query("SET TimeZone = 'Asia/Tokyo'; SET DateStyle = 'German'")
         assert where(cluster, conn, "SELECT 1 AS %s") == {"replica"}
@@ -416,12 +418,12 @@ def test_many_settings_in_a_transaction(make_weir):
 def test_state_keeps_reads_at_home(cluster, make_weir, table):
     weir = session_weir(make_weir)
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         conn.query("CREATE TEMP TABLE smode_temp AS SELECT 1 AS i")
         for _ in range(3):
             assert conn.value("SELECT i FROM smode_temp") == "1"
         conn.query("DISCARD ALL")
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         # A temporary table hides the one of the same name.
         conn.query("CREATE TEMP TABLE smode AS SELECT 7 AS i")
         assert conn.value("SELECT count(*) FROM smode") == "1"
@@ -438,7 +440,7 @@ def test_state_keeps_reads_at_home(cluster, make_weir, table):
 def test_prepared_statements_on_both_nodes(cluster, make_weir, table):
     weir = session_weir(make_weir)
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         tag = cluster.fresh()
         conn.send(parse("SELECT count(*) AS %s FROM smode WHERE i <= $1"
                         % tag, "s"), sync()).until()
@@ -463,7 +465,7 @@ def test_prepared_statements_on_both_nodes(cluster, make_weir, table):
 def test_pipelines_cross_the_nodes_in_order(cluster, make_weir, table):
     weir = session_weir(make_weir)
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         parts, expected = [], []
         for i in range(60):
             if i % 3 == 2:
@@ -486,7 +488,7 @@ def test_pipelines_cross_the_nodes_in_order(cluster, make_weir, table):
 def test_read_only_transactions(cluster, make_weir, table):
     weir = session_weir(make_weir)
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         conn.query("BEGIN READ ONLY")
         assert where(cluster, conn, "SELECT count(*) AS %s FROM smode"
                      ) == {"replica"}
@@ -553,7 +555,7 @@ def test_a_server_lost_while_its_session_reads_elsewhere(cluster, make_weir,
                                                          table, slow):
     weir = session_weir(make_weir)
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         conn.query("BEGIN READ ONLY")
         assert where(cluster, conn, "SELECT count(*) AS %s FROM smode"
                      ) == {"replica"}
@@ -592,7 +594,7 @@ def test_server_restart(own_cluster, make_weir):
 def test_the_next_client_meets_nothing(cluster, make_weir, table):
     weir = session_weir(make_weir, {"default_pool_size": 1})
     with login(weir) as conn:
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         conn.query("DISCARD ALL")
         # Behind a DISCARD ALL nothing that is seen has changed the state.
         conn.query("DO $$BEGIN PERFORM set_config('work_mem', '77MB',"
@@ -613,7 +615,7 @@ def test_clients_that_die_while_away(cluster, make_weir, table, cut):
                  "BEGIN READ ONLY; SELECT 1", "SELECT 1", "SELECT pg_sleep(9)",
                  "SELECT repeat('x', 100000) FROM generate_series(1, 1000)"):
         conn = login(weir)
-        settled(cluster, conn)
+        settled(cluster, conn, OF_TABLE)
         conn.send(query(text))
         time.sleep(cut)
         conn.abort()
