@@ -10,10 +10,10 @@ as is needed to see it again. The walks come from a seed:
 
     STATE_SEED=7 STATE_STEPS=1000000 pytest test_state_random.py
 """
+import collections
 import os
 import select
 import signal
-import socket
 import struct
 import time
 
@@ -31,6 +31,7 @@ STEPS = int(os.environ.get("STATE_STEPS", "0"))
 WITHOUT = os.environ.get("STATE_WITHOUT", "").split(",")
 CLIENTS = int(os.environ.get("STATE_CLIENTS", "50"))
 SUITE_STEPS = 12000
+STORY_SECONDS = float(os.environ.get("STATE_STORY", "15"))
 PATIENCE = 30 * SLOW
 
 
@@ -118,16 +119,22 @@ class Difference(Exception):
         self.client, self.expected, self.got = client, expected, got
 
 
+class Session:
+    """One login of a client: what a replay needs to know of it."""
+
+    def __init__(self, number, startup):
+        self.number, self.startup = number, startup
+
+
 class Client:
     """A walk on two connections."""
 
-    def __init__(self, game, number, sessions=None):
+    def __init__(self, game, number):
         self.game = game
         self.walk = walk.Walk(game.seed, number, WITHOUT)
-        self.given = sessions
         self.sides = ()
         self.startup, self.steps = {}, []
-        self.done = []
+        self.done, self.now = [], None
         self.waits = set()
 
     def begin_session(self):
@@ -137,6 +144,7 @@ class Client:
 
     def open(self):
         self.done = []
+        self.now = Session(self.walk.n, self.startup)
         one = Side(self, self.game.straight, STRAIGHT, self.startup)
         try:
             two = Side(self, self.game.through, THROUGH, self.startup)
@@ -188,6 +196,7 @@ class Game:
         self.by_fd = {}
         self.clients = [Client(self, n) for n in range(clients)]
         self.played = 0
+        self.log = collections.deque(maxlen=4000)
 
     def watch(self, client):
         for side in client.sides:
@@ -227,6 +236,7 @@ class Game:
         if is_whole and side in side.client.waits \
                 and side.client.heard(side):
             self.played += 1
+            self.log.append((side.client.now, side.client.done[-1]))
             side.client.next_step()
 
     def lost(self, side, error):
@@ -252,45 +262,87 @@ class Game:
 
 # --- the story of a difference ------------------------------------------------
 
-class Alone(Game):
-    """One client, or some, step by step."""
+HOPPER = {"options": "-c work_mem=999kB -c geqo_threshold=99"
+          " -c search_path=hopper -c random_page_cost=99"
+          " -c statement_timeout=99s -c lock_timeout=99s -c enable_sort=off"
+          " -c bytea_output=escape -c extra_float_digits=-9"
+          " -c default_transaction_isolation=serializable",
+          "DateStyle": "Postgres, DMY", "TimeZone": "Asia/Kolkata",
+          "client_encoding": "LATIN2", "application_name": "hopper",
+          "IntervalStyle": "sql_standard"}
 
-    def __init__(self, game):
+
+class Hopper:
+    """
+    Another client, with settings of its own, that keeps a server busy every
+    other time, so that who comes next gets another one.
+    """
+
+    def __init__(self, port, user):
+        self.conn = oracle.Speaker(port, THROUGH, user, HOPPER)
+        self.turn = 0
+
+    def before(self):
+        self.turn += 1
+        self.conn.play(["BEGIN"] if self.turn % 2 else ["SELECT 1"])
+
+    def after(self):
+        if self.conn.status != "I":
+            self.conn.play(["COMMIT"])
+
+
+class Replay(Game):
+    """Some sessions again, step by step, in the order of their answers."""
+
+    def __init__(self, game, hops=False):
         super().__init__(game.straight, game.through, game.seed, 0)
+        self.hops = hops
+        self.hopper = None
 
-    def differs(self, sessions):
-        """sessions: [(number, startup, steps)]; the last one is asked."""
-        clients = []
+    def differs(self, events):
+        """events: [(session, step)]; the difference, or None."""
+        clients = {}
         try:
-            for number, startup, _ in sessions:
-                client = Client(self, number)
-                client.startup = startup
-                client.open()
-                clients.append(client)
-            for client, (_, _, steps) in zip(clients, sessions):
-                for step in steps:
-                    self.one(client, step)
+            for session, step in events:
+                if session not in clients:
+                    clients[session] = client = Client(self, session.number)
+                    client.startup = session.startup
+                    client.open()
+                self.one(clients[session], step)
         except Difference as difference:
-            return difference
-        except (wire.LoginError, wire.Closed, OSError, TimeoutError) as error:
-            return None if not clients else Difference(
-                clients[-1], ["?"], [repr(error)])
+            # Rows of the first time may show up, and not on a replica yet.
+            is_it = difference.client.now.number == events[-1][0].number
+            return difference if is_it else None
+        except (wire.LoginError, wire.Closed, OSError, AssertionError):
+            return None
         finally:
-            for client in clients:
+            for client in clients.values():
                 client.leave()
+            if self.hopper:
+                self.hopper.conn.close()
+            self.hopper = None
         return None
 
     def one(self, client, step):
+        if self.hops and not self.hopper:
+            self.hopper = Hopper(self.through, client.walk.user)
+        if self.hops:
+            self.hopper.before()
+        self.step(client, step)
+        if self.hops:
+            self.hopper.after()
+
+    def step(self, client, step):
         client.tell(step)
-        until = time.monotonic() + 2 * SLOW
-        while client.waits and time.monotonic() < until:
+        until = time.monotonic() + SLOW
+        while client.waits:
+            if time.monotonic() > until:
+                raise wire.Closed("no answer")
             for fd, event in self.poll.poll(0.1):
                 if fd in self.by_fd:
-                    self.take(self.by_fd[fd], event)
-        if client.waits:
-            raise TimeoutError("no answer")
+                    self.hear(self.by_fd[fd], event)
 
-    def take(self, side, event):
+    def hear(self, side, event):
         if event & select.EPOLLOUT:
             side.write()
             self.watch_output(side, bool(side.out))
@@ -299,22 +351,30 @@ class Alone(Game):
             side.client.heard(side)
 
 
-def shortest(alone, number, startup, steps, seconds=15):
-    """Fewer steps that still differ; None when they do not by themselves."""
-    found = alone.differs([(number, startup, steps)])
+def without(events, groups):
+    """The events that belong to none of these sessions or are none of them."""
+    return [e for e in events if e[0] not in groups and e not in groups]
+
+
+def shortest(replay, events, seconds):
+    """Fewer events that still differ, and how; None if these do not."""
+    found = replay.differs(events)
     until = time.monotonic() + seconds
-    size = len(steps) // 2
-    while found and size and time.monotonic() < until:
-        at = 0
-        while at < len(steps) and time.monotonic() < until:
-            fewer = steps[:at] + steps[at + size:]
-            again = alone.differs([(number, startup, fewer)])
-            if again:
-                steps, found = fewer, again
-            else:
-                at += size
-        size //= 2
-    return (steps, found) if found else None
+    for of in (lambda e: e[0], lambda e: e):
+        parts = list(dict.fromkeys(of(e) for e in events))
+        size = max(1, len(parts) // 2)
+        while found and size and time.monotonic() < until:
+            at = 0
+            while at < len(parts) and time.monotonic() < until:
+                fewer = without(events, set(parts[at:at + size]))
+                again = replay.differs(fewer) if fewer else None
+                if again:
+                    events, found = fewer, again
+                    del parts[at:at + size]
+                else:
+                    at += size
+            size //= 2
+    return (events, found) if found else None
 
 
 def told(expected, got):
@@ -328,22 +388,35 @@ def told(expected, got):
 
 def story(game, difference):
     client = difference.client
-    number, startup, steps = client.walk.n, client.startup, list(client.done)
+    game.log.append((client.now, client.done[-1]))
     text = ["client %d (%s), STATE_SEED=%s, step %d in all" % (
-        number, client.walk.user, game.seed, game.played),
+        client.walk.n, client.walk.user, game.seed, game.played),
         told(difference.expected, difference.got)]
     game.close()
-    alone = Alone(game)
-    short = shortest(alone, number, startup, steps)
+    own = [e for e in game.log if e[0] is client.now]
+    short = shortest(Replay(game), own, STORY_SECONDS) \
+        or shortest(Replay(game, hops=True), own, STORY_SECONDS) \
+        or shortest(Replay(game), recent(game.log, client.now),
+                    STORY_SECONDS)
+    events = short[0] if short else own
     if short:
-        steps, difference = short
-        text += ["By itself, too, with these steps:",
+        difference = short[1]
+        text += ["Again, with these steps:",
                  told(difference.expected, difference.got)]
     else:
-        text += ["Not by itself. All of its session:"]
-    text += ["startup %r" % startup]
-    text += ["  " + step.label[:600] for step in steps]
+        text += ["Not seen again. All of its session:"]
+    for session in dict.fromkeys(e[0] for e in events):
+        text.append("client %d: startup %r" % (session.number,
+                                               session.startup))
+    text += ["  %2d: %s" % (session.number, step.label[:500])
+             for session, step in events]
     return "\n".join(text)
+
+
+def recent(log, session):
+    """All of the sessions that were there lately, in order."""
+    there = {e[0] for e in list(log)[-300:]} | {session}
+    return [e for e in log if e[0] in there]
 
 
 @pytest.fixture(scope="module")
@@ -358,7 +431,7 @@ def test_walks(binary, databases, mode):
     if STEPS:
         signal.alarm(0)
     weir = Pgweir(databases, {
-        "pool_mode": mode, "workers": 2, "default_pool_size": 4,
+        "pool_mode": mode, "workers": int(os.environ.get("STATE_WORKERS", "2")), "default_pool_size": 4,
         "max_client_conn": 200, "query_wait_timeout": 0,
         "read_after_write_window": 5}, binary=binary, start=False)
     weir.databases = {THROUGH: weir.node_line(THROUGH)}
