@@ -30,6 +30,9 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t util_now_us(void);
 uint64_t util_wall_us(void);
 
+/* CPU time that the calling thread has used, in microseconds. */
+uint64_t util_thread_us(void);
+
 /* The same span as timers of the loop want it. */
 struct timeval util_timeval(uint64_t span_us);
 
@@ -38,6 +41,10 @@ struct timeval util_timeval(uint64_t span_us);
  * the kernel has none.  Any thread.
  */
 void util_random(void *out, size_t len);
+
+/* Writes a number in decimal, no NUL behind it; returns how many digits. */
+enum { UTIL_DIGITS = 20 };
+size_t util_write_u64(char out[static UTIL_DIGITS], uint64_t value);
 
 /* Overwrites secret bytes in a way that the compiler may not drop. */
 void util_wipe(void *secret, size_t len);

@@ -110,6 +110,7 @@ struct config_settings {
 	uint64_t stats_period_us;
 	int verbose;
 	int workers; /* 0: one per core */
+	int worker_fill;
 	char *syslog_ident;
 	char *syslog_facility;
 	/* listening */

@@ -2,8 +2,9 @@
 #define PGWEIR_PROXY_KEYRING_H
 
 /*
- * The cancel keys of sessions that announce their server's own process
- * number: such a number says nothing about which worker has the session.
+ * The cancel keys of sessions whose process number says nothing about which
+ * worker has them: those that announce their server's own, and those that
+ * have moved.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +27,10 @@ struct keyring_owner {
  */
 uint32_t keyring_add(struct keyring *keyring, uint32_t pid,
 		     struct keyring_owner owner);
-/* Takes out what keyring_add has entered.  Any thread. */
+/* Enters a pair that is in use, or says who has it now.  Any thread. */
+void keyring_put(struct keyring *keyring, uint32_t pid, uint32_t secret,
+		 struct keyring_owner owner);
+/* Takes out what was entered.  Any thread. */
 void keyring_remove(struct keyring *keyring, uint32_t pid, uint32_t secret);
 /* False: nobody's.  Any thread. */
 bool keyring_find(struct keyring *keyring, uint32_t pid, uint32_t secret,

@@ -75,6 +75,10 @@ struct pool_hooks {
 struct process {
 	unsigned worker_count;
 	struct worker *workers[64];
+	struct {
+		_Atomic unsigned load; /* see core/balance */
+		_Atomic uint64_t turn_us;
+	} loads[64];
 	struct metrics *metrics;
 	struct quotas *quotas;
 	struct headcount *headcount; /* of sessions */

@@ -14,6 +14,7 @@
 
 struct catalog;
 struct server;
+struct session;
 struct topology;
 
 enum mail_kind {
@@ -35,6 +36,7 @@ enum mail_kind {
 	MAIL_HEARD_TOKEN, /* the end of HUB_WANT */
 	MAIL_HEARD_PAST,  /* the end of HUB_BARRIER */
 	MAIL_HEARD_GAP,   /* notifications may have been missed */
+	MAIL_SESSION,     /* that goes on at the receiver's */
 	MAIL_SHUTDOWN,
 	MAIL_VISIT /* run a function on the receiver's thread */
 };
@@ -100,6 +102,14 @@ struct mail_cancel {
 struct mail_shutdown {
 	struct mail mail;
 	int mode; /* enum proxy_shutdown */
+};
+
+/* Parked; nobody else has it. */
+struct mail_session {
+	struct mail mail;
+	struct session *session;
+	char *database;
+	char *user;
 };
 
 struct mail_visit {

@@ -14,6 +14,7 @@
 #include "core/settings.h"
 #include "core/sqlfacts.h"
 #include "core/stmtmap.h"
+#include "net/stream.h"
 #include "net/worker.h"
 #include "proxy/client.h"
 #include "proxy/local.h"
@@ -69,11 +70,23 @@ struct session_scan {
 	bool has_names; /* prepares or closes a name */
 };
 
+/* To another worker, as soon as it can. */
+struct session_move {
+	struct worker_task task;
+	uint64_t until_us; /* chosen, and may go until then; 0: is not */
+	unsigned to;
+};
+
+/*
+ * What ties a session to its worker, or to a server, must keep it from moving:
+ * session_move asks for each of these fields.
+ */
 struct session {
 	struct local *local;
 	struct list link;
 	struct stream *client;
 	struct worker_task burial;
+	struct session_move move;
 	struct wheel_timer timer;
 	uint64_t id;
 	char address[CLIENT_ADDRESS_ROOM];
@@ -145,6 +158,7 @@ struct session {
 	uint32_t pins;        /* bits of enum sqlclass_effect */
 	bool is_homeless;     /* home was lost while it was away */
 	bool has_server_pid;  /* its number is its server's own */
+	bool is_on_keyring;   /* it has moved: its number is no guide */
 	bool is_state_unsafe; /* settings under which texts mislead */
 	bool is_plain_backslash;
 	bool is_safe_encoding;
@@ -193,6 +207,12 @@ void session_count_waiting(const struct session *session, int change);
 void session_leave_queue(struct session *session);
 /* Frees it; a worker's task. */
 void session_bury(struct worker_task *task);
+
+/* --- session_move --- */
+
+void session_move_init(struct session *session);
+/* It has let go of its server: if it is to go elsewhere, it may now. */
+void session_move_if_chosen(struct session *session);
 
 /* --- session_limits --- */
 
@@ -463,6 +483,8 @@ void session_release_if_done(struct session *session);
 
 /* --- session --- */
 
+/* What the client's stream tells. */
+void session_on_event(void *owner, enum stream_event event);
 /* Moves the session on as far as it gets. */
 void session_pump(struct session *session);
 /* The unit that waits is judged and placed anew. */

@@ -127,6 +127,10 @@ static const struct option process_rows[] = {
 	{ SETTING(workers), .type = OPTION_INT, .fallback = "auto",
 	  .choices = worker_words, .max = WORKERS_MAX, .needs_restart = true,
 	  .help = "Threads that serve clients; auto (0) is one per core." },
+	{ SETTING(worker_fill), .type = OPTION_INT, .fallback = "60",
+	  .max = 100,
+	  .help = "Percent of a core that a worker uses before new clients go "
+		  "to the next one; 0 deals them out in turn." },
 	{ SETTING(pidfile), .fallback = "", .needs_restart = true,
 	  .help = "Where the process id is written; needed for -d." },
 	{ SETTING(user), .fallback = "", .needs_restart = true,

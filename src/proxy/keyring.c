@@ -63,6 +63,19 @@ uint32_t keyring_add(struct keyring *keyring, uint32_t pid,
 	return key.secret;
 }
 
+void keyring_put(struct keyring *keyring, uint32_t pid, uint32_t secret,
+		 struct keyring_owner owner)
+{
+	struct keyring_owner *entry = xmalloc(sizeof(*entry));
+	const struct key key = { pid, secret };
+
+	*entry = owner;
+	(void)pthread_mutex_lock(&keyring->shared.mutex);
+	free(strmap_put_bytes(keyring->shared.owners, &key, sizeof(key),
+			      entry));
+	(void)pthread_mutex_unlock(&keyring->shared.mutex);
+}
+
 void keyring_remove(struct keyring *keyring, uint32_t pid, uint32_t secret)
 {
 	const struct key key = { pid, secret };

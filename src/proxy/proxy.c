@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "core/balance.h"
 #include "core/catalog.h"
 #include "core/metrics.h"
 #include "core/shapes.h"
@@ -28,6 +29,7 @@
 #include "proxy/pool.h"
 #include "proxy/quota.h"
 #include "proxy/session_listen.h"
+#include "proxy/session_move.h"
 #include "proxy/session_table.h"
 #include "proxy/tunnel.h"
 #include "proxy/welcome.h"
@@ -42,7 +44,10 @@
 struct seat {
 	struct proxy *proxy;
 	struct local *local;
-	uint64_t hits; /* of the cache of shapes, already counted */
+	uint64_t measured_us; /* when its load was measured, and then */
+	uint64_t thread_us;   /* the CPU time that its thread had used */
+	unsigned settling;    /* measures to wait until clients have moved */
+	uint64_t hits;        /* of the cache of shapes, already counted */
 	uint64_t misses;
 	_Atomic unsigned clients; /* for the choice of the next worker */
 	_Atomic unsigned active;  /* sessions that hold a server */
@@ -174,6 +179,9 @@ static void take_own_mail(struct local *local, struct mail *mail)
 		take_shutdown(local, (struct mail_shutdown *)mail);
 		break;
 	case MAIL_VISIT: take_visit(local, (struct mail_visit *)mail); break;
+	case MAIL_SESSION:
+		session_take_mail(local, (struct mail_session *)mail);
+		break;
 	case MAIL_GRANT:
 	case MAIL_FEED:
 	case MAIL_FEED_ALL:
@@ -202,6 +210,74 @@ static void on_mail(void *arg, struct mail *mail)
 		take_own_mail(local, mail);
 }
 
+/* --- sharing the work --- */
+
+enum {
+	MEASURE_US = 100000,
+	SETTLING = 3 /* measures until a move shows in the loads */
+};
+
+static void read_loads(const struct process *process,
+		       struct balance_worker *workers)
+{
+	for (unsigned i = 0; i < process->worker_count; i++)
+		workers[i] = (struct balance_worker){
+			.load = atomic_load_explicit(&process->loads[i].load,
+						     memory_order_relaxed),
+			.turn_us =
+				atomic_load_explicit(&process->loads[i].turn_us,
+						     memory_order_relaxed),
+		};
+}
+
+/* Gives clients away when this worker has no core left and another has. */
+static void seek_relief(struct seat *seat, uint64_t since_us)
+{
+	struct local *local = seat->local;
+	struct balance_worker workers[QUOTA_WORKERS_MAX];
+	struct balance_relief relief;
+	unsigned count;
+
+	if (seat->settling > 0) {
+		seat->settling--;
+		return;
+	}
+	read_loads(local->process, workers);
+	if (!balance_relieve(workers, local->process->worker_count,
+			     (unsigned)local_settings(local)->worker_fill * 10,
+			     local->index, &relief))
+		return;
+	count = sessions_move_some(local, since_us, relief.share, relief.to);
+	seat->settling = SETTLING;
+	if (count > 0)
+		log_debug("worker %u: busy, %u clients go to worker %u",
+			  local->index, count, relief.to);
+}
+
+static void measure(struct seat *seat, uint64_t busy_us)
+{
+	struct local *local = seat->local;
+	struct process *process = local->process;
+	uint64_t now_us = local_now(local);
+	uint64_t before_us = seat->measured_us;
+	uint64_t thread_us;
+
+	atomic_store_explicit(&process->loads[local->index].turn_us, busy_us,
+			      memory_order_relaxed);
+	if (now_us - before_us < MEASURE_US)
+		return;
+	thread_us = util_thread_us();
+	atomic_store_explicit(&process->loads[local->index].load,
+			      balance_load(process->loads[local->index].load,
+					   thread_us - seat->thread_us,
+					   now_us - before_us),
+			      memory_order_relaxed);
+	seat->thread_us = thread_us;
+	seat->measured_us = now_us;
+	if (local_settings(local)->worker_fill > 0 && !local->is_refusing)
+		seek_relief(seat, before_us);
+}
+
 /* What others read of this worker; never to decide anything exact. */
 static void on_turned(void *arg, uint64_t busy_us, uint64_t lag_us)
 {
@@ -218,6 +294,8 @@ static void on_turned(void *arg, uint64_t busy_us, uint64_t lag_us)
 		      misses - seat->misses);
 	seat->hits = hits;
 	seat->misses = misses;
+	if (local->process->worker_count > 1)
+		measure(seat, busy_us);
 	if (local->is_refusing)
 		atomic_store(&seat->active, sessions_active(local));
 }
@@ -388,12 +466,23 @@ void proxy_post_catalog(struct proxy *proxy, const char *database,
 
 /* --- the door --- */
 
-/* In turn: as even as any choice while clients come and go. */
+static unsigned choose_worker(struct proxy *proxy)
+{
+	int fill = local_settings(proxy->seats[0].local)->worker_fill;
+	struct balance_worker workers[QUOTA_WORKERS_MAX];
+
+	if (fill == 0)
+		return proxy->turn++ % proxy->process.worker_count;
+	read_loads(&proxy->process, workers);
+	return balance_place(workers, proxy->process.worker_count,
+			     (unsigned)fill * 10);
+}
+
 static void on_client(void *arg, int fd, bool is_unix,
 		      const struct sockaddr_storage *peer)
 {
 	struct proxy *proxy = arg;
-	unsigned worker = proxy->turn++ % proxy->process.worker_count;
+	unsigned worker = choose_worker(proxy);
 	struct mail_client *mail;
 
 	if (worker == 0) {

@@ -229,7 +229,7 @@ static void on_client_drained(struct session *session)
 	session_pump(session);
 }
 
-static void on_event(void *owner, enum stream_event event)
+void session_on_event(void *owner, enum stream_event event)
 {
 	struct session *session = owner;
 
@@ -268,6 +268,7 @@ static struct session *session_new(struct local *local,
 			       pool_config_user(login->pool));
 	session_judge_settings(session);
 	worker_task_init(&session->burial, session_bury);
+	session_move_init(session);
 	wheel_timer_init(&session->timer, session_out_of_time);
 	return session;
 }
@@ -300,7 +301,7 @@ void session_start(struct local *local, const struct client_login *login)
 	list_append(&local->session_list, &session->link);
 	metrics_gauge(pool_gauges(session->pool), GAUGE_CLIENT_CONNECTIONS,
 		      METRICS_CLIENT_LOGIN, 0, 1);
-	stream_set_owner(session->client, on_event, session);
+	stream_set_owner(session->client, session_on_event, session);
 	/* The login's was small; intake relies on the usual one. */
 	stream_set_unread_limit(session->client, STREAM_UNREAD_LIMIT);
 	greet(session);

@@ -184,7 +184,7 @@ static void dissolve(struct session *session)
 	if (session->home)
 		leave_home(session);
 	session_table_remove(session->local->sessions, session);
-	if (session->has_server_pid)
+	if (session->has_server_pid || session->is_on_keyring)
 		keyring_remove(session->local->process->keyring, session->pid,
 			       session->secret);
 	atomic_fetch_sub(&session->local->process->clients, 1);

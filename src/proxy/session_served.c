@@ -36,6 +36,7 @@ static void release(struct session *session)
 	session->server = NULL;
 	session_set_state(session, SESSION_IDLE);
 	server_detach(server);
+	session_move_if_chosen(session);
 	if (session->home || session->is_homeless)
 		(void)session_go_home(session);
 	else if (session->local->is_ending_sessions)

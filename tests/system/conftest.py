@@ -6,6 +6,7 @@ import pytest
 
 from harness import IS_PGBOUNCER, PGWEIR_BIN, SLOW, Cluster, Pgweir
 
+WORKER_FILL = int(os.environ.get("PGWEIR_FILL", "0"))
 LIMIT = 60  # seconds that a test may take, times PGWEIR_SLOW
 
 
@@ -77,6 +78,8 @@ def make_weir(request, binary, cluster):
     made = request.node.weirs = []
 
     def make(settings=None, cluster=cluster, **more):
+        # Clients on all workers: what passes between these is tested, too.
+        settings = {"worker_fill": WORKER_FILL, **(settings or {})}
         weir = Pgweir(cluster, settings, binary=binary, start=False, **{
             k: v for k, v in more.items() if k not in ("start", "ready")})
         made.append(weir)

@@ -30,8 +30,8 @@ PGWEIR_BIN = os.environ.get("PGWEIR_BIN", str(ROOT / "pgweir"))
 IS_PGBOUNCER = os.path.basename(PGWEIR_BIN) == "pgbouncer"
 UNPRIVILEGED = os.environ.get("CLUSTER_USER", "postgres")
 SLOW = float(os.environ.get("PGWEIR_SLOW", "1"))
-OWN_KEYS = {"workers", "stats_addr", "stats_port", "max_replica_lag",
-            "monitor_interval", "monitor_user", "monitor_password",
+OWN_KEYS = {"workers", "worker_fill", "stats_addr", "stats_port",
+            "max_replica_lag", "monitor_interval", "monitor_user", "monitor_password",
             "monitor_dbname", "monitor_timeout", "read_after_write_window",
             "split_reads", "catalog_refresh", "stats_compat_pgbouncer"}
 

@@ -55,6 +55,25 @@ static void keeps_equal_process_numbers_apart(void **state)
 	keyring_free(keyring);
 }
 
+/* A session that moves, and moves again: the last place counts. */
+static void knows_who_has_moved(void **state)
+{
+	struct keyring *keyring = keyring_new();
+	struct keyring_owner owner = { 0 };
+
+	(void)state;
+	keyring_put(keyring, 5, 77, (struct keyring_owner){ 1, 2 });
+	assert_true(keyring_find(keyring, 5, 77, &owner));
+	assert_int_equal(owner.worker, 2);
+	keyring_put(keyring, 5, 77, (struct keyring_owner){ 8, 1 });
+	assert_true(keyring_find(keyring, 5, 77, &owner));
+	assert_int_equal(owner.session, 8);
+	assert_int_equal(owner.worker, 1);
+	keyring_remove(keyring, 5, 77);
+	assert_false(keyring_find(keyring, 5, 77, &owner));
+	keyring_free(keyring);
+}
+
 static void forgives_taking_out_twice(void **state)
 {
 	struct keyring *keyring = keyring_new();
@@ -109,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_by_the_whole_pair),
 		cmocka_unit_test(keeps_equal_process_numbers_apart),
+		cmocka_unit_test(knows_who_has_moved),
 		cmocka_unit_test(forgives_taking_out_twice),
 		cmocka_unit_test(serves_many_threads),
 	};

@@ -189,6 +189,60 @@ static void test_distance(void **state)
 	assert_int_equal(util_distance("a", longer, 7), 7);
 }
 
+static void test_write_number(void **state)
+{
+	static const struct {
+		uint64_t value;
+		const char *text;
+	} rows[] = {
+		{ 0, "0" },
+		{ 9, "9" },
+		{ 10, "10" },
+		{ 65535, "65535" },
+		{ UINT64_MAX, "18446744073709551615" },
+	};
+	char out[UTIL_DIGITS];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		size_t len = util_write_u64(out, rows[i].value);
+
+		assert_int_equal(len, strlen(rows[i].text));
+		assert_memory_equal(out, rows[i].text, len);
+	}
+}
+
+/* Small amounts come from a stock: none may come twice. */
+static void test_random_is_never_the_same(void **state)
+{
+	uint64_t drawn[200];
+	unsigned char many[1000] = { 0 };
+	unsigned zeros = 0;
+
+	(void)state;
+	util_random(many, 0);
+	util_random(many, sizeof(many));
+	for (size_t i = 0; i < sizeof(many); i++)
+		zeros += many[i] == 0;
+	assert_true(zeros < 50);
+	for (size_t i = 0; i < 200; i++) {
+		util_random(&drawn[i], sizeof(drawn[i]));
+		for (size_t j = 0; j < i; j++)
+			assert_true(drawn[i] != drawn[j]);
+	}
+}
+
+static void test_thread_time_runs(void **state)
+{
+	uint64_t before_us = util_thread_us();
+	volatile unsigned work = 0;
+
+	(void)state;
+	while (util_thread_us() < before_us + 1000)
+		work = work + 1;
+	assert_true(work > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +255,9 @@ int main(void)
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_parse_u64),
 		cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_write_number),
+		cmocka_unit_test(test_random_is_never_the_same),
+		cmocka_unit_test(test_thread_time_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
