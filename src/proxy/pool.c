@@ -30,7 +30,15 @@
 
 static char *key_of(const char *database, const char *user)
 {
-	return xasprintf("%zu:%s%s", strlen(user), user, database);
+	size_t user_len = strlen(user);
+	size_t database_len = strlen(database);
+	char *key = xmalloc(UTIL_DIGITS + user_len + database_len + 2);
+	size_t at = util_write_u64(key, user_len);
+
+	key[at++] = ':';
+	memcpy(key + at, user, user_len);
+	memcpy(key + at + user_len, database, database_len + 1);
+	return key;
 }
 
 /* --- what the configuration says --- */

@@ -62,8 +62,18 @@ void welcomes_free(struct welcomes *welcomes)
 static char *key_of(const char *database, const char *user,
 		    const struct settings *settings)
 {
-	return xasprintf("%p %zu:%s%s", (const void *)settings,
-			 strlen(database), database, user);
+	size_t database_len = strlen(database);
+	size_t user_len = strlen(user);
+	char *key =
+		xmalloc(2 * (size_t)UTIL_DIGITS + database_len + user_len + 3);
+	size_t at = util_write_u64(key, (uintptr_t)settings);
+
+	key[at++] = ' ';
+	at += util_write_u64(key + at, database_len);
+	key[at++] = ':';
+	memcpy(key + at, database, database_len);
+	memcpy(key + at + database_len, user, user_len + 1);
+	return key;
 }
 
 bool welcomes_find(struct welcomes *welcomes, const char *database,
