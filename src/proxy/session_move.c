@@ -57,6 +57,7 @@ static bool is_alone(const struct session *session)
 	       session->waiting_node < 0 && session->pins == 0 &&
 	       !session->changing && !session->told && !session->inspect &&
 	       !session->ddl && !session->begin && !session->ear &&
+	       !session->reset && !session->is_becoming &&
 	       buf_len(&session->said_at_home) == 0 && !session->has_server_pid;
 }
 
