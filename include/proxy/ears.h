@@ -59,6 +59,7 @@ struct ear {
 	bool is_doubtful;         /* channels may have changed on the server */
 	bool is_shown;            /* the server listens to all of heard, too */
 	bool is_showing;          /* ... is not answered yet */
+	bool is_deaf;             /* the hub has not answered in time */
 };
 
 struct ear *ear_new(struct session *session);

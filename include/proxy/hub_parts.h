@@ -49,8 +49,10 @@ struct hub {
 	struct list passing; /* for that one */
 	bool has_erred;      /* the oldest job */
 	bool has_been_up;
+	bool is_silent; /* no word of the server since the last look */
 	unsigned failures;
-	struct wheel_timer timer; /* to retry; to end when unused */
+	struct wheel_timer timer; /* to connect again; to look at it */
+	uint64_t unused_us;       /* since when nobody listens */
 	struct strmap *channels;  /* name -> struct hub_channel */
 };
 
@@ -59,7 +61,7 @@ static inline bool hub_is_unused(const struct hub *hub)
 	return strmap_count(hub->channels) == 0 && list_is_empty(&hub->wants);
 }
 
-/* Both rooms use the timer; only one of them at a time. */
+/* While it is down: until the next attempt; else until the next look. */
 void hub_set_timer(struct hub *hub, uint64_t span_us);
 
 /* --- hub_link --- */
@@ -78,6 +80,11 @@ void hub_link_fail_wants(struct hub *hub);
 void hub_link_barrier(struct hub *hub, const struct mail_hub *mail);
 /* One more statement, if there is a connection; takes the text. */
 void hub_link_say(struct hub *hub, struct buf *sql);
+/*
+ * The timer of a hub that is not down: a server that does not answer is
+ * closed, and one that is not asked anything is asked whether it is there.
+ */
+void hub_link_check(struct hub *hub);
 /* The node, of the snapshot, that is the primary of the database; or -1. */
 int hub_link_primary(const struct hub *hub);
 

@@ -55,14 +55,24 @@ static void free_hub(struct hub *hub)
 	free(hub);
 }
 
+/* Nobody has listened for a while; or at all, and there is no connection. */
+static bool is_over(const struct hub *hub)
+{
+	return hub_is_unused(hub) &&
+	       (hub->state == HUB_DOWN ||
+		local_now(hub->local) >= hub->unused_us + UNUSED_US);
+}
+
 static void on_timer(struct wheel_timer *timer)
 {
 	struct hub *hub = LIST_ENTRY(timer, struct hub, timer);
 
-	if (hub_is_unused(hub))
+	if (is_over(hub))
 		free_hub(hub);
 	else if (hub->state == HUB_DOWN)
 		hub_link_open(hub);
+	else
+		hub_link_check(hub);
 }
 
 static struct hub *hub_new(struct local *local, struct mail_hub *mail)
@@ -129,7 +139,7 @@ static void drop_channels(struct hub *hub, const struct mail_hub *mail)
 	if (buf_len(&sql) > 0)
 		hub_link_say(hub, &sql);
 	if (hub_is_unused(hub))
-		hub_set_timer(hub, UNUSED_US);
+		hub->unused_us = local_now(hub->local);
 }
 
 /* The newest credentials are the best. */
@@ -148,8 +158,6 @@ static void take_want(struct hub *hub, struct mail_hub *mail)
 
 	take_login(hub, mail);
 	hold_channels(hub, mail);
-	if (hub->state != HUB_DOWN)
-		wheel_unset(&hub->timer);
 	hub_link_want(hub, mail);
 	if (is_first)
 		hub_link_open(hub);

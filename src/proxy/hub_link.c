@@ -29,6 +29,8 @@
 enum {
 	RETRY_FIRST_US = 100 * 1000,
 	RETRY_MAX_US = 2 * 1000 * 1000,
+	CHECK_US = 5 * 1000 * 1000,
+	SILENCE_US = 20 * 1000 * 1000,
 	LISTEN_CHUNK = 64 * 1024 /* bytes of one text */
 };
 
@@ -47,6 +49,7 @@ struct job {
 	unsigned worker;
 	uint64_t session;
 	uint64_t serial;
+	uint64_t sent_us;
 	struct channels *channels; /* of a want that waits */
 };
 
@@ -97,6 +100,7 @@ static void send_job(struct hub *hub, struct job *job, struct buf *sql)
 	pgbuild_query(server_out(hub->server), (const char *)buf_head(sql),
 		      buf_len(sql));
 	server_owe(hub->server, TRACK_QUERY, 0, NULL);
+	job->sent_us = now_of(hub);
 	list_append(&hub->jobs, &job->link);
 	buf_free(sql);
 }
@@ -301,6 +305,7 @@ static void on_opened(void *owner, struct server *server)
 	struct hub *hub = owner;
 
 	server_attach(server, &user_hooks, hub);
+	hub_set_timer(hub, CHECK_US);
 	send_setup(hub);
 	send_channels(hub);
 }
@@ -377,6 +382,7 @@ static void on_ready(void *user, char status)
 	(void)status;
 	assert(link);
 	job = job_of(link);
+	hub->is_silent = false;
 	hub->has_erred = false;
 	list_remove(link);
 	if (!ok && (job->kind == JOB_SETUP || job->kind == JOB_READY))
@@ -403,6 +409,7 @@ static void on_notified(void *user, const struct pgwire_message *message)
 	struct job token = { 0 };
 	uint32_t pid;
 
+	hub->is_silent = false;
 	if (!pgwire_read_notification(message, &heard))
 		return;
 	if (strcmp(heard.channel, hub_token_channel(process)) == 0) {
@@ -523,4 +530,24 @@ void hub_link_say(struct hub *hub, struct buf *sql)
 	if (hub->server && server_state(hub->server) == SERVER_ACTIVE)
 		send_job(hub, job_new(JOB_OTHER, NULL), sql);
 	buf_free(sql);
+}
+
+void hub_link_check(struct hub *hub)
+{
+	struct list *link = list_first(&hub->jobs);
+	struct buf sql = BUF_INIT;
+
+	/* While it logs in it has a time limit of its own. */
+	hub_set_timer(hub, CHECK_US);
+	if (server_state(hub->server) != SERVER_ACTIVE)
+		return;
+	if (!link) {
+		buf_append(&sql, ";", 1);
+		hub_link_say(hub, &sql);
+	} else if (hub->is_silent &&
+		   now_of(hub) >= job_of(link)->sent_us + SILENCE_US) {
+		server_close(hub->server, METRICS_CLOSE_TIMEOUT,
+			     "it does not answer");
+	}
+	hub->is_silent = true;
 }

@@ -45,8 +45,9 @@
 #include <string.h>
 
 enum {
-	HUB_LIMIT_US = 5 * 1000 * 1000, /* for a hub's answer */
-	RETRY_US = 1000 * 1000
+	HUB_LIMIT_US = 3 * 1000 * 1000, /* for a hub's answer */
+	RETRY_US = 1000 * 1000,
+	DEAF_RETRY_US = 15 * 1000 * 1000
 };
 
 static const uint32_t concerning =
@@ -127,7 +128,7 @@ static void rest(struct ear *ear)
 	wheel_unset(&ear->timer);
 	say_ready(ear);
 	if (is_native(session))
-		set_timer(ear, RETRY_US);
+		set_timer(ear, ear->is_deaf ? DEAF_RETRY_US : RETRY_US);
 	session_release_if_done(session);
 	session_pump(session);
 }
@@ -162,13 +163,14 @@ static void await_hub(struct ear *ear, enum ear_step step)
 	const struct session *session = ear->session;
 
 	ear->step = step;
+	assert(!ear->is_deaf);
 	hub_barrier(session->local, hub_of(ear), session->id, ++ear->serial);
 	set_timer(ear, HUB_LIMIT_US);
 }
 
 static void pass_barrier(struct ear *ear)
 {
-	if (ear_count(ear) == 0) {
+	if (ear_count(ear) == 0 || ear->is_deaf) {
 		leave(ear);
 		return;
 	}
@@ -416,7 +418,10 @@ static void take_end(struct local *local, const struct mail_heard_end *mail)
 	struct session *session =
 		session_table_find(local->sessions, mail->session);
 
-	if (!session || !session->ear || session->ear->serial != mail->serial)
+	if (!session || !session->ear)
+		return;
+	session->ear->is_deaf = false;
+	if (session->ear->serial != mail->serial)
 		return;
 	if (mail->mail.kind == MAIL_HEARD_TOKEN)
 		take_token(session->ear, mail->ok);
@@ -489,25 +494,42 @@ bool session_listen_take_mail(struct local *local, struct mail *mail)
 
 /* --- what the session does --- */
 
+/* From here on nobody waits for the hub until it says something. */
+static void stop_waiting(struct ear *ear)
+{
+	enum ear_step step = ear->step;
+
+	ear->is_deaf = true;
+	log_warning("client %s db=%s: the listener does not answer",
+		    ear->session->address, database_of(ear));
+	if (step == EAR_TOKEN)
+		give_up(ear);
+	else if (step == EAR_AHEAD)
+		go_ahead(ear);
+	else
+		leave(ear);
+}
+
+static void try_again(struct ear *ear)
+{
+	struct session *session = ear->session;
+
+	if (ear_is_open(ear) && is_native(session) &&
+	    server_is_idle(session->server))
+		list_channels(ear);
+	else
+		set_timer(ear, RETRY_US);
+}
+
 static void on_timer(struct wheel_timer *timer)
 {
 	struct ear *ear = LIST_ENTRY(timer, struct ear, timer);
 
 	switch (ear->step) {
-	case EAR_TOKEN: give_up(ear); break;
+	case EAR_TOKEN:
 	case EAR_BARRIER:
-		log_warning("client %s db=%s: the listener does not answer",
-			    ear->session->address, database_of(ear));
-		leave(ear);
-		break;
-	case EAR_AHEAD: go_ahead(ear); break;
-	case EAR_REST:
-		if (ear_is_open(ear) && is_native(ear->session) &&
-		    server_is_idle(ear->session->server))
-			list_channels(ear);
-		else
-			set_timer(ear, RETRY_US);
-		break;
+	case EAR_AHEAD: stop_waiting(ear); break;
+	case EAR_REST: try_again(ear); break;
 	case EAR_LISTING:
 	case EAR_CLEARING:
 	case EAR_LEAVING:
@@ -556,7 +578,9 @@ void session_listen_begin(struct session *session)
 
 	if (!ear || ear_count(ear) == 0 || session_is_in_transaction(session))
 		return;
-	if (needs_news(session->scan.judged))
+	if (ear->is_deaf)
+		show(ear);
+	else if (needs_news(session->scan.judged))
 		await_hub(ear, EAR_AHEAD);
 }
 

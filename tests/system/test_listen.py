@@ -5,7 +5,9 @@ tells a client of its own. The number of a notification's sender is compared
 as the client that was told this number at its login.
 """
 import asyncio
+import os
 import random
+import signal
 import struct
 import threading
 import time
@@ -627,6 +629,33 @@ def test_work_goes_on_while_the_listener_is_lost(small, clients, cluster):
         assert ear.channels() == ["x%d" % number]
         ear.query("NOTIFY x%d, 'mine'" % number)
     assert cluster.backends() <= 3
+
+
+def test_nobody_hangs_on_a_listener_that_does(make_weir, own_cluster):
+    weir = make_weir(SMALL, cluster=own_cluster)
+    ear, mouth = Client(weir.port), Client(weir.port)
+    ear.query("LISTEN a")
+    pid = own_cluster.value("SELECT pid FROM pg_stat_activity WHERE"
+                            " application_name = 'pgweir listener'")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        assert ear.types("SELECT 1") == "TDCZ"
+        for sql in ("SELECT 2", "BEGIN", "LISTEN b", "COMMIT"):
+            assert ear.query(sql)[-1].type == "Z"
+        assert mouth.types("LISTEN c") == "CZ"
+        out = mouth.query("NOTIFY c, 'own'")
+        assert [m.type for m in out] == ["C", "A", "Z"]
+        assert time.monotonic() - begin < 20 * SLOW
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    mouth.query("NOTIFY a, 'x'")
+    mouth.query("NOTIFY b, 'y'")
+    assert [ear.next()[2] for _ in range(2)] == ["x", "y"]
+    wait_for(lambda: own_cluster.backends() <= 3, what="servers to be shared")
+    assert mouth.types("NOTIFY c") == "CAZ"
+    ear.close()
+    mouth.close()
 
 
 def test_server_restart(make_weir, own_cluster):
