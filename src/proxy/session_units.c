@@ -94,22 +94,25 @@ static void end_transaction(struct session *session)
 }
 
 /*
- * RESET ALL, and all that was set is known: then nobody has to ask what is
- * left.  It leaves role and session_authorization alone.
+ * RESET ALL by itself, and all that was set is known: then nobody has to ask
+ * what is left.  It leaves role and session_authorization alone.
  */
-static bool resets_all(const struct session *session, uint32_t effects)
+static bool resets_all(const struct session *session,
+		       const struct sqlclass *judged)
 {
 	const uint32_t others = EFFECT_SET | EFFECT_HIDDEN | EFFECT_EXECUTE;
 	const struct settings *settings = session->settings;
+	uint32_t effects = judged->effects;
 
-	return (effects & EFFECT_RESET_ALL) && !(effects & others) &&
+	return judged->statements == 1 && (effects & EFFECT_RESET_ALL) &&
+	       !(effects & others) &&
 	       !session_inspect_is_due(session, others) &&
 	       !settings_get(settings, "role") &&
 	       !settings_get(settings, "session_authorization");
 }
 
 /* What the unit has ended for good, unless it began it as well. */
-static void end_pins(struct session *session, uint32_t effects)
+static void end_pins(struct session *session, const struct sqlclass *judged)
 {
 	static const struct {
 		uint32_t end;
@@ -118,12 +121,13 @@ static void end_pins(struct session *session, uint32_t effects)
 		{ EFFECT_CLOSE_ALL, EFFECT_HOLD },
 		{ EFFECT_UNLOCK_ALL, EFFECT_ADVISORY },
 	};
+	uint32_t effects = judged->effects;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if ((effects & rows[i].end) && !(effects & rows[i].pin))
 			session_inspect_reset(session,
 					      rows[i].end | rows[i].pin);
-	if (!resets_all(session, effects))
+	if (!resets_all(session, judged))
 		return;
 	session_inspect_reset(session, EFFECT_RESET_ALL);
 	session_reset_settings(session);
@@ -153,7 +157,7 @@ void session_note_unit(struct session *session, char status)
 	if (status != 'I')
 		return;
 	if (!session->has_erred && is_alone)
-		end_pins(session, unit.judged.effects);
+		end_pins(session, &unit.judged);
 	session->has_erred = false;
 	session_adopt_settings(session);
 	session_rescope(session);

@@ -334,6 +334,9 @@ class House:
 def make_databases(cluster, setup):
     """Both databases with the same objects."""
     for name in (STRAIGHT, THROUGH):
+        for gid, in cluster.sql("SELECT gid FROM pg_prepared_xacts WHERE"
+                                " database = %s", (name,)):
+            cluster.sql("ROLLBACK PREPARED '%s'" % gid, dbname=name)
         cluster.sql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % name)
         cluster.sql("CREATE DATABASE %s OWNER app" % name)
         with psycopg.connect(cluster.dsn(dbname=name, user="postgres"),

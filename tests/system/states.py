@@ -199,6 +199,18 @@ PLAIN_SETTINGS = [
                                 " SELECT 1; SET enable_sort = off"],
           ["SHOW work_mem", "SHOW enable_sort"], "off",
           ["RESET ALL"], ways=("simple",)),
+    State("RESET ALL and SET in one batch",
+          ["SET DateStyle = German",
+           Raw(parse("RESET ALL") + bind() + execute()
+               + parse("SET IntervalStyle = iso_8601") + bind() + execute()
+               + parse("SET work_mem = '5MB'") + bind() + execute()
+               + sync())],
+          ["SHOW DateStyle", "SHOW work_mem", "SHOW IntervalStyle"],
+          "iso_8601", ["RESET ALL"]),
+    State("RESET ALL and SET in one query",
+          ["RESET ALL; SET IntervalStyle = iso_8601"],
+          ["SHOW IntervalStyle"], "iso_8601", ["RESET ALL"],
+          ways=("simple",)),
     State("many in one query/error",
           ["SET work_mem = '5MB'; SET datestyle = German; SELECT 1/0"],
           ["SHOW datestyle", "SHOW work_mem"], "4MB", ways=("simple",)),
