@@ -419,7 +419,7 @@ bool session_is_evicted(struct session *session);
 /* --- session_listen --- */
 
 /* A statement goes to the server now. */
-void session_listen_note(struct session *session, struct sqlclass judged);
+void session_listen_note(struct session *session, struct sqlclass class);
 /* May the next unit begin, or is something under way behind the last? */
 bool session_listen_may_begin(const struct session *session);
 /* The unit in the scan begins: what has to happen in front of it. */
