@@ -6,7 +6,11 @@
  * passed, or was found to have.  What was learned in another epoch is not
  * known any more.  One per name of a database on its servers, shared by all
  * that know it; any thread.
+ *
+ * Beside it stands what is known of the clients of that database: whether
+ * they read what sequences have given them.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 struct epoch;
@@ -23,5 +27,12 @@ void epoch_advance(struct epoch *epoch);
 
 /* The same by name: nothing happens when nobody has it open. */
 void epoch_advance_of(const char *dbname);
+
+/*
+ * Somebody has asked for currval() or lastval(): that is not forgotten for as
+ * long as the process lives.
+ */
+void epoch_note_sequence_reader(struct epoch *epoch);
+bool epoch_has_sequence_readers(const struct epoch *epoch);
 
 #endif

@@ -107,6 +107,7 @@ struct sqlclass {
 	uint8_t command;     /* enum sqlclass_command */
 	bool is_certain;     /* made of known-safe parts: cannot be refused */
 	uint16_t statements; /* how many non-empty ones, saturating */
+	bool may_draw;       /* from a sequence: a default, a trigger... */
 	bool is_global;      /* of databases or roles: core/dbddl has more */
 	uint32_t effects;    /* bits of enum sqlclass_effect */
 };

@@ -84,6 +84,12 @@ int pool_replica(const struct pool *pool, bool *is_lagging);
 struct server *pool_take(struct pool *pool, unsigned index,
 			 struct quota_waiter *waiter);
 
+/*
+ * Of the idle servers of this worker the one where the last draw from a
+ * sequence had this number is the next to be taken.
+ */
+void pool_favour(struct pool *pool, unsigned index, uint64_t draw_turn);
+
 /* False when a grant is already on its way. */
 bool pool_stop_waiting(struct pool *pool, unsigned index,
 		       struct quota_waiter *waiter);

@@ -71,6 +71,10 @@ struct server {
 	bool is_buried;   /* closed; only a cancel still names it */
 
 	struct local_flow counted;
+	/* who drew from sequences last since it was clean, 0 nobody */
+	uint64_t drawer;
+	uint64_t draw_turn;  /* one number while nobody else draws */
+	bool is_drawn_stale; /* to be forgotten with the next settings */
 	uint64_t begun_us;
 	uint64_t opened_us;
 	uint64_t idle_since_us;

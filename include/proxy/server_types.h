@@ -110,6 +110,8 @@ struct server_user_hooks {
 	void (*settled)(void *user, const struct track_entry *entry, bool ok);
 	/* DEALLOCATE ALL, or DISCARD ALL, was done. */
 	void (*deallocated)(void *user, bool is_discard_all);
+	/* DISCARD SEQUENCES was done; NULL: not told. */
+	void (*undrawn)(void *user);
 	/*
 	 * The server reports a parameter's new value; is_ours: because of the
 	 * settings that it was told aloud.  True: the client shall hear of it.

@@ -56,6 +56,18 @@ void server_ask(struct server *server, const struct buf *sql);
 /* Statements that were done elsewhere, unheard, in front of what comes next. */
 void server_repeat(struct server *server, const struct buf *sql);
 
+/* --- what sequences have given: currval() and lastval() --- */
+
+/*
+ * The session with this number draws from a sequence.  The result is one
+ * number for as long as nobody else does so, and never comes again.
+ */
+uint64_t server_note_draw(struct server *server, uint64_t session);
+/* Of the last session that drew; 0: nobody since the server was clean. */
+uint64_t server_draw_turn(const struct server *server);
+/* To be called before server_apply, which sends it: DISCARD SEQUENCES. */
+void server_forget_draws(struct server *server);
+
 /* Out-buffer, to build the next message in. */
 struct buf *server_out(struct server *server);
 /* Large runs; true when the client should be slowed until drained. */

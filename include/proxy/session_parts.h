@@ -113,7 +113,8 @@ struct session {
 	size_t discard; /* bytes of a stray message still to drop */
 	struct session_scan scan;
 	struct session_unit unit;
-	struct session_ddl *ddl;     /* databases or roles under way, or NULL */
+	uint64_t draw_turn;      /* of its server, when it last drew; 0 never */
+	struct session_ddl *ddl; /* databases or roles under way, or NULL */
 	struct session_begin *begin; /* of its transaction on a replica */
 	char *cleanup_name; /* a statement of the client's own name to close */
 
@@ -172,7 +173,8 @@ struct session {
 	bool is_skipping; /* a cancelled unit, up to its end */
 	bool ends_unit;   /* ... with this message */
 	bool is_writing;  /* has a unit that may have written */
-	bool has_erred;   /* the transaction, or the unit */
+	bool has_drawn_elsewhere; /* from sequences, in another turn */
+	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
 	bool is_becoming;         /* somebody else: its unit waits for that */
 	bool is_restoring; /* back to the startup packet's settings, aloud */
@@ -298,6 +300,8 @@ void session_inspect_text(struct session *session, uint32_t effects,
 			  const void *text, size_t len);
 /* A pin that ends only with the session, or DISCARD ALL. */
 void session_inspect_stick(struct session *session, uint32_t pin);
+/* What was stuck is gone. */
+void session_inspect_unstick(struct session *session, uint32_t pin);
 /* A unit is over. */
 void session_inspect_ended(struct session *session,
 			   const struct sqlclass *judged);
@@ -345,6 +349,17 @@ void session_drop_unit(struct session *session);
 bool session_is_dropping_names(const struct session *session);
 /* The catalog may have changed: its owner loads it again. */
 void session_want_catalog(const struct session *session);
+
+/* --- session_sequence --- */
+
+/* The unit that stands in the scan asks for what sequences gave it. */
+void session_sequence_wants(struct session *session, int node);
+/* Before its settings are applied: what others have drawn goes. */
+void session_sequence_attached(struct session *session);
+/* DISCARD SEQUENCES or ALL was done. */
+void session_sequence_forget(struct session *session);
+/* A statement is about to be sent. */
+void session_sequence_sent(struct session *session, struct sqlclass class);
 
 /* --- session_ddl --- */
 

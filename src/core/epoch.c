@@ -21,6 +21,7 @@
 struct epoch {
 	struct intern_item item; /* its bytes are the name */
 	_Atomic uint64_t now;
+	_Atomic bool has_sequence_readers;
 	char name[];
 };
 
@@ -91,4 +92,17 @@ void epoch_advance_of(const char *dbname)
 		return;
 	epoch_advance(epoch_of(found));
 	epoch_release(epoch_of(found));
+}
+
+/* The reference that is taken here is never given back. */
+void epoch_note_sequence_reader(struct epoch *epoch)
+{
+	if (!atomic_exchange(&epoch->has_sequence_readers, true))
+		(void)epoch_hold(epoch);
+}
+
+bool epoch_has_sequence_readers(const struct epoch *epoch)
+{
+	return atomic_load_explicit(&epoch->has_sequence_readers,
+				    memory_order_relaxed);
 }

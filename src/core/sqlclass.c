@@ -69,6 +69,7 @@ static void judge_query(struct sqlcursor *cursor)
 static void judge_write(struct sqlcursor *cursor)
 {
 	cursor->is_read = false;
+	cursor->verdict.may_draw = true;
 	sqlwalk_query(cursor);
 }
 
@@ -126,6 +127,7 @@ static void judge_explain(struct sqlcursor *cursor)
 static void judge_copy_from(struct sqlcursor *cursor)
 {
 	sqlcursor_blame(cursor, ACCESS_WRITE, REASON_COPY);
+	cursor->verdict.may_draw = true;
 	if (cursor->word == WORD_STDIN || cursor->word == WORD_STDOUT)
 		sqlcursor_add_effects(cursor, EFFECT_COPY_IN);
 }
@@ -455,6 +457,7 @@ static void merge(struct sqlclass *text, const struct sqlclass *statement)
 	text->is_certain &= statement->is_certain;
 	text->effects |= statement->effects;
 	text->is_global |= statement->is_global;
+	text->may_draw |= statement->may_draw;
 	if (text->statements == 0)
 		text->command = statement->command;
 	else if (text->command != COMMAND_OTHER ||
@@ -509,6 +512,7 @@ struct sqlclass sqlclass_judge_prefix(const char *sql, size_t len)
 		.access = ACCESS_UNKNOWN,
 		.reason = REASON_TOO_LONG,
 		.statements = 1,
+		.may_draw = true,
 		.effects = EFFECT_HIDDEN,
 	};
 	const struct verb *verb;

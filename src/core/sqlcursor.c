@@ -162,6 +162,14 @@ static enum catalog_function find_function(const struct sqlcursor *cursor,
 				     stored->name_len, effects);
 }
 
+static bool is_builtin(const struct sqlcursor *cursor,
+		       const struct stored *stored)
+{
+	return catalog_is_builtin(cursor->context->catalog, stored->schema,
+				  stored->schema_len, stored->name,
+				  stored->name_len);
+}
+
 bool sqlcursor_is_unknown_function(const struct sqlcursor *cursor,
 				   const struct sqlname *name)
 {
@@ -191,9 +199,7 @@ void sqlcursor_judge_function(struct sqlcursor *cursor,
 
 	switch (find_function(cursor, &stored, &effects)) {
 	case FUNCTION_SAFE:
-		if (!catalog_is_builtin(cursor->context->catalog, stored.schema,
-					stored.schema_len, stored.name,
-					stored.name_len))
+		if (!is_builtin(cursor, &stored))
 			doubt(cursor);
 		break;
 	case FUNCTION_MISSING:
@@ -205,6 +211,8 @@ void sqlcursor_judge_function(struct sqlcursor *cursor,
 	case FUNCTION_PRIMARY:
 	case FUNCTION_NEVER_REPLICA:
 		sqlcursor_blame(cursor, ACCESS_WRITE, REASON_FUNCTION);
+		cursor->verdict.may_draw |= (effects & EFFECT_SEQUENCE) ||
+					    !is_builtin(cursor, &stored);
 		/* The defaults of new sessions may be others then. */
 		if (strcmp(stored.name, "pg_reload_conf") == 0)
 			cursor->verdict.is_global = true;

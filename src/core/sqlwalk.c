@@ -401,6 +401,7 @@ static void check_inner_verb(struct walk *walk)
 	case WORD_UPDATE:
 	case WORD_DELETE:
 	case WORD_MERGE:
+		walk->cursor->verdict.may_draw = true;
 		sqlcursor_blame(walk->cursor, ACCESS_WRITE, REASON_DML_CTE);
 		walk_top(walk)->is_write = true;
 		break;

@@ -75,6 +75,7 @@ static bool walk_main_verb(struct walk *walk, struct level *level)
 	case WORD_DELETE:
 	case WORD_MERGE:
 		level->is_write = true;
+		cursor->verdict.may_draw = true;
 		sqlcursor_blame(cursor, ACCESS_WRITE,
 				walk->levels.depth == 0 ? REASON_VERB
 							: REASON_DML_CTE);

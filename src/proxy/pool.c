@@ -541,6 +541,19 @@ struct server *pool_take(struct pool *pool, unsigned index,
 	return NULL;
 }
 
+void pool_favour(struct pool *pool, unsigned index, uint64_t draw_turn)
+{
+	struct pool_node *node = pool_node_at(pool, index);
+
+	LIST_FOREACH_SAFE (link, &node->idle) {
+		if (server_draw_turn(server_of_link(link)) != draw_turn)
+			continue;
+		list_remove(link);
+		list_prepend(&node->idle, link);
+		return;
+	}
+}
+
 bool pool_stop_waiting(struct pool *pool, unsigned index,
 		       struct quota_waiter *waiter)
 {

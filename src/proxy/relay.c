@@ -50,6 +50,7 @@ static void note_effects(struct session *session, struct sqlclass class)
 		unit->command = class.command;
 	unit->effects |= class.effects;
 	session_inspect_sent(session, class.effects);
+	session_sequence_sent(session, class);
 	if (class.effects & EFFECT_SET)
 		session_rescope(session);
 	session_listen_note(session, class);

@@ -265,6 +265,7 @@ static void forget_session(struct server *server)
 	settings_release(server->settings);
 	server->settings = settings_empty();
 	server->unnamed = 0;
+	server->drawer = 0;
 	server->is_dirty = false;
 }
 

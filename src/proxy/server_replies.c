@@ -329,6 +329,12 @@ static bool note_error(struct server *server,
 	return true;
 }
 
+static void note_undrawn(const struct server *server)
+{
+	if (server->hooks && server->hooks->undrawn)
+		server->hooks->undrawn(server->user);
+}
+
 static void note_deallocated(struct server *server, const char *tag)
 {
 	bool is_discard = strcmp(tag, "DISCARD ALL") == 0;
@@ -338,6 +344,7 @@ static void note_deallocated(struct server *server, const char *tag)
 	stmtset_clear(server->statements);
 	if (is_discard) {
 		server->unnamed = 0;
+		server->drawer = 0;
 		server->is_dirty = false;
 		settings_release(server->settings);
 		server->settings = settings_empty();
@@ -428,6 +435,8 @@ static bool react(struct server *server, uint8_t type,
 
 	if (facts->tag[0])
 		note_deallocated(server, facts->tag);
+	if (!is_ours && strcmp(facts->tag, "DISCARD SEQUENCES") == 0)
+		note_undrawn(server);
 	if (result->is_failed && (result->entry.flags & TRACK_ASKED)) {
 		server->has_ask_failed = true;
 	} else if (result->is_failed) {

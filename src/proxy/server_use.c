@@ -18,6 +18,7 @@
 #include "proxy/server_parts.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 void server_set_hooks(struct server *server,
@@ -68,13 +69,40 @@ static void send_ours(struct server *server, const struct buf *sql)
 	server->is_inspecting = false;
 }
 
+/* --- sequences --- */
+
+static _Atomic uint64_t draw_turns;
+
+uint64_t server_note_draw(struct server *server, uint64_t session)
+{
+	if (server->drawer != session) {
+		server->drawer = session;
+		server->draw_turn = atomic_fetch_add(&draw_turns, 1) + 1;
+	}
+	return server->draw_turn;
+}
+
+uint64_t server_draw_turn(const struct server *server)
+{
+	return server->drawer ? server->draw_turn : 0;
+}
+
+void server_forget_draws(struct server *server)
+{
+	server->drawer = 0;
+	server->is_drawn_stale = true;
+}
+
 bool server_apply(struct server *server, const struct settings *settings)
 {
 	struct buf sql = BUF_INIT;
 
 	assert(server->state == SERVER_ACTIVE);
-	if (server->settings == settings)
+	if (server->settings == settings && !server->is_drawn_stale)
 		return true;
+	if (server->is_drawn_stale)
+		buf_printf(&sql, "DISCARD SEQUENCES;");
+	server->is_drawn_stale = false;
 	settings_difference(server->settings, settings, &sql);
 	settings_release(server->settings);
 	server->settings = settings_hold(settings);

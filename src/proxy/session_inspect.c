@@ -137,6 +137,13 @@ void session_inspect_stick(struct session *session, uint32_t pin)
 	server_mark_dirty(session->server);
 }
 
+void session_inspect_unstick(struct session *session, uint32_t pin)
+{
+	session->pins &= ~pin;
+	if (session->inspect)
+		session->inspect->stuck &= ~pin;
+}
+
 /*
  * What was undone has its old value again, and whose that was names do not
  * tell: a value that nobody set must not become the client's own.

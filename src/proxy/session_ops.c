@@ -108,6 +108,7 @@ static const char *pinned_by(uint32_t pins)
 		{ EFFECT_PREPARE, "PREPARE" },
 		{ EFFECT_HOLD, "cursor WITH HOLD" },
 		{ EFFECT_LOAD, "LOAD" },
+		{ EFFECT_SEQUENCE, "sequence" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

@@ -86,6 +86,8 @@ void session_attach(struct session *session, struct server *server)
 		session_set_state(session, SESSION_ACTIVE);
 	metrics_count(pool_totals(session->pool), COUNTER_SERVER_ASSIGNMENTS, 0,
 		      0, 1);
+	if (!is_login)
+		session_sequence_attached(session);
 	if (!server_apply(server, session->settings))
 		session->is_becoming = !is_login && has_identity(session);
 	else if (is_login)
@@ -194,6 +196,8 @@ bool session_take(struct session *session, int node)
 			     "the database is no longer configured", NULL);
 		return false;
 	}
+	if (session->scan.judged.effects & EFFECT_SEQUENCE_READ)
+		session_sequence_wants(session, node);
 	if (node >= 0 && !session->local->is_granting_stopped) {
 		session->node = (unsigned)node;
 		server = pool_take(session->pool, (unsigned)node,

@@ -122,6 +122,7 @@ static void on_deallocated(void *user, bool is_discard_all)
 	if (!is_discard_all)
 		return;
 	session_listen_forget(session);
+	session_sequence_forget(session);
 	session_inspect_reset(session, ~(uint32_t)EFFECT_LOAD);
 	session_reset_settings(session);
 }
@@ -145,6 +146,11 @@ static bool on_holds(void *user, char status)
 static void on_notified(void *user, const struct pgwire_message *message)
 {
 	session_listen_notified(user, message);
+}
+
+static void on_undrawn(void *user)
+{
+	session_sequence_forget(user);
 }
 
 static bool on_reported(void *user, const char *name, const char *value,
@@ -295,6 +301,7 @@ const struct server_user_hooks session_server_hooks = {
 	.notified = on_notified,
 	.settled = on_settled,
 	.deallocated = on_deallocated,
+	.undrawn = on_undrawn,
 	.reported = on_reported,
 	.inspected = on_inspected,
 	.erred = on_erred,

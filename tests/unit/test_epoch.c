@@ -68,6 +68,25 @@ static void holding_keeps_it(void **state)
 	epoch_release(epoch);
 }
 
+/* What was seen once is remembered, though nobody is there any more. */
+static void test_sequence_readers(void **state)
+{
+	struct epoch *epoch = epoch_open("readers");
+	struct epoch *other = epoch_open("others");
+
+	(void)state;
+	assert_false(epoch_has_sequence_readers(epoch));
+	epoch_note_sequence_reader(epoch);
+	epoch_note_sequence_reader(epoch);
+	assert_true(epoch_has_sequence_readers(epoch));
+	assert_false(epoch_has_sequence_readers(other));
+	epoch_release(other);
+	epoch_release(epoch);
+	epoch = epoch_open("readers");
+	assert_true(epoch_has_sequence_readers(epoch));
+	epoch_release(epoch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -75,6 +94,7 @@ int main(void)
 		cmocka_unit_test(ddl_moves_its_database_on),
 		cmocka_unit_test(an_epoch_opened_anew_is_another),
 		cmocka_unit_test(holding_keeps_it),
+		cmocka_unit_test(test_sequence_readers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

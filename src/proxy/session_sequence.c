@@ -1,0 +1,86 @@
+/*
+ * What nextval() has left in a server for currval() and lastval().
+ *
+ * Most applications never ask for it, and pay nothing: a note of who drew
+ * last on which server.  Once a client of a database has asked, a session of
+ * it that draws keeps its server, and whoever comes to a server where another
+ * one has drawn before finds nothing of it.
+ *
+ * The values that were drawn before anybody asked are found again if the
+ * session has drawn on one server only, and nobody else has there since; else
+ * PostgreSQL says that there are none.  They are never another session's.
+ */
+#include "core/epoch.h"
+#include "core/stmtscope.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+/* Other than the session's number, unique over all workers. */
+static uint64_t number_of(const struct session *session)
+{
+	return session->id * QUOTA_WORKERS_MAX + session->local->index + 1;
+}
+
+static bool has_readers(const struct session *session)
+{
+	return epoch_has_sequence_readers(stmtscope_epoch(session->scope));
+}
+
+static void note_draw(struct session *session)
+{
+	uint64_t turn = server_note_draw(session->server, number_of(session));
+
+	if (session->draw_turn != 0 && session->draw_turn != turn)
+		session->has_drawn_elsewhere = true;
+	session->draw_turn = turn;
+}
+
+void session_sequence_wants(struct session *session, int node)
+{
+	epoch_note_sequence_reader(stmtscope_epoch(session->scope));
+	if (node >= 0 && session->draw_turn != 0)
+		pool_favour(session->pool, (unsigned)node, session->draw_turn);
+}
+
+void session_sequence_attached(struct session *session)
+{
+	struct server *server = session->server;
+	uint64_t turn = server_draw_turn(server);
+
+	if (turn == 0 || session->mode == POOL_MODE_SESSION ||
+	    !has_readers(session))
+		return;
+	if (turn != session->draw_turn || session->has_drawn_elsewhere)
+		server_forget_draws(server);
+}
+
+void session_sequence_sent(struct session *session, struct sqlclass class)
+{
+	bool draws = class.may_draw || (class.effects & EFFECT_HIDDEN);
+
+	if (!draws && !(class.effects & EFFECT_SEQUENCE_READ))
+		return;
+	if (server_site(session->server)->is_replica ||
+	    session->mode == POOL_MODE_SESSION)
+		return;
+	if (draws)
+		note_draw(session);
+	else
+		epoch_note_sequence_reader(stmtscope_epoch(session->scope));
+	if (session->draw_turn != 0 &&
+	    session->draw_turn == server_draw_turn(session->server) &&
+	    has_readers(session))
+		session_inspect_stick(session, EFFECT_SEQUENCE);
+}
+
+/* What stands behind it, in flight already, may have drawn anew. */
+void session_sequence_forget(struct session *session)
+{
+	if (session->units_count > 1 || session->is_mid_unit)
+		return;
+	session->draw_turn = 0;
+	session->has_drawn_elsewhere = false;
+	session_inspect_unstick(session, EFFECT_SEQUENCE);
+}

@@ -1,0 +1,168 @@
+"""currval() and lastval(): a session finds what sequences gave to it, and
+nothing of others; who never asks pays nothing."""
+import random
+import threading
+
+import psycopg
+import pytest
+
+from wire import Wire, bind, execute, parse, query, sync
+
+pytestmark = pytest.mark.own
+
+
+@pytest.fixture
+def table(cluster):
+    cluster.sql("DROP TABLE IF EXISTS drawn; DROP SEQUENCE IF EXISTS drawn_s;"
+                "CREATE TABLE drawn (id serial, who int);"
+                "CREATE SEQUENCE drawn_s;"
+                "GRANT ALL ON drawn, drawn_s, drawn_id_seq TO public;"
+                "CREATE OR REPLACE FUNCTION draw(i int) RETURNS int AS"
+                " 'INSERT INTO drawn (who) VALUES (i) RETURNING id'"
+                " LANGUAGE sql")
+    cluster.position()
+    yield
+    cluster.sql("DROP FUNCTION draw; DROP TABLE drawn; DROP SEQUENCE drawn_s")
+
+
+def one(conn, sql):
+    return conn.execute(sql).fetchone()[0]
+
+
+def pinned(weir):
+    with psycopg.connect(weir.dsn("pgweir", "postgres"),
+                         autocommit=True) as console:
+        cursor = console.execute("SHOW CLIENTS")
+        names = [c.name for c in cursor.description]
+        return [dict(zip(names, row))["pinned"] for row in cursor
+                if dict(zip(names, row))["database"] == "app"]
+
+
+def insert(conn, who=0):
+    conn.execute("INSERT INTO drawn (who) VALUES (%d)" % who)
+    return one(conn, "SELECT max(id) FROM drawn WHERE who = %d" % who)
+
+
+def test_nobody_asks(make_weir, table):
+    """One server does for all: none of them keeps it."""
+    weir = make_weir({"default_pool_size": 1, "query_wait_timeout": 5})
+    conns = [weir.connect() for _ in range(4)]
+    for _ in range(5):
+        for conn in conns:
+            conn.execute("INSERT INTO drawn (who) VALUES (1)")
+            conn.execute("SELECT nextval('drawn_s'), draw(2)")
+    assert not any(pinned(weir)), pinned(weir)
+    for conn in conns:
+        conn.close()
+
+
+def test_the_first_one_asks(make_weir, table):
+    """In a quiet pool he finds it, and keeps his server from then on."""
+    weir = make_weir()
+    with weir.connect() as conn, weir.connect() as other:
+        got = insert(conn, 1)
+        assert one(conn, "SELECT lastval()") == got
+        assert pinned(weir).count("sequence") == 1
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            other.execute("SELECT lastval()")
+        insert(other, 2)
+        assert one(conn, "SELECT currval('drawn_id_seq')") == got
+        conn.execute("DISCARD SEQUENCES")
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            conn.execute("SELECT lastval()")
+        assert pinned(weir).count("sequence") == 1
+        other.execute("DISCARD ALL")
+        assert "sequence" not in pinned(weir)
+
+
+def test_never_anothers(make_weir, table):
+    """He has drawn, others have since: none of their values is shown."""
+    weir = make_weir({"default_pool_size": 1, "workers": 2})
+    with weir.connect() as conn, weir.connect() as other:
+        insert(conn, 1)
+        insert(other, 2)
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            conn.execute("SELECT currval('drawn_id_seq')")
+
+
+def test_everybody_asks(make_weir, table):
+    """Interleaved at random, through two workers: always the own value."""
+    weir = make_weir({"default_pool_size": 12, "workers": 2})
+    with weir.connect() as conn:
+        insert(conn)
+        conn.execute("SELECT lastval()")
+    wrong = []
+
+    def play(who):
+        dice = random.Random(who)
+        with weir.connect() as conn:
+            last = None
+            for _ in range(60):
+                step = dice.randrange(5)
+                if step == 0:
+                    last = insert(conn, who)
+                elif step == 1:
+                    last = one(conn, "SELECT draw(%d)" % who)
+                elif step == 2:
+                    one(conn, "SELECT count(*) FROM drawn")
+                elif last is not None:
+                    got = one(conn, "SELECT lastval()" if step == 3 else
+                              "SELECT currval('drawn_id_seq')")
+                    if got != last:
+                        wrong.append((who, got, last))
+
+    threads = [threading.Thread(target=play, args=(w,)) for w in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_in_front_of_a_draw(make_weir, table):
+    """What others have left goes in front of a statement that draws, in one
+    packet: the pin is that statement's own."""
+    weir = make_weir({"default_pool_size": 2, "workers": 1})
+    others = [weir.connect() for _ in range(2)]
+    for other in others:
+        other.execute("BEGIN")
+        other.execute("INSERT INTO drawn (who) VALUES (5)")
+    for other in others:
+        other.execute("COMMIT")
+    with weir.connect() as first, weir.connect() as second:
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            first.execute("SELECT lastval()")
+        first.execute("BEGIN")
+        first.execute("SELECT 1 FROM drawn FOR UPDATE")
+        for _ in range(3):
+            got = insert(second, 1)
+            assert one(second, "SELECT lastval()") == got
+            assert pinned(weir).count("sequence") == 1
+        first.execute("ROLLBACK")
+        assert one(second, "SELECT lastval()") == got
+    for other in others:
+        other.close()
+
+
+@pytest.mark.parametrize("way", ("simple", "extended", "pipelined"))
+def test_protocols(make_weir, table, way):
+    weir = make_weir()
+
+    def steps(*statements):
+        for sql in statements:
+            yield [query(sql)] if way == "simple" else \
+                [parse(sql), bind(), execute(), sync()]
+
+    statements = ["SELECT setval('drawn_s', 41)", "SELECT nextval('drawn_s')",
+                  "SELECT currval('drawn_s'), lastval()"]
+    for _ in range(3):
+        with Wire(weir.port) as conn:
+            conn.login()
+            if way == "pipelined":
+                conn.send(*[p for s in steps(*statements) for p in s])
+            for parts in steps(*statements):
+                if way != "pipelined":
+                    conn.send(*parts)
+                got = conn.until()
+            rows = [m.values for m in got if m.type == "D"]
+            assert rows == [[b"42", b"42"]]
