@@ -100,7 +100,8 @@ static void end_transaction(struct session *session)
 static bool resets_all(const struct session *session,
 		       const struct sqlclass *judged)
 {
-	const uint32_t others = EFFECT_SET | EFFECT_HIDDEN | EFFECT_EXECUTE;
+	const uint32_t others = EFFECT_SET | EFFECT_SET_REPORTED |
+				EFFECT_HIDDEN | EFFECT_EXECUTE;
 	const struct settings *settings = session->settings;
 	uint32_t effects = judged->effects;
 

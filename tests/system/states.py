@@ -203,9 +203,8 @@ PLAIN_SETTINGS = [
           ["SET DateStyle = German",
            Raw(parse("RESET ALL") + bind() + execute()
                + parse("SET IntervalStyle = iso_8601") + bind() + execute()
-               + parse("SET work_mem = '5MB'") + bind() + execute()
                + sync())],
-          ["SHOW DateStyle", "SHOW work_mem", "SHOW IntervalStyle"],
+          ["SHOW DateStyle", "SHOW IntervalStyle"],
           "iso_8601", ["RESET ALL"]),
     State("RESET ALL and SET in one query",
           ["RESET ALL; SET IntervalStyle = iso_8601"],

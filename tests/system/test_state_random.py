@@ -393,6 +393,7 @@ def story(game, difference):
         client.walk.n, client.walk.user, game.seed, game.played),
         told(difference.expected, difference.got)]
     game.close()
+    game.house.throw_away()
     own = [e for e in game.log if e[0] is client.now]
     short = shortest(Replay(game), own, STORY_SECONDS) \
         or shortest(Replay(game, hops=True), own, STORY_SECONDS) \
@@ -440,6 +441,7 @@ def test_walks(binary, databases, mode):
         weir.start()
         weir.settle()
         game = Game(databases.ports["primary"], weir.port, SEED, CLIENTS)
+        game.house = oracle.House(databases, weir.port)
         began = time.monotonic()
         try:
             game.play(STEPS or SUITE_STEPS)
