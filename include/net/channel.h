@@ -16,19 +16,22 @@ struct event;
 struct event_base;
 struct tls;
 
+/* Takes (fd, what, arg), as libevent calls it. */
+typedef void channel_callback(int fd, short what, void *arg);
+
 /* Embedded in the stream; fields are read by it, changed here only. */
 struct channel {
 	int fd;          /* -1: closed */
 	short watched;   /* EV_READ, EV_WRITE */
 	struct tls *tls; /* NULL: plain */
+	struct event_base *base;
 	struct event *readable;
-	struct event *writable;
+	struct event *writable; /* NULL until it is wanted; most never are */
+	channel_callback *on_writable;
+	void *arg;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 };
-
-/* Both take (fd, what, arg), as libevent calls them. */
-typedef void channel_callback(int fd, short what, void *arg);
 
 /* Takes a socket; watches nothing yet. */
 void channel_init(struct channel *channel, int fd);

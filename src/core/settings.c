@@ -245,39 +245,42 @@ static const struct settings *draft_end(const struct draft *draft)
 }
 
 /* The first row whose name is not below the given one. */
-static size_t find_row(const struct settings *settings, const char *name)
+static size_t find_row(const struct settings *settings, const char *name,
+		       bool *is_there)
 {
 	size_t low = 0;
 	size_t high = settings->count;
 
-	while (low < high) {
+	*is_there = false;
+	while (low < high && !*is_there) {
 		size_t middle = low + (high - low) / 2;
+		int order = compare_names(settings->rows[middle].name, name);
 
-		if (compare_names(settings->rows[middle].name, name) < 0)
+		*is_there = order == 0;
+		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low;
+	return *is_there ? high : low;
 }
 
 static const struct setting *row_of(const struct settings *settings,
 				    const char *name)
 {
-	size_t at = find_row(settings, name);
+	bool is_there;
+	size_t at = find_row(settings, name, &is_there);
 
-	if (at < settings->count &&
-	    compare_names(settings->rows[at].name, name) == 0)
-		return &settings->rows[at];
-	return NULL;
+	return is_there ? &settings->rows[at] : NULL;
 }
 
 static const struct settings *make(const struct settings *base,
 				   const char *name, const char *value)
 {
 	const struct setting *rows = base->rows;
-	size_t place = find_row(base, name);
-	size_t behind = row_of(base, name) ? place + 1 : place;
+	bool is_there;
+	size_t place = find_row(base, name, &is_there);
+	size_t behind = is_there ? place + 1 : place;
 	size_t more = value ? strlen(name) + strlen(value) + 2 : 0;
 	struct draft draft =
 		draft_begin(base->count + 1, base->item.len + more);

@@ -32,10 +32,11 @@ void channel_attach(struct channel *channel, struct event_base *base,
 		    channel_callback *on_writable, void *arg)
 {
 	assert(channel->watched == 0 && !channel->readable);
+	channel->base = base;
+	channel->on_writable = on_writable;
+	channel->arg = arg;
 	channel->readable = event_new(base, channel->fd, EV_READ | EV_PERSIST,
 				      on_readable, arg);
-	channel->writable = event_new(base, channel->fd, EV_WRITE | EV_PERSIST,
-				      on_writable, arg);
 }
 
 void channel_detach(struct channel *channel)
@@ -56,6 +57,15 @@ static bool switch_event(struct event *event, bool is_on)
 	return (is_on ? event_add(event, NULL) : event_del(event)) == 0;
 }
 
+static bool switch_writable(struct channel *channel, bool is_on)
+{
+	if (!channel->writable)
+		channel->writable = event_new(
+			channel->base, channel->fd, EV_WRITE | EV_PERSIST,
+			channel->on_writable, channel->arg);
+	return switch_event(channel->writable, is_on);
+}
+
 bool channel_watch(struct channel *channel, short events)
 {
 	int change = events ^ channel->watched;
@@ -66,8 +76,7 @@ bool channel_watch(struct channel *channel, short events)
 	channel->watched = events;
 	if (change & EV_READ)
 		is_done = switch_event(channel->readable, events & EV_READ);
-	if (change & EV_WRITE &&
-	    !switch_event(channel->writable, events & EV_WRITE))
+	if (change & EV_WRITE && !switch_writable(channel, events & EV_WRITE))
 		is_done = false;
 	return is_done;
 }

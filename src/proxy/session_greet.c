@@ -60,23 +60,30 @@ static void append_own(struct session *session, const struct buf *kept,
 {
 	const char *name = settings_get(session->settings, "application_name");
 	char *application = name ? spell_application(name) : NULL;
+	struct buf *out = stream_out(session->client);
 	const uint8_t *data = buf_head(kept);
-	size_t len = buf_len(kept);
+	const uint8_t *same = data; /* from here to data all is as kept */
+	const uint8_t *end = data + buf_len(kept);
 	struct pgwire_message message;
 	const char *key;
 	const char *value;
 
-	while (pgwire_read(data, len, &message) == PGWIRE_OK &&
+	while (pgwire_read(data, (size_t)(end - data), &message) == PGWIRE_OK &&
 	       pgwire_read_pair(&message, &key, &value)) {
+		const char *own = NULL;
+
 		if (encoding && strcmp(key, "client_encoding") == 0)
-			value = encoding;
+			own = encoding;
 		if (application && strcmp(key, "application_name") == 0)
-			value = application;
-		pgbuild_parameter_status(stream_out(session->client), key,
-					 value);
+			own = application;
+		if (own) {
+			buf_append(out, same, (size_t)(data - same));
+			pgbuild_parameter_status(out, key, own);
+			same = data + message.total;
+		}
 		data += message.total;
-		len -= message.total;
 	}
+	buf_append(out, same, (size_t)(data - same));
 	free(application);
 }
 
