@@ -58,6 +58,11 @@ void monitor_set_shut(struct monitor *monitor,
 		      void *arg);
 /* Leaves databases that are shut by now. */
 void monitor_step_aside(struct monitor *monitor);
+/*
+ * Somebody waits for a newer position of this primary and its replicas: they
+ * are asked at once, or right after the question that is under way.
+ */
+void monitor_hurry(struct monitor *monitor, unsigned node);
 
 /* The newest snapshot, borrowed until the loop runs on. */
 const struct topology *monitor_topology(const struct monitor *monitor);

@@ -6,8 +6,8 @@
  * where it stands in the WAL.  libpq without blocking, on the event loop of
  * the main thread.
  */
+#include "control/probe_text.h"
 #include "core/config.h"
-#include "core/watermark.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,14 +20,6 @@ enum probe_outcome {
 	PROBE_ANSWERED, /* the facts hold */
 	PROBE_REFUSED,  /* a server answers but does not let us in */
 	PROBE_FAILED    /* nothing that could serve anybody */
-};
-
-struct probe_facts {
-	bool is_primary;
-	bool is_receiving;         /* a replica: its WAL receiver runs */
-	bool is_limited;           /* the role may not see all of this */
-	struct watermark position; /* flushed (primary), replayed (replica) */
-	uint32_t version;          /* 150018 */
 };
 
 struct probe_report {
@@ -81,29 +73,15 @@ void probe_start(struct probe *probe, uint64_t timeout_us);
 
 /* Closes the kept connection while nothing is asked over it. */
 void probe_rest(struct probe *probe);
+/*
+ * The same for the position alone, which costs the server little.  Over a
+ * connection that is new, or when the role has changed, it is a full one.
+ */
+void probe_start_quick(struct probe *probe, uint64_t timeout_us);
 
 bool probe_is_busy(const struct probe *probe);
 
 /* Microseconds (monotonic) of the last start; 0 never. */
 uint64_t probe_started_us(const struct probe *probe);
-
-/*
- * Shortens libpq's message to what matters, in one line, and finds the
- * SQLSTATE in it ("" when it has none).  For tests and other libpq users
- * with PQERRORS_VERBOSE.
- */
-void probe_explain(const char *message, char *reason, size_t room,
-		   char sqlstate[6]);
-
-/* Reads one row of the question's answer; false when it makes no sense. */
-struct probe_row {
-	const char *is_replica;   /* "t" or "f" */
-	const char *lsn;          /* "" unknown */
-	const char *wal_file;     /* a primary's */
-	const char *timeline;     /* a replica's, "" unknown */
-	const char *is_receiving; /* "t" or "f" */
-	const char *system;       /* "" unknown */
-};
-bool probe_read_row(const struct probe_row *row, struct probe_facts *facts);
 
 #endif

@@ -17,6 +17,17 @@ enum config_pool_mode {
 	POOL_MODE_STATEMENT
 };
 
+/* How fresh an answer must be; from weak to strong. */
+enum config_consistency {
+	CONSISTENCY_UNSET,
+	CONSISTENCY_EVENTUAL, /* whatever a healthy replica has */
+	CONSISTENCY_BOUNDED,  /* not older than max_staleness */
+	CONSISTENCY_SESSION,  /* what this client has seen */
+	CONSISTENCY_GLOBAL,   /* ... what any client of this pgweir has */
+	CONSISTENCY_STRONG,   /* ... what anybody has, when the read arrives */
+	CONSISTENCY_PRIMARY   /* no reads on replicas */
+};
+
 enum config_auth_type {
 	AUTH_ANY,
 	AUTH_TRUST,
@@ -65,6 +76,7 @@ struct config_database {
 	char *timezone;
 	char *application_name;
 	enum config_pool_mode pool_mode;
+	enum config_consistency consistency;
 	int pool_size;
 	int min_pool_size;
 	int reserve_pool_size;
@@ -82,6 +94,7 @@ struct config_database {
 struct config_user {
 	char *name;
 	enum config_pool_mode pool_mode;
+	enum config_consistency consistency;
 	int pool_size;
 	int reserve_pool_size;
 	int max_user_connections;
@@ -129,6 +142,7 @@ struct config_settings {
 	int stats_port;
 	/* pools */
 	enum config_pool_mode pool_mode;
+	enum config_consistency consistency;
 	int max_client_conn;
 	int default_pool_size;
 	int min_pool_size;
@@ -196,6 +210,8 @@ struct config_settings {
 	char *monitor_password;
 	char *monitor_dbname;
 	uint64_t max_replica_lag_us;
+	uint64_t max_staleness_us;
+	uint64_t causal_wait_us;
 	uint64_t read_after_write_window_us;
 	uint64_t catalog_refresh_us;
 	/* switches of all groups, together for the sake of size */

@@ -14,7 +14,15 @@
 enum route_target {
 	ROUTE_PRIMARY,
 	ROUTE_REPLICA,
-	ROUTE_STAY /* the server that the session is on */
+	ROUTE_STAY, /* the server that the session is on */
+	ROUTE_WAIT  /* a replica, once one is fresh enough */
+};
+
+/* Whether replicas show what the session must see. */
+enum route_freshness {
+	ROUTE_FRESH,  /* the one that is chosen does */
+	ROUTE_UNSURE, /* not yet, or not known yet: it may wait */
+	ROUTE_STALE   /* ... it has waited long enough */
 };
 
 struct route_input {
@@ -32,6 +40,7 @@ struct route_input {
 	/* the nodes */
 	bool has_replica;
 	bool is_replica_lagging; /* one was passed over for its lag */
+	enum route_freshness freshness;
 };
 
 struct route_decision {

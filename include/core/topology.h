@@ -25,6 +25,8 @@ struct topology_node {
 	struct watermark position; /* flushed (primary), replayed (replica) */
 	uint32_t server_version;   /* 150018; 0 unknown */
 	uint64_t probed_us;        /* monotonic, of the last answer; 0 never */
+	uint64_t asked_us;         /* ... of the question that position answers */
+	uint64_t up_since_us;      /* ... since when it is up without a break */
 };
 
 struct topology {

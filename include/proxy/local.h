@@ -100,6 +100,9 @@ struct process {
 	void (*ask_main)(void *arg, struct evict *evict);
 	/* Evidence of trouble on a node: look at once.  Any thread. */
 	void (*node_trouble)(void *arg, const char *label);
+	_Atomic uint64_t written_us; /* when a write was last acknowledged */
+	/* A newer position of this primary (of the snapshot) is waited for. */
+	void (*hurry)(void *arg, unsigned node);
 	void *arg;
 };
 
@@ -126,6 +129,8 @@ struct local {
 	bool is_stopped;          /* the worker's last turn is over */
 	struct list client_list;  /* logging in */
 	struct list session_list;
+	struct list behind;  /* sessions that wait for fresher replicas */
+	bool is_hurrying;    /* ... and the monitor knows */
 	struct list tunnels; /* replication connections */
 	struct list askers;  /* cancel requests that await their outcome */
 	struct list errands; /* ... and those under way to a node */

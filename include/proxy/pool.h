@@ -23,6 +23,8 @@ struct local;
 struct mail;
 struct pool;
 struct pool_node;
+struct ticket;
+struct topology_node;
 struct server;
 
 /*
@@ -68,11 +70,28 @@ unsigned pool_node_count(const struct pool *pool);
 struct pool_node *pool_node_at(const struct pool *pool, unsigned index);
 /* Index of the primary among the pool's nodes, or -1. */
 int pool_primary(const struct pool *pool);
-/*
- * The replica that may serve a read and has the fewest units under way, or
- * -1; *is_lagging says that one was passed over for its lag.
- */
-int pool_replica(const struct pool *pool, bool *is_lagging);
+/* ... and its number in the configuration, or -1. */
+int pool_primary_id(const struct pool *pool);
+/* What was last seen of them, borrowed until the next mail; or NULL. */
+const struct topology_node *pool_primary_seen(const struct pool *pool);
+const struct topology_node *pool_node_seen(const struct pool *pool,
+					   unsigned index);
+
+struct pool_wish {
+	uint64_t max_age_us;         /* of its data; 0: max_replica_lag */
+	const struct ticket *ticket; /* it must show this; NULL: nothing */
+	int preferred;               /* taken if it may be; -1: none */
+};
+
+struct pool_choice {
+	int node;        /* index in the pool, -1 none */
+	bool is_lagging; /* one was passed over for its lag */
+	bool is_behind;  /* ... since it does not show what it must, yet */
+};
+
+/* The replica that may serve a read and has the fewest units under way. */
+struct pool_choice pool_replica(const struct pool *pool,
+				const struct pool_wish *wish);
 
 /* --- taking and giving --- */
 

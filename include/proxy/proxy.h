@@ -25,6 +25,7 @@ struct proxy_hooks {
 			     const char *dbname);
 	void (*node_trouble)(void *arg, const char *label);
 	void (*ask_main)(void *arg, struct evict *evict);
+	void (*hurry)(void *arg, unsigned node);
 	/*
 	 * A client of the console (database pgweir or pgbouncer) has logged
 	 * in; its worker's thread.  Takes what the login holds.

@@ -83,4 +83,7 @@ enum session_cancel session_find_cancel(struct local *local, uint32_t pid,
 enum session_cancel session_cancel(struct local *local, uint64_t id,
 				   struct server **server);
 
+/* Positions are newer: those who wait for them look again. */
+void sessions_refresh(struct local *local);
+
 #endif

@@ -14,6 +14,7 @@
 #include "core/settings.h"
 #include "core/sqlfacts.h"
 #include "core/stmtmap.h"
+#include "core/ticket.h"
 #include "net/stream.h"
 #include "net/worker.h"
 #include "proxy/client.h"
@@ -135,6 +136,14 @@ struct session {
 	uint64_t batch_serial;       /* the last before the unit under way */
 	uint64_t serial;
 
+	/* what it has seen, and how much of it reads must show */
+	struct ticket ticket;
+	struct list behind_link; /* waiting for a replica to show it */
+	uint64_t fresh_since_us; /* since when; 0: has not waited */
+	uint64_t read_us;        /* its last read on a replica */
+	enum config_consistency consistency;
+	int replica; /* where that was; -1 nowhere */
+
 	/* the transaction */
 	uint64_t transaction_us; /* begin; 0 none */
 	uint64_t last_write_us;
@@ -176,7 +185,8 @@ struct session {
 	bool has_drawn_elsewhere; /* from sequences, in another turn */
 	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
-	bool is_becoming;         /* somebody else: its unit waits for that */
+	bool has_touched;  /* the transaction: data, read or written */
+	bool is_becoming;  /* somebody else: its unit waits for that */
 	bool is_restoring; /* back to the startup packet's settings, aloud */
 };
 
@@ -339,6 +349,22 @@ bool session_effects_wait_query(const struct session *session,
 				const struct pgwire_message *message);
 bool session_effects_wait_bind(const struct session *session,
 			       const struct stmtmap_entry *entry);
+
+/* --- session_fresh --- */
+
+/* Which level its settings, or the configuration, ask for. */
+void session_judge_consistency(struct session *session);
+/* A unit is answered; is_over: and no transaction open. */
+void session_fresh_note(struct session *session, const struct sqlclass *judged,
+			bool is_over);
+/* Which replica may answer, and whether one may. */
+void session_fresh_look(struct session *session, struct route_input *input,
+			int *replica);
+/* Waits until one may, or session_fresh_end_us() has come. */
+void session_fresh_wait(struct session *session);
+uint64_t session_fresh_end_us(const struct session *session);
+/* Waits no more. */
+void session_fresh_leave(struct session *session);
 
 /* --- session_units --- */
 

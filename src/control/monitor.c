@@ -26,6 +26,7 @@
 
 enum {
 	POKE_GAP_US = 20000,  /* pokes of many sessions are one */
+	HURRY_GAP_US = 1000,  /* ... and so are their calls for positions */
 	NAME_GAP_US = 50000,  /* between looks for a first address */
 	ASIDE_GAP_US = 50000, /* between looks whether it may be asked again */
 	POST_DELAY_US = 10000 /* positions of several nodes are one snapshot */
@@ -44,6 +45,8 @@ struct watch {
 	struct event *timer;
 	struct metrics_cell *cell; /* NULL without metrics */
 	bool is_lagging;           /* said so in the log */
+	bool is_hurried;           /* a newer position is waited for */
+	uint64_t full_us;          /* when it was last asked for everything */
 };
 
 struct monitor {
@@ -58,6 +61,7 @@ struct monitor {
 	struct watch **watches; /* by node */
 	bool *alarms;           /* by database line: two primaries, said so */
 	struct event *post;
+	bool is_hurried; /* positions are posted as soon as all are here */
 	struct topology *newest;
 	bool (*is_shut)(void *arg, const char *dbname); /* NULL: nothing is */
 	void *shut_arg;
@@ -217,6 +221,7 @@ static struct topology *monitor_snapshot(struct monitor *monitor)
 static void monitor_post(struct monitor *monitor)
 {
 	(void)event_del(monitor->post);
+	monitor->is_hurried = false;
 	topology_release(monitor->newest);
 	monitor->newest = monitor_snapshot(monitor);
 	monitor->callback(monitor->arg, topology_hold(monitor->newest));
@@ -257,6 +262,22 @@ static bool watch_is_aside(const struct watch *watch)
 	       monitor->is_shut(monitor->shut_arg, login.dbname);
 }
 
+/* Positions alone when somebody is in a hurry, but not for ever. */
+static void start_probe(struct watch *watch)
+{
+	const struct config_settings *settings =
+		&watch->monitor->config->settings;
+	uint64_t now_us = util_now_us();
+
+	if (watch->monitor->is_hurried &&
+	    now_us - watch->full_us < settings->monitor_interval_us) {
+		probe_start_quick(watch->probe, settings->monitor_timeout_us);
+		return;
+	}
+	watch->full_us = now_us;
+	probe_start(watch->probe, settings->monitor_timeout_us);
+}
+
 /*
  * Asks now, whatever the timer says; the report sets it again.  While a name is
  * being looked up for the first time there is nothing to ask.
@@ -279,7 +300,7 @@ static void watch_probe(struct watch *watch)
 	}
 	address = resolve_address(monitor->resolve, watch->index, &len);
 	probe_set_address(watch->probe, (const struct sockaddr *)address, len);
-	probe_start(watch->probe, monitor->config->settings.monitor_timeout_us);
+	start_probe(watch);
 }
 
 static void timer_fired(evutil_socket_t fd, short what, void *arg)
@@ -316,6 +337,31 @@ static void call_replicas(const struct watch *primary)
 		    !probe_is_busy(other->probe))
 			watch_probe(other);
 	}
+}
+
+/* One round at a time: a question that is under way came too early. */
+static void watch_hurry(struct watch *watch)
+{
+	uint64_t age_us = util_now_us() - probe_started_us(watch->probe);
+
+	watch->is_hurried = probe_is_busy(watch->probe);
+	if (watch->is_hurried)
+		return;
+	watch->monitor->is_hurried = true;
+	if (age_us < HURRY_GAP_US)
+		watch_wait(watch, HURRY_GAP_US - age_us);
+	else
+		watch_probe(watch);
+}
+
+/* Of the nodes that live: the others may take their time. */
+static bool is_round_over(const struct monitor *monitor)
+{
+	for (unsigned i = 0; i < monitor->count; i++)
+		if (monitor->watches[i]->node.now.is_up &&
+		    probe_is_busy(monitor->watches[i]->probe))
+			return false;
+	return true;
 }
 
 /* ---- what the log says -------------------------------------------------- */
@@ -517,15 +563,19 @@ static void probe_reported(void *arg, const struct probe_report *report)
 	watch_schedule(watch);
 	if (watch_is_aside(watch))
 		probe_rest(watch->probe);
+	if (report->outcome == PROBE_ANSWERED && report->facts.is_primary)
+		call_replicas(watch);
 	if (changes & ~(unsigned)NODE_MOVED) {
 		monitor_post(monitor);
 		for (unsigned i = 0; i < monitor->config->database_count; i++)
 			tell_primaries(monitor, i);
+	} else if (monitor->is_hurried && is_round_over(monitor)) {
+		monitor_post(monitor);
 	} else {
 		monitor_post_soon(monitor);
 	}
-	if (report->outcome == PROBE_ANSWERED && report->facts.is_primary)
-		call_replicas(watch);
+	if (watch->is_hurried)
+		watch_hurry(watch);
 }
 
 /* The kept connection broke while idle: a crash shows here first. */
@@ -678,6 +728,13 @@ void monitor_poke(struct monitor *monitor, unsigned node)
 		watch_wait(watch, POKE_GAP_US - age_us);
 	else
 		watch_probe(watch);
+}
+
+void monitor_hurry(struct monitor *monitor, unsigned node)
+{
+	if (node < monitor->count &&
+	    is_up_as(monitor->watches[node], ROLE_PRIMARY))
+		watch_hurry(monitor->watches[node]);
 }
 
 const struct topology *monitor_topology(const struct monitor *monitor)

@@ -146,8 +146,10 @@ static unsigned take_answer(struct monitor_node *node,
 	node->reason[0] = '\0';
 	node->now.server_version = report->facts.version;
 	node->now.probed_us = report->done_us;
+	node->now.asked_us = report->sent_us;
 	if (!node->now.is_up && node->answers >= needed) {
 		node->now.is_up = true;
+		node->now.up_since_us = report->done_us;
 		node->was_up = true;
 		changes |= NODE_CAME_UP;
 	}

@@ -41,6 +41,7 @@ struct probe {
 	bool is_limited;
 	bool has_retried; /* the kept connection was lost under a question */
 	bool was_kept;    /* the question went over a kept connection */
+	bool is_quick;    /* only the position is wanted */
 	uint64_t started_us;
 	uint64_t sent_us;
 	PGconn *connection;
@@ -60,108 +61,8 @@ struct probe {
 		bool is_unix;
 	} target;
 	char address[NI_MAXHOST]; /* numeric; "" not known */
+	struct probe_facts known; /* of this connection; version 0: none */
 };
-
-/*
- * One query for primary and replica, since which one it is shows in the answer
- * only.  OFFSET 0 keeps the planner from pulling the subquery up: r must be one
- * value for the whole row even when the server is promoted meanwhile.  All
- * names are qualified: the role's search_path is not ours.
- */
-#define IN_RECOVERY \
-	" FROM (SELECT pg_catalog.pg_is_in_recovery() OFFSET 0) AS s(r)"
-#define POSITION                                                \
-	"SELECT r,"                                             \
-	" CASE WHEN r THEN pg_catalog.pg_last_wal_replay_lsn()" \
-	" ELSE pg_catalog.pg_current_wal_flush_lsn() END,"      \
-	" CASE WHEN NOT r THEN"                                 \
-	" pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END,"
-/*
- * A role without pg_read_all_stats sees the row of the WAL receiver, but of its
- * columns the pid alone: then its being there counts.
- */
-#define RECEIVING                                               \
-	" CASE WHEN r THEN EXISTS (SELECT FROM"                 \
-	" pg_catalog.pg_stat_wal_receiver w"                    \
-	" WHERE coalesce(w.status, 'streaming') = 'streaming')" \
-	" ELSE false END,"
-
-/*
- * A replica's timeline: what it receives, which only pg_read_all_stats may
- * see, else what the control file has, which follows a promotion late.
- */
-static const char question_full[] = POSITION
-	" CASE WHEN r THEN coalesce("
-	"(SELECT w.received_tli FROM pg_catalog.pg_stat_wal_receiver w),"
-	" greatest((SELECT c.timeline_id FROM"
-	" pg_catalog.pg_control_checkpoint() c),"
-	" (SELECT c.min_recovery_end_timeline FROM"
-	" pg_catalog.pg_control_recovery() c))) END," RECEIVING
-	" (SELECT c.system_identifier FROM pg_catalog.pg_control_system() "
-	"c)" IN_RECOVERY;
-
-/* For a role that may not call pg_control_*(). */
-static const char question_limited[] = POSITION
-	" (SELECT w.received_tli FROM"
-	" pg_catalog.pg_stat_wal_receiver w)," RECEIVING " NULL" IN_RECOVERY;
-
-/* ---- texts -------------------------------------------------------------- */
-
-/* Five digits or capitals, and the colon of PQERRORS_VERBOSE behind them. */
-static bool is_sqlstate(const char *text)
-{
-	for (int i = 0; i < 5; i++)
-		if (!isdigit((unsigned char)text[i]) &&
-		    !isupper((unsigned char)text[i]))
-			return false;
-	return text[5] == ':';
-}
-
-/* Past "FATAL:  " (in any language) and the SQLSTATE, which is kept. */
-static const char *skip_severity(const char *text, char sqlstate[6])
-{
-	const char *code = strstr(text, ":  ");
-
-	sqlstate[0] = '\0';
-	if (!code)
-		return text;
-	code += 3;
-	if (!is_sqlstate(code))
-		return code;
-	memcpy(sqlstate, code, 5);
-	sqlstate[5] = '\0';
-	return code[6] == ' ' ? code + 7 : code + 6;
-}
-
-/*
- * libpq's texts are for terminals: several lines, "FATAL:", a hint.  A log line
- * wants the cause alone, in lower case behind our own words.
- */
-void probe_explain(const char *message, char *reason, size_t room,
-		   char sqlstate[6])
-{
-	static const char failed[] = " failed: ";
-	const char *start = message;
-	const char *hit = strstr(message, failed);
-	size_t len;
-
-	/* Each address tried has a line; the first tells enough. */
-	if (hit)
-		start = hit + sizeof(failed) - 1;
-	start = skip_severity(start, sqlstate);
-	len = strcspn(start, "\n");
-	if (len == 0) {
-		start = "no reason given";
-		len = strlen(start);
-	}
-	if (len >= room)
-		len = room - 1;
-	memcpy(reason, start, len);
-	reason[len] = '\0';
-	if (len > 1 && isupper((unsigned char)reason[0]) &&
-	    islower((unsigned char)reason[1]))
-		reason[0] = (char)tolower((unsigned char)reason[0]);
-}
 
 /* A server that knows us not, has no room or no such database still lives. */
 static bool is_refusal(const char *sqlstate)
@@ -172,56 +73,6 @@ static bool is_refusal(const char *sqlstate)
 		if (strncmp(sqlstate, codes[i], strlen(codes[i])) == 0)
 			return true;
 	return false;
-}
-
-/*
- * Without the system identifier all servers count as one system: the
- * operator who lists them says so, and timelines still tell them apart.
- */
-static bool read_system(const char *text, struct probe_facts *facts)
-{
-	facts->is_limited = *text == '\0';
-	if (facts->is_limited) {
-		facts->position.system = 1;
-		return true;
-	}
-	return util_parse_u64(text, UINT64_MAX, &facts->position.system);
-}
-
-/*
- * A primary's timeline is in the name of its WAL file, which every role may
- * see; a replica's is what it receives.  Unknown is 0, which equals no other.
- */
-static bool read_timeline(const struct probe_row *row,
-			  struct probe_facts *facts)
-{
-	uint64_t timeline = 0;
-
-	if (facts->is_primary) {
-		facts->position.timeline =
-			watermark_file_timeline(row->wal_file);
-		return facts->position.timeline != 0;
-	}
-	if (*row->timeline == '\0')
-		return true;
-	if (!util_parse_u64(row->timeline, UINT32_MAX, &timeline))
-		return false;
-	facts->position.timeline = (uint32_t)timeline;
-	return true;
-}
-
-bool probe_read_row(const struct probe_row *row, struct probe_facts *facts)
-{
-	*facts = (struct probe_facts){ 0 };
-	if (strcmp(row->is_replica, "f") == 0)
-		facts->is_primary = true;
-	else if (strcmp(row->is_replica, "t") != 0)
-		return false;
-	facts->is_receiving = strcmp(row->is_receiving, "t") == 0;
-	/* A replica that has replayed nothing yet has no position. */
-	if (*row->lsn && !watermark_parse_lsn(row->lsn, &facts->position.lsn))
-		return false;
-	return read_system(row->system, facts) && read_timeline(row, facts);
 }
 
 /* ---- the connection ----------------------------------------------------- */
@@ -389,6 +240,7 @@ static void probe_connect(struct probe *probe)
 	}
 	assert(probe->state == PROBE_CLOSED && !probe->connection);
 	probe->was_kept = false;
+	probe->known = (struct probe_facts){ 0 };
 	probe->state = PROBE_CONNECTING;
 	probe->connection = probe_open(probe);
 	if (!probe->connection) {
@@ -422,34 +274,23 @@ static void probe_flush(struct probe *probe)
 		probe_fail(probe, "no event for the socket", false);
 }
 
+/* Quick is enough for a server whose system and timeline are known. */
+static enum probe_kind kind_of(const struct probe *probe)
+{
+	if (probe->is_quick && probe->was_kept && probe->known.version != 0)
+		return PROBE_QUICK;
+	return probe->is_limited ? PROBE_LIMITED : PROBE_FULL;
+}
+
 static void probe_ask(struct probe *probe)
 {
 	probe->state = PROBE_ASKING;
 	assert(probe->is_busy && probe->connection);
 	probe->sent_us = util_now_us();
-	if (!PQsendQuery(probe->connection,
-			 probe->is_limited ? question_limited : question_full))
+	if (!PQsendQuery(probe->connection, probe_question(kind_of(probe))))
 		probe_fail_libpq(probe);
 	else
 		probe_flush(probe);
-}
-
-/* Six columns in the order of the question, all as text. */
-static bool read_result(const PGresult *result, struct probe_facts *facts)
-{
-	struct probe_row row;
-
-	if (PQntuples(result) != 1 || PQnfields(result) != 6)
-		return false;
-	row = (struct probe_row){
-		.is_replica = PQgetvalue(result, 0, 0),
-		.lsn = PQgetvalue(result, 0, 1),
-		.wal_file = PQgetvalue(result, 0, 2),
-		.timeline = PQgetvalue(result, 0, 3),
-		.is_receiving = PQgetvalue(result, 0, 4),
-		.system = PQgetvalue(result, 0, 5),
-	};
-	return probe_read_row(&row, facts);
 }
 
 /* Reads what follows a result, so that the connection is idle again. */
@@ -469,15 +310,34 @@ static void probe_drain(struct probe *probe)
 	probe_close(probe);
 }
 
+/* Another question, over the same connection if that is idle. */
+static void ask_again(struct probe *probe)
+{
+	probe->was_kept = true;
+	probe_drain(probe);
+	if (probe->state == PROBE_IDLE)
+		probe_ask(probe);
+	else
+		probe_connect(probe);
+}
+
 static void probe_answered(struct probe *probe, const PGresult *result)
 {
 	struct probe_report report = { .outcome = PROBE_ANSWERED };
 
-	if (!read_result(result, &report.facts)) {
+	bool is_quick = kind_of(probe) == PROBE_QUICK;
+
+	if (!probe_read_result(result, &report.facts)) {
 		probe_fail(probe, "its answer makes no sense", false);
 		return;
 	}
+	probe->is_quick = false;
+	if (is_quick && !probe_complete(&report.facts, &probe->known)) {
+		ask_again(probe);
+		return;
+	}
 	report.facts.version = (uint32_t)PQserverVersion(probe->connection);
+	probe->known = report.facts;
 	probe_drain(probe);
 	probe_report(probe, &report);
 }
@@ -494,12 +354,7 @@ static void probe_question_failed(struct probe *probe, const PGresult *result)
 
 	if (code && strcmp(code, "42501") == 0 && !probe->is_limited) {
 		probe->is_limited = true;
-		probe->was_kept = true;
-		probe_drain(probe);
-		if (probe->state == PROBE_IDLE)
-			probe_ask(probe);
-		else
-			probe_connect(probe);
+		ask_again(probe);
 		return;
 	}
 	if (PQstatus(probe->connection) == CONNECTION_BAD) {
@@ -751,6 +606,7 @@ void probe_start(struct probe *probe, uint64_t timeout_us)
 		return;
 	assert(probe->target.host);
 	probe->is_busy = true;
+	probe->is_quick = false;
 	probe->started_us = util_now_us();
 	probe->sent_us = probe->started_us;
 	(void)evtimer_add(probe->limit, &limit);
@@ -761,6 +617,14 @@ void probe_rest(struct probe *probe)
 {
 	if (!probe->is_busy)
 		probe_close(probe);
+}
+
+void probe_start_quick(struct probe *probe, uint64_t timeout_us)
+{
+	if (probe->is_busy)
+		return;
+	probe_start(probe, timeout_us);
+	probe->is_quick = true;
 }
 
 bool probe_is_busy(const struct probe *probe)

@@ -185,6 +185,35 @@ enum config_pool_mode config_mode_of(const struct config *config,
 	return config->settings.pool_mode;
 }
 
+enum config_consistency config_consistency_of(
+	const struct config *config, const struct config_database *database,
+	const struct config_user *user)
+{
+	if (user && user->consistency != CONSISTENCY_UNSET)
+		return user->consistency;
+	if (database && database->consistency != CONSISTENCY_UNSET)
+		return database->consistency;
+	return config->settings.consistency;
+}
+
+enum config_consistency config_consistency_named(const char *name)
+{
+	static const char *const names[] = {
+		[CONSISTENCY_UNSET] = "",
+		[CONSISTENCY_EVENTUAL] = "eventual",
+		[CONSISTENCY_BOUNDED] = "bounded",
+		[CONSISTENCY_SESSION] = "session",
+		[CONSISTENCY_GLOBAL] = "global",
+		[CONSISTENCY_STRONG] = "strong",
+		[CONSISTENCY_PRIMARY] = "primary",
+	};
+
+	for (size_t i = 1; i < sizeof(names) / sizeof(*names); i++)
+		if (strcasecmp(names[i], name) == 0)
+			return (enum config_consistency)i;
+	return CONSISTENCY_UNSET;
+}
+
 int config_pool_size_of(const struct config *config,
 			const struct config_database *database,
 			const struct config_user *user)

@@ -73,6 +73,17 @@ static const struct option_choice pool_modes[] = {
 	{ NULL, 0, NULL },
 };
 
+/* From weak to strong. */
+static const struct option_choice consistencies[] = {
+	{ "eventual", CONSISTENCY_EVENTUAL, NULL },
+	{ "bounded", CONSISTENCY_BOUNDED, NULL },
+	{ "session", CONSISTENCY_SESSION, NULL },
+	{ "global", CONSISTENCY_GLOBAL, NULL },
+	{ "strong", CONSISTENCY_STRONG, NULL },
+	{ "primary", CONSISTENCY_PRIMARY, NULL },
+	{ NULL, 0, NULL },
+};
+
 /* Refused, not ignored: each would let in whom the operator wants out. */
 static const struct option_choice auth_types[] = {
 	{ "any", AUTH_ANY, NULL },
@@ -453,9 +464,21 @@ static const struct option split_rows[] = {
 	  .help = "Database where the nodes are asked." },
 	{ SETTING_TIME(max_replica_lag), .fallback = "5",
 	  .help = "Replay delay beyond which a replica gets no reads." },
-	{ SETTING_TIME(read_after_write_window), .fallback = "1",
-	  .help = "How long a session reads from the primary after its last "
-		  "write." },
+	{ SETTING(consistency), .type = OPTION_CHOICE, .fallback = "session",
+	  .choices = consistencies,
+	  .help = "What a read on a replica must show at least: whatever is "
+		  "there, what is at most max_staleness old, what this client "
+		  "has seen, what any client of this pgweir has, what anybody "
+		  "has; primary: no reads on replicas. A client may ask for "
+		  "another one by SET pgweir.consistency." },
+	{ SETTING_TIME(max_staleness), .fallback = "1",
+	  .help = "Age that consistency = bounded allows." },
+	{ SETTING_TIME(causal_wait), .fallback = "0.02",
+	  .help = "How long a read waits for a replica to show what it must, "
+		  "before it goes to the primary." },
+	{ SETTING_TIME(read_after_write_window), .fallback = "0",
+	  .help = "How long all reads of a session stay on the primary after "
+		  "its last write, whatever replicas have; 0: not at all." },
 	{ SETTING_TIME(catalog_refresh), .fallback = "60", .min = PROBE_MIN_US,
 	  .help = "How often functions and relations are read anew, so that "
 		  "statements are judged rightly." },
@@ -575,6 +598,9 @@ static const struct option database_rows[] = {
 	  .help = "As the setting, for this database." },
 	{ DATABASE(pool_mode), .type = OPTION_CHOICE, .choices = pool_modes,
 	  .help = "As the setting, for this database." },
+	{ DATABASE(consistency), .type = OPTION_CHOICE,
+	  .choices = consistencies,
+	  .help = "As the setting, for this database." },
 	{ DATABASE(pool_size), .type = OPTION_INT, .max = CONNECTIONS_MAX,
 	  .help = "As default_pool_size, for this database." },
 	{ DATABASE(min_pool_size), .type = OPTION_INT, .max = CONNECTIONS_MAX,
@@ -630,6 +656,8 @@ const struct option_table option_database = {
 /* What the operator says of a user goes before all else. */
 static const struct option user_rows[] = {
 	{ USER(pool_mode), .type = OPTION_CHOICE, .choices = pool_modes,
+	  .help = "As the setting, for this user; before the database's." },
+	{ USER(consistency), .type = OPTION_CHOICE, .choices = consistencies,
 	  .help = "As the setting, for this user; before the database's." },
 	{ USER(pool_size), .type = OPTION_INT, .max = CONNECTIONS_MAX,
 	  .help = "As default_pool_size, for this user; before the "

@@ -110,6 +110,10 @@ struct route_decision route_decide(const struct route_input *input)
 		return decide(ROUTE_PRIMARY, input->is_replica_lagging
 						     ? ROUTE_REASON_REPLICA_LAG
 						     : ROUTE_REASON_NO_REPLICA);
+	if (input->freshness == ROUTE_STALE)
+		return decide(ROUTE_PRIMARY, ROUTE_REASON_RECENT_WRITE);
+	if (input->freshness == ROUTE_UNSURE)
+		return decide(ROUTE_WAIT, ROUTE_REASON_RECENT_WRITE);
 	return decide(ROUTE_REPLICA, route_is_read_only_begin(&input->judged)
 					     ? ROUTE_REASON_READ_ONLY_TXN
 					     : ROUTE_REASON_AUTOCOMMIT_READ);

@@ -53,6 +53,7 @@ enum house_mail_kind {
 	HOUSE_WANT_CATALOG,
 	HOUSE_TROUBLE,
 	HOUSE_EVICT,
+	HOUSE_HURRY,
 	HOUSE_RELOAD,
 	HOUSE_SHUTDOWN
 };
@@ -65,6 +66,7 @@ struct house_mail {
 	struct admin_ticket *ticket;
 	struct evict *evict;
 	int mode; /* enum session_shutdown */
+	unsigned node;
 };
 
 /*
@@ -106,6 +108,13 @@ static void post_evict(void *arg, struct evict *evict)
 	struct house_mail content = { .evict = evict };
 
 	post(arg, HOUSE_EVICT, &content);
+}
+
+static void post_hurry(void *arg, unsigned node)
+{
+	struct house_mail content = { .node = node };
+
+	post(arg, HOUSE_HURRY, &content);
 }
 
 static void post_reload(void *arg, struct admin_ticket *ticket)
@@ -171,6 +180,10 @@ static void on_mail(void *arg, struct mail *mail)
 			take_trouble(house, content->name);
 		break;
 	case HOUSE_EVICT: aside_take(house, content->evict); break;
+	case HOUSE_HURRY:
+		if (house->monitor)
+			monitor_hurry(house->monitor, content->node);
+		break;
 	case HOUSE_RELOAD: take_reload(house, content->ticket); break;
 	case HOUSE_SHUTDOWN:
 		if (house->proxy)
@@ -595,6 +608,7 @@ static bool open_proxy(struct house *house, struct buf *error)
 		.want_catalog = post_want_catalog,
 		.node_trouble = post_trouble,
 		.ask_main = post_evict,
+		.hurry = post_hurry,
 		.console = on_console,
 		.arg = house,
 	};

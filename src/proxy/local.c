@@ -208,6 +208,7 @@ struct local *local_new(struct process *process, unsigned index)
 			     &(struct metrics_labels){ .worker = number });
 	list_init(&local->client_list);
 	list_init(&local->session_list);
+	list_init(&local->behind);
 	list_init(&local->tunnels);
 	list_init(&local->askers);
 	list_init(&local->errands);

@@ -14,6 +14,7 @@
 #include "core/config.h"
 #include "core/metrics.h"
 #include "core/pgbuild.h"
+#include "core/ticket.h"
 #include "core/topology.h"
 #include "core/users.h"
 #include "proxy/changes.h"
@@ -497,33 +498,87 @@ int pool_primary(const struct pool *pool)
 	return -1;
 }
 
-int pool_replica(const struct pool *pool, bool *is_lagging)
+int pool_primary_id(const struct pool *pool)
+{
+	int index = pool_primary(pool);
+
+	return index < 0 ? -1 : (int)pool->config->nodes[index];
+}
+
+const struct topology_node *pool_node_seen(const struct pool *pool,
+					   unsigned index)
+{
+	const struct topology *topology = pool->local->topology;
+
+	if (!topology || !pool->config || index >= pool->node_count)
+		return NULL;
+	return &topology->nodes[pool->config->nodes[index]];
+}
+
+const struct topology_node *pool_primary_seen(const struct pool *pool)
+{
+	int index = pool_primary(pool);
+
+	return index < 0 ? NULL : pool_node_seen(pool, (unsigned)index);
+}
+
+/* Upper bound of the age of what it shows, now. */
+static uint64_t age_of(const struct pool *pool,
+		       const struct topology_node *seen)
+{
+	uint64_t now_us = local_now(pool->local);
+
+	return seen->lag_us +
+	       (now_us > seen->asked_us ? now_us - seen->asked_us : 0);
+}
+
+/* Whether a readable replica shows what is wished for. */
+static bool shows(const struct pool *pool, const struct topology_node *seen,
+		  const struct pool_wish *wish)
+{
+	if (wish->max_age_us > 0 && age_of(pool, seen) > wish->max_age_us)
+		return false;
+	return !wish->ticket || ticket_allows(wish->ticket, seen->position);
+}
+
+static bool is_better(const struct pool *pool, const struct pool_wish *wish,
+		      int one, int than)
+{
+	if (than < 0 || one == wish->preferred)
+		return true;
+	return than != wish->preferred &&
+	       pool->nodes[one]->busy_count < pool->nodes[than]->busy_count;
+}
+
+struct pool_choice pool_replica(const struct pool *pool,
+				const struct pool_wish *wish)
 {
 	const struct topology *topology = pool->local->topology;
 	uint64_t max_us = local_settings(pool->local)->max_replica_lag_us;
+	struct pool_choice choice = { .node = -1 };
 	int primary;
-	int best = -1;
 
-	*is_lagging = false;
 	if (!topology || !pool->config)
-		return -1;
+		return choice;
 	primary = topology_primary(topology, pool->config->nodes,
 				   pool->config->node_count);
 	for (unsigned i = 0; i < pool->node_count; i++) {
 		unsigned id = pool->config->nodes[i];
+		const struct topology_node *seen = &topology->nodes[id];
 
 		if (!topology_can_read(topology, id, primary, max_us)) {
-			*is_lagging |= topology->nodes[id].is_up &&
-				       topology->nodes[id].lag_us > max_us;
+			choice.is_lagging |=
+				seen->is_up && seen->lag_us > max_us;
 			continue;
 		}
 		if (pool->nodes[i]->is_lacking || pool_is_ahead(pool, id))
 			continue;
-		if (best < 0 ||
-		    pool->nodes[i]->busy_count < pool->nodes[best]->busy_count)
-			best = (int)i;
+		if (!shows(pool, seen, wish))
+			choice.is_behind = true;
+		else if (is_better(pool, wish, (int)i, choice.node))
+			choice.node = (int)i;
 	}
-	return best;
+	return choice;
 }
 
 /* --- taking --- */

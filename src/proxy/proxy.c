@@ -122,6 +122,7 @@ static void take_topology(struct local *local, struct mail_topology *mail)
 	hubs_refresh(local);
 	if (!is_same)
 		sessions_requeue(local);
+	sessions_refresh(local);
 }
 
 static void take_catalog(struct local *local, struct mail_catalog *mail)
@@ -382,6 +383,7 @@ struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 	proxy->process.node_trouble = hooks->node_trouble;
 	proxy->process.ask_main = hooks->ask_main;
 	proxy->process.changes = changes_new();
+	proxy->process.hurry = hooks->hurry;
 	proxy->process.arg = hooks->arg;
 	the_proxy = proxy;
 	proxy->process.pool_hooks = sessions_pool_hooks();

@@ -134,11 +134,11 @@ static bool is_waiting(const struct session *session)
 /* Nothing to choose yet for a login: the primary, else whoever is there. */
 static void ask_for_login(struct session *session)
 {
-	bool is_lagging;
+	const struct pool_wish any = { .preferred = -1 };
 	int node = pool_primary(session->pool);
 
 	if (node < 0)
-		node = pool_replica(session->pool, &is_lagging);
+		node = pool_replica(session->pool, &any).node;
 	(void)session_take(session, node);
 }
 
@@ -259,6 +259,8 @@ static struct session *session_new(struct local *local,
 	session->startup = settings_hold(login->settings);
 	session->connected_us = local_now(local);
 	session->waiting_node = -1;
+	session->replica = -1;
+	list_init(&session->behind_link);
 	session->names = stmtmap_new();
 	(void)util_copy(session->address, sizeof(session->address),
 			login->address);

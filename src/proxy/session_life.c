@@ -99,6 +99,7 @@ void session_count_waiting(const struct session *session, int change)
 
 void session_leave_queue(struct session *session)
 {
+	session_fresh_leave(session);
 	if (session->waiting_node < 0)
 		return;
 	/* False: a grant is on its way; it will find nobody. */

@@ -76,8 +76,20 @@ static uint64_t time_of_notice(const struct session *session)
 		       : never_us;
 }
 
+/* It waits for replicas to show what it has seen. */
+static uint64_t end_of_freshening(const struct session *session)
+{
+	return session->fresh_since_us != 0 && session->waiting_node < 0
+		       ? session_fresh_end_us(session)
+		       : never_us;
+}
+
 static void out_of_patience(struct session *session)
 {
+	if (now_of(session) >= end_of_freshening(session)) {
+		session_try_again(session);
+		return;
+	}
 	if (session->state == SESSION_WAITING &&
 	    now_of(session) < end_of_wait(session)) {
 		pgbuild_notice(
@@ -155,7 +167,9 @@ static uint64_t end_of_state(const struct session *session)
 	switch (session->state) {
 	case SESSION_LOGIN:
 	case SESSION_WAITING:
-		return earlier(end_of_wait(session), time_of_notice(session));
+		return earlier(
+			earlier(end_of_wait(session), time_of_notice(session)),
+			end_of_freshening(session));
 	case SESSION_IDLE:
 		return after(now_of(session),
 			     USER_LIMIT(session, client_idle_timeout));

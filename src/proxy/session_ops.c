@@ -51,6 +51,23 @@ void sessions_requeue(struct local *local)
 	}
 }
 
+void sessions_refresh(struct local *local)
+{
+	struct list waiting;
+	struct list *link;
+
+	local->is_hurrying = false;
+	list_init(&waiting);
+	list_move_all(&waiting, &local->behind);
+	while ((link = list_first(&waiting)) != NULL) {
+		struct session *session =
+			LIST_ENTRY(link, struct session, behind_link);
+
+		list_remove(link);
+		session_try_again(session);
+	}
+}
+
 /* --- shutting down --- */
 
 static void end_idle(struct local *local)

@@ -112,7 +112,7 @@ bool session_can_split(const struct session *session)
 	       (session->mode != POOL_MODE_SESSION || is_home_primary(session));
 }
 
-static struct route_decision decide(const struct session *session, int *replica)
+static struct route_decision decide(struct session *session, int *replica)
 {
 	struct route_input input = {
 		.judged = session->scan.judged,
@@ -133,9 +133,7 @@ static struct route_decision decide(const struct session *session, int *replica)
 
 	*replica = -1;
 	if (input.is_split)
-		*replica =
-			pool_replica(session->pool, &input.is_replica_lagging);
-	input.has_replica = *replica >= 0;
+		session_fresh_look(session, &input, replica);
 	return route_decide(&input);
 }
 
@@ -255,6 +253,7 @@ bool session_find_server(struct session *session)
 	session->target = decision.target;
 	session->reason = decision.reason;
 	if (session->server) {
+		session->fresh_since_us = 0;
 		if (is_unsettled(session) ||
 		    session_is_dropping_names(session) ||
 		    session_inspect_holds(session) || session->reset ||
@@ -265,6 +264,12 @@ bool session_find_server(struct session *session)
 		note_decision(session);
 		return true;
 	}
+	if (decision.target == ROUTE_WAIT) {
+		session_fresh_wait(session);
+		begin_to_wait(session);
+		return false;
+	}
+	session->fresh_since_us = 0;
 	return session_take(session, decision.target == ROUTE_REPLICA
 					     ? replica
 					     : pool_primary(session->pool));

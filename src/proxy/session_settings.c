@@ -55,7 +55,7 @@ void session_rescope(struct session *session)
 }
 
 /* Settings that make statements mean something else than they seem. */
-void session_judge_settings(struct session *session)
+static void judge_reading(struct session *session)
 {
 	const struct settings *settings = session->settings;
 	const char *encoding = settings_get(settings, "client_encoding");
@@ -68,6 +68,12 @@ void session_judge_settings(struct session *session)
 		!session->is_plain_backslash || !session->is_safe_encoding ||
 		is_setting(settings, "default_transaction_isolation",
 			   "serializable");
+}
+
+void session_judge_settings(struct session *session)
+{
+	judge_reading(session);
+	session_judge_consistency(session);
 	session_rescope(session);
 }
 

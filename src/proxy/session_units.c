@@ -155,6 +155,7 @@ void session_note_unit(struct session *session, char status)
 	session_inspect_ended(session, &unit.judged);
 	if (session->begin)
 		session_begin_answered(session, unit.judged.effects, status);
+	session_fresh_note(session, &unit.judged, status == 'I');
 	if (status != 'I')
 		return;
 	if (!session->has_erred && is_alone)
@@ -174,6 +175,8 @@ void session_drop_unit(struct session *session)
 	if (may_have_written(&unit) &&
 	    !server_site(session->server)->is_replica)
 		session->is_writing = true;
+	if (unit.judged.access != ACCESS_NONE)
+		session->has_touched = true;
 	if (session->ddl)
 		session_ddl_note_unit(session, 0);
 }

@@ -101,7 +101,7 @@ def test_options_that_are_shown_exist(page, binary):
                 section = line
             elif section == "[pgweir]" and "=" in line:
                 keys.append(line.partition("=")[0].strip())
-    foreign = {"hot_standby_feedback", "name"}  # PostgreSQL's; any
+    foreign = {"hot_standby_feedback", "synchronous_commit", "name"}  # PostgreSQL's; any
     assert [k for k in keys if k not in known | foreign] == []
 
 

@@ -95,14 +95,19 @@ def test_server_reset_query(make_weir, mode, reset, is_left):
 
 
 @pytest.mark.parametrize("always", [0, 1])
-def test_server_reset_query_always(make_weir, always):
-    """Sees to what pgweir cannot see: a SET inside of a DO block."""
+def test_server_reset_query_always(make_weir, cluster, always):
+    """Sees to what pgweir cannot see: a name made up in a function."""
+    cluster.sql("CREATE OR REPLACE FUNCTION makes_up() RETURNS text LANGUAGE "
+                "sql AS $$ SELECT set_config('made.' || 'up', '7', false) $$",
+                user="app")
     weir = make_weir({"server_reset_query_always": always,
                       "default_pool_size": 1}, nodes=ONE)
     with weir.connect() as conn:
-        conn.execute("DO $$ BEGIN SET work_mem = '7MB'; END $$")
-        found = conn.execute("SHOW work_mem").fetchone()[0]
-    assert (found == "7MB") == (not always)
+        conn.execute("SELECT makes_up()")
+    with weir.connect() as conn:
+        found = conn.execute(
+            "SELECT current_setting('made.up', true)").fetchone()[0]
+    assert (found == "7") == (not always)
 
 
 def refusal(weir, **where):

@@ -56,7 +56,10 @@ static void test_defaults(void **state)
 	assert_int_equal(settings->monitor_interval_us, 500000);
 	assert_int_equal(settings->monitor_timeout_us, 5000000);
 	assert_int_equal(settings->max_replica_lag_us, 5000000);
-	assert_int_equal(settings->read_after_write_window_us, 1000000);
+	assert_int_equal(settings->read_after_write_window_us, 0);
+	assert_int_equal(settings->consistency, CONSISTENCY_SESSION);
+	assert_int_equal(settings->max_staleness_us, 1000000);
+	assert_int_equal(settings->causal_wait_us, 20000);
 	assert_int_equal(settings->catalog_refresh_us, 60000000);
 	assert_int_equal(settings->max_packet_size, 2147483647);
 	assert_int_equal(settings->stats_port, 9127);

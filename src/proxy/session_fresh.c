@@ -1,0 +1,196 @@
+/*
+ * How fresh an answer must be: what a session has seen, and which replicas
+ * show it (docs/routing.md, core/ticket).
+ *
+ * Nothing is added to a write: its moment is noted.  A read that comes before
+ * the positions are known waits for them, and wakes the monitor, which asks
+ * primary and replicas at once and for everybody who waits.  After
+ * causal_wait the primary answers.
+ *
+ * A session that reads stays on one replica, so that it does not go back in
+ * time; before it goes to another one, its reads count as something seen.
+ *
+ * Moments are taken from the clock itself, not from the turn's: a position
+ * asked for after the turn began, but before the answer was read, would seem
+ * to cover it.
+ */
+#include "base/util.h"
+#include "core/config.h"
+#include "core/route.h"
+#include "core/settings.h"
+#include "core/ticket.h"
+#include "core/topology.h"
+#include "proxy/local.h"
+#include "proxy/pool.h"
+#include "proxy/server.h"
+#include "proxy/session_parts.h"
+
+#include <assert.h>
+
+static uint64_t now_of(const struct session *session)
+{
+	return local_now(session->local);
+}
+
+void session_judge_consistency(struct session *session)
+{
+	const char *asked =
+		settings_get(session->settings, "pgweir.consistency");
+	enum config_consistency level = CONSISTENCY_UNSET;
+
+	if (asked && *asked) {
+		level = config_consistency_named(asked);
+		/* Not understood: then the safest. */
+		if (level == CONSISTENCY_UNSET)
+			level = CONSISTENCY_PRIMARY;
+	}
+	if (level == CONSISTENCY_UNSET)
+		level = config_consistency_of(local_config(session->local),
+					      pool_config(session->pool),
+					      pool_config_user(session->pool));
+	session->consistency = level;
+}
+
+/* --- what it has seen ------------------------------------------------------
+ */
+
+void session_fresh_note(struct session *session, const struct sqlclass *judged,
+			bool is_over)
+{
+	uint64_t now_us;
+
+	if (judged->access != ACCESS_NONE)
+		session->has_touched = true;
+	if (!is_over || !session->has_touched ||
+	    pool_node_count(session->pool) < 2)
+		return;
+	session->has_touched = false;
+	now_us = util_now_us();
+	if (server_site(session->server)->is_replica) {
+		session->replica = (int)session->node;
+		session->read_us = now_us;
+		return;
+	}
+	ticket_note(&session->ticket, now_us);
+	if (session->is_writing)
+		atomic_store_explicit(&session->local->process->written_us,
+				      now_us, memory_order_release);
+}
+
+/* --- which replica shows it ------------------------------------------------
+ */
+
+/* What the level adds to what the session itself has seen. */
+static void add_demands(struct session *session)
+{
+	const struct process *process = session->local->process;
+
+	if (session->consistency == CONSISTENCY_GLOBAL)
+		ticket_note(&session->ticket,
+			    atomic_load_explicit(&process->written_us,
+						 memory_order_acquire));
+	if (session->consistency == CONSISTENCY_STRONG &&
+	    session->fresh_since_us == 0)
+		ticket_note(&session->ticket, util_now_us());
+}
+
+static void redeem(struct session *session)
+{
+	const struct topology_node *primary = pool_primary_seen(session->pool);
+
+	if (primary && primary->is_up && primary->role == ROLE_PRIMARY)
+		ticket_redeem(&session->ticket, primary->asked_us,
+			      primary->position);
+}
+
+/* Its last replica, as long as that has not started anew since. */
+static int usual_replica(const struct session *session)
+{
+	const struct topology_node *seen =
+		session->replica < 0
+			? NULL
+			: pool_node_seen(session->pool,
+					 (unsigned)session->replica);
+
+	return seen && seen->is_up && seen->up_since_us < session->read_us
+		       ? session->replica
+		       : -1;
+}
+
+static struct pool_choice choose(struct session *session)
+{
+	struct pool_wish wish = { .preferred = usual_replica(session) };
+	struct pool_choice choice;
+
+	if (session->consistency == CONSISTENCY_BOUNDED)
+		wish.max_age_us =
+			local_settings(session->local)->max_staleness_us;
+	if (session->consistency < CONSISTENCY_SESSION)
+		return pool_replica(session->pool, &wish);
+	add_demands(session);
+	redeem(session);
+	wish.ticket = &session->ticket;
+	choice = pool_replica(session->pool, &wish);
+	if (choice.node >= 0 && choice.node != session->replica &&
+	    session->read_us != 0) {
+		/* Another one: it must show what was read before. */
+		ticket_note(&session->ticket, session->read_us);
+		session->read_us = 0;
+		redeem(session);
+		choice = pool_replica(session->pool, &wish);
+	}
+	return choice;
+}
+
+static bool has_waited(const struct session *session)
+{
+	return session->fresh_since_us != 0 &&
+	       now_of(session) >= session_fresh_end_us(session);
+}
+
+void session_fresh_look(struct session *session, struct route_input *input,
+			int *replica)
+{
+	struct pool_choice choice = { .node = -1 };
+
+	if (session->consistency != CONSISTENCY_PRIMARY)
+		choice = choose(session);
+	*replica = choice.node;
+	input->is_replica_lagging = choice.is_lagging;
+	input->has_replica = choice.node >= 0 || choice.is_behind;
+	if (choice.node >= 0)
+		input->freshness = ROUTE_FRESH;
+	else
+		input->freshness =
+			has_waited(session) ? ROUTE_STALE : ROUTE_UNSURE;
+}
+
+/* --- waiting ----------------------------------------------------------------
+ */
+
+uint64_t session_fresh_end_us(const struct session *session)
+{
+	return session->fresh_since_us +
+	       local_settings(session->local)->causal_wait_us;
+}
+
+void session_fresh_wait(struct session *session)
+{
+	struct local *local = session->local;
+	int primary = pool_primary_id(session->pool);
+
+	if (session->fresh_since_us == 0)
+		session->fresh_since_us = now_of(session);
+	if (!list_is_linked(&session->behind_link))
+		list_append(&local->behind, &session->behind_link);
+	if (primary < 0 || local->is_hurrying)
+		return;
+	local->is_hurrying = true;
+	local->process->hurry(local->process->arg, (unsigned)primary);
+}
+
+void session_fresh_leave(struct session *session)
+{
+	if (list_is_linked(&session->behind_link))
+		list_remove(&session->behind_link);
+}

@@ -1,0 +1,123 @@
+/*
+ * ticket: moments become floors, floors hold replicas back, epochs.
+ */
+#include "core/ticket.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static struct watermark at(uint32_t timeline, uint64_t lsn)
+{
+	return (struct watermark){ 7, timeline, lsn };
+}
+
+static void nothing_seen_allows_all(void **state)
+{
+	struct ticket ticket = { 0 };
+
+	(void)state;
+	assert_false(ticket_is_open(&ticket));
+	assert_true(ticket_allows(&ticket, at(1, 0)));
+	/* Positions without a moment raise nothing. */
+	ticket_redeem(&ticket, 100, at(1, 500));
+	assert_true(ticket_allows(&ticket, at(1, 1)));
+}
+
+static void only_later_questions_count(void **state)
+{
+	struct ticket ticket = { 0 };
+
+	(void)state;
+	ticket_note(&ticket, 100);
+	assert_true(ticket_is_open(&ticket));
+	assert_false(ticket_allows(&ticket, at(1, 1000)));
+	ticket_redeem(&ticket, 99, at(1, 400));
+	ticket_redeem(&ticket, 100, at(1, 400));
+	assert_true(ticket_is_open(&ticket));
+	ticket_redeem(&ticket, 101, at(1, 500));
+	assert_false(ticket_is_open(&ticket));
+	assert_false(ticket_allows(&ticket, at(1, 499)));
+	assert_true(ticket_allows(&ticket, at(1, 500)));
+	assert_true(ticket_allows(&ticket, at(1, 501)));
+}
+
+static void newest_moment_counts(void **state)
+{
+	struct ticket ticket = { 0 };
+
+	(void)state;
+	ticket_note(&ticket, 100);
+	ticket_note(&ticket, 300);
+	ticket_note(&ticket, 200);
+	ticket_redeem(&ticket, 250, at(1, 500));
+	assert_true(ticket_is_open(&ticket));
+	ticket_redeem(&ticket, 301, at(1, 600));
+	assert_false(ticket_allows(&ticket, at(1, 599)));
+	assert_true(ticket_allows(&ticket, at(1, 600)));
+	/* Told late of what the floor includes already. */
+	ticket_note(&ticket, 290);
+	assert_false(ticket_is_open(&ticket));
+	ticket_note(&ticket, 301);
+	assert_true(ticket_is_open(&ticket));
+}
+
+static void floor_never_falls(void **state)
+{
+	struct ticket ticket = { 0 };
+
+	(void)state;
+	ticket_note(&ticket, 100);
+	ticket_redeem(&ticket, 101, at(1, 600));
+	ticket_note(&ticket, 200);
+	ticket_redeem(&ticket, 201, at(1, 500));
+	assert_false(ticket_allows(&ticket, at(1, 599)));
+	assert_true(ticket_allows(&ticket, at(1, 600)));
+}
+
+static void epochs_are_not_compared(void **state)
+{
+	struct ticket ticket = { 0 };
+
+	(void)state;
+	ticket_note(&ticket, 100);
+	ticket_redeem(&ticket, 101, at(1, 600));
+	assert_false(ticket_allows(&ticket, at(2, 9000)));
+	/* A promotion: the floor is what the new primary has. */
+	ticket_redeem(&ticket, 50, at(2, 700));
+	assert_false(ticket_allows(&ticket, at(1, 9000)));
+	assert_false(ticket_allows(&ticket, at(2, 699)));
+	assert_true(ticket_allows(&ticket, at(2, 700)));
+	/* An open moment stays open over it. */
+	ticket_note(&ticket, 200);
+	ticket_redeem(&ticket, 150, at(3, 10));
+	assert_true(ticket_is_open(&ticket));
+	ticket_redeem(&ticket, 201, at(3, 20));
+	assert_false(ticket_allows(&ticket, at(3, 19)));
+	assert_true(ticket_allows(&ticket, at(3, 20)));
+	/* Nor does the old primary, should it come back. */
+	ticket_note(&ticket, 250);
+	ticket_redeem(&ticket, 260, at(2, 9000));
+	assert_true(ticket_is_open(&ticket));
+	ticket_redeem(&ticket, 261, at(3, 20));
+	assert_true(ticket_allows(&ticket, at(3, 20)));
+	/* An unknown position says nothing. */
+	ticket_note(&ticket, 300);
+	ticket_redeem(&ticket, 301, (struct watermark){ 0 });
+	assert_true(ticket_is_open(&ticket));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_seen_allows_all),
+		cmocka_unit_test(only_later_questions_count),
+		cmocka_unit_test(newest_moment_counts),
+		cmocka_unit_test(floor_never_falls),
+		cmocka_unit_test(epochs_are_not_compared),
+	};
+
+	return cmocka_run_group_tests_name("ticket", tests, NULL, NULL);
+}
