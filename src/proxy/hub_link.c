@@ -154,13 +154,16 @@ static void send_setup(struct hub *hub)
 {
 	struct buf sql = BUF_INIT;
 
+	/* Alone: what the role has set may be too short for the rest. */
+	buf_printf(&sql, "SET statement_timeout TO 0;");
+	send_job(hub, job_new(JOB_SETUP, NULL), &sql);
 	buf_printf(&sql, "SET client_encoding TO '%s';", hub->encoding);
 	buf_printf(&sql, "SET application_name TO 'pgweir listener';"
 			 "SET synchronous_commit TO off;"
 			 "SELECT pg_catalog.set_config(name,'0',false) "
 			 "FROM pg_catalog.pg_settings WHERE name IN ("
-			 "'statement_timeout','lock_timeout',"
-			 "'idle_session_timeout','transaction_timeout');");
+			 "'lock_timeout','idle_session_timeout',"
+			 "'transaction_timeout');");
 	channels_listen(&sql, hub_token_channel(hub->local->process));
 	send_job(hub, job_new(JOB_SETUP, NULL), &sql);
 }

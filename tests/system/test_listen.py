@@ -5,10 +5,12 @@ tells a client of its own. The number of a notification's sender is compared
 as the client that was told this number at its login.
 """
 import asyncio
+import json
 import os
 import random
 import signal
 import struct
+import subprocess
 import threading
 import time
 
@@ -17,6 +19,7 @@ import psycopg
 import pytest
 
 from harness import SLOW, wait_for
+from test_drivers_node import node_path  # noqa: F401, a fixture
 from wire import Wire, bind, cstr, describe, execute, parse, query, sync
 
 pytestmark = pytest.mark.own
@@ -372,6 +375,96 @@ def test_client_with_very_many_channels(small, clients):
     ear.query("UNLISTEN *")
     mouth.query("NOTIFY c777")
     assert ear.is_quiet() is True
+
+
+def test_users_of_a_database_share_its_listener(small, clients, cluster):
+    ear, other = clients(), clients(user="postgres")
+    ear.query("LISTEN a")
+    other.query("LISTEN a")
+    other.query("NOTIFY a, 'x'")
+    assert ear.next() == (other.pid, "a", "x")
+    ear.query("NOTIFY a, 'y'")
+    assert other.next() == (ear.pid, "a", "y")
+    assert cluster.value(LISTENER) == 1
+
+
+def test_listener_logs_in_as_the_client_did(make_weir, cluster):
+    """By the keys that the client's own SCRAM login has proved."""
+    cluster.sql("DROP ROLE IF EXISTS listen_scram; SET password_encryption ="
+                " 'scram-sha-256'; CREATE ROLE listen_scram LOGIN PASSWORD"
+                " 'secret'")
+    secret = cluster.value("SELECT rolpassword FROM pg_authid WHERE rolname ="
+                           " 'listen_scram'")
+    cluster.position()
+    cluster.set_hba(["host all listen_scram samenet scram-sha-256"])
+    try:
+        weir = make_weir({**SMALL, "auth_type": "scram-sha-256"},
+                         auth_file={"listen_scram": secret})
+        with Wire(weir.port) as conn:
+            conn.login("listen_scram", password="secret")
+            conn.query("LISTEN a")
+            assert cluster.value(LISTENER + " AND usename = 'listen_scram'"
+                                 ) == 1
+            assert [m.type for m in conn.query("NOTIFY a")] == list("CAZ")
+            assert kill_listener(cluster) == 1
+            assert conn.recv().sqlstate == "01000"
+    finally:
+        cluster.set_hba([])
+
+
+def test_encodings(small, clients):
+    latin = clients(client_encoding="LATIN1")
+    utf = clients(client_encoding="UTF8")
+    for conn in (latin, utf):
+        assert conn.types("LISTEN a") == "CZ"
+    assert utf.send(query("NOTIFY a, 'm\u00fc\u00df'")).until()[-2].payload[4:] \
+        == b"a\0m\xc3\xbc\xc3\x9f\0"
+    assert latin.recv().payload[4:] == b"a\0m\xfc\xdf\0"
+    latin.send(query(b"NOTIFY a, '\xe4'"))
+    assert latin.until()[-2].payload[4:] == b"a\0\xe4\0"
+    assert utf.recv().payload[4:] == b"a\0\xc3\xa4\0"
+
+
+def test_statement_mode(make_weir):
+    weir = make_weir({**SMALL, "pool_mode": "statement"})
+    ear, mouth = Client(weir.port), Client(weir.port)
+    assert ear.types("LISTEN a") == "CZ"
+    mouth.query("NOTIFY a, 'x'")
+    assert ear.next() == (mouth.pid, "a", "x")
+    assert ear.types("NOTIFY a") == "CAZ"
+    ear.close()
+    mouth.close()
+
+
+def test_pins_of_other_kinds(small, clients):
+    """A temporary table keeps the server; what is heard comes all the same."""
+    ear, mouth = clients(2)
+    ear.query("CREATE TEMP TABLE mine (id int)")
+    ear.query("LISTEN a")
+    ear.send(parse("LISTEN b") + bind() + execute() + sync())
+    assert [m.type for m in ear.until()] == list("12CZ")
+    ear.send(parse("UNLISTEN a") + bind() + execute() + sync())
+    ear.until()
+    assert ear.channels() == ["b"]
+    mouth.query("NOTIFY a; NOTIFY b, 'x'")
+    assert ear.next() == (mouth.pid, "b", "x")
+    assert ear.rows("SELECT count(*) FROM mine") == [("0",)]
+    ear.query("DROP TABLE mine")
+    assert ear.types("NOTIFY b") == "CAZ"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_stopping_with_listeners(make_weir, how):
+    weir = make_weir(SMALL)
+    ears = [Client(weir.port) for _ in range(4)]
+    for ear in ears:
+        ear.query("LISTEN a")
+    weir.signal(how)
+    time.sleep(0.2)
+    weir.stop()
+    for ear in ears:
+        assert ear.until_closed()[-1].sqlstate == "57P01"
+        ear.close()
 
 
 def test_session_mode_hears_as_well(make_weir):
@@ -779,6 +872,54 @@ def test_asyncpg_with_a_pool(small):
         await pool.close()
 
     asyncio.run(run())
+
+
+def test_psql(small):
+    """It tells notifications by the process number of its own connection."""
+    done = subprocess.run(
+        ["psql", "-X", "-At", "-d", small.dsn()], text=True, timeout=60,
+        input="LISTEN tty;\nNOTIFY tty, 'from psql';\n\\conninfo\n"
+        "SELECT 'last';\n", stdout=subprocess.PIPE, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0:2] == ["LISTEN", "NOTIFY"]
+    assert lines[2].startswith("Asynchronous notification \"tty\" with payload"
+                               " \"from psql\" received from server process"
+                               " with PID ")
+
+
+NODE = """
+const { Client } = require('pg');
+(async () => {
+  const where = { host: '127.0.0.1', port: +process.argv[1], user: 'app',
+                  database: 'app' };
+  const ear = new Client(where), mouth = new Client(where);
+  await ear.connect(); await mouth.connect();
+  const heard = [];
+  const all = new Promise(done => ear.on('notification', n => {
+    heard.push([n.channel, n.payload, n.processId === mouth.processID,
+                n.processId === ear.processID]);
+    if (heard.length === 11) done();
+  }));
+  await ear.query('LISTEN node');
+  for (let i = 0; i < 10; i++)
+    await mouth.query("SELECT pg_notify('node', $1)", ['m' + i]);
+  while (heard.length < 10) await new Promise(r => setTimeout(r, 5));
+  await ear.query("NOTIFY node, 'own'");
+  await all;
+  console.log(JSON.stringify(heard));
+  await ear.end(); await mouth.end();
+})().catch(e => { console.error(e); process.exit(1); });
+"""
+
+
+def test_node_postgres(small, node_path):
+    env = {**os.environ, "NODE_PATH": node_path}
+    done = subprocess.run(["node", "-e", NODE, str(small.port)], env=env,
+                          stdout=subprocess.PIPE, text=True, timeout=60,
+                          check=True)
+    assert json.loads(done.stdout) == [
+        ["node", "m%d" % n, True, False] for n in range(10)] + [
+        ["node", "own", False, True]]
 
 
 def test_queue_of_jobs(small):
