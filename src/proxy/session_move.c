@@ -50,6 +50,12 @@ static bool is_between_units(const struct session *session)
 	       !session->cleanup_name;
 }
 
+/* On one server only, which may still give it back (session_sequence). */
+static bool has_drawn_values(const struct session *session)
+{
+	return session->draw_turn != 0 && !session->has_drawn_elsewhere;
+}
+
 /* Its state is all in itself. */
 static bool is_alone(const struct session *session)
 {
@@ -58,6 +64,7 @@ static bool is_alone(const struct session *session)
 	       !session->changing && !session->told && !session->inspect &&
 	       !session->ddl && !session->begin && !session->ear &&
 	       !session->reset && !session->is_becoming &&
+	       !has_drawn_values(session) &&
 	       buf_len(&session->said_at_home) == 0 && !session->has_server_pid;
 }
 
