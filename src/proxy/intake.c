@@ -70,6 +70,7 @@ static struct sqlclass unknown(enum sqlclass_reason reason)
 {
 	return (struct sqlclass){ .access = ACCESS_UNKNOWN,
 				  .reason = (uint8_t)reason,
+				  .may_draw = true,
 				  .statements = 1 };
 }
 

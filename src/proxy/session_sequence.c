@@ -58,7 +58,8 @@ void session_sequence_attached(struct session *session)
 
 void session_sequence_sent(struct session *session, struct sqlclass class)
 {
-	bool draws = class.may_draw || (class.effects & EFFECT_HIDDEN);
+	bool draws = class.may_draw ||
+		     (class.effects & (EFFECT_HIDDEN | EFFECT_EXECUTE));
 
 	if (!draws && !(class.effects & EFFECT_SEQUENCE_READ))
 		return;

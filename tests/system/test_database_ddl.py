@@ -230,6 +230,23 @@ def test_one_who_leaves_in_time(star, cluster, scratch):
         assert 'database "%s" does not exist' % name in text
 
 
+def test_one_who_listens(star, cluster, scratch):
+    """Listening is no transaction, and keeps no server there."""
+    name = scratch[0]
+    with admin(star) as conn:
+        conn.execute("LISTEN dd")
+        for _ in range(2):
+            conn.execute("CREATE DATABASE %s" % name)
+            with star.connect(name, "postgres") as there:
+                there.execute("LISTEN dd")
+                there.execute("SELECT 1")
+                there.execute("UNLISTEN dd")
+                conn.execute("CREATE DATABASE %s TEMPLATE %s"
+                             % (scratch[1], name))
+            conn.execute("DROP DATABASE %s" % name)
+            conn.execute("DROP DATABASE %s" % scratch[1])
+
+
 def test_session_mode_is_in_the_way(make_weir, cluster, scratch):
     """There a client holds its server: PostgreSQL says so."""
     name = scratch[0]
@@ -303,15 +320,15 @@ def test_lines_that_share_a_database(make_weir, cluster, scratch):
         assert conn.execute("SELECT current_database()").fetchone() == (name,)
 
 
-@pytest.mark.parametrize("minimum", (0, 3))
-def test_cycles(make_weir, cluster, scratch, minimum):
+@pytest.mark.parametrize("minimum, cycles", ((0, CYCLES), (3, 8)))
+def test_cycles(make_weir, cluster, scratch, minimum, cycles):
     """What test suites of frameworks do: 30 databases, no error."""
     weir = make_weir({"workers": 2, "min_pool_size": minimum,
                       "read_after_write_window": 0},
                      databases=everything(cluster))
     name = scratch[0]
     with admin(weir) as conn:
-        for cycle in range(CYCLES):
+        for cycle in range(cycles):
             conn.execute("DROP DATABASE IF EXISTS %s" % name)
             conn.execute("CREATE DATABASE %s" % name)
             with weir.connect(name, "postgres") as first, \
@@ -330,7 +347,7 @@ def test_cycles_with_psql(star, cluster, scratch):
     run = lambda *args: subprocess.run(
         [str(cluster.bindir / args[0]), *where, *args[1:]], check=True,
         capture_output=True, text=True).stdout
-    for cycle in range(5):
+    for cycle in range(3):
         run("createdb", name)
         out = run("psql", "-XqAt", "-c", "CREATE TABLE t AS SELECT %d AS a"
                   % cycle, "-c", "SELECT a FROM t", name)

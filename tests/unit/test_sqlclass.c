@@ -100,6 +100,46 @@ static void expect_without_catalog(const char *sql, unsigned access,
 	assert_false(got.is_certain);
 }
 
+/* Who may draw from a sequence, and who only looks. */
+static void test_may_draw(void **state)
+{
+	static const struct {
+		const char *sql;
+		bool may_draw;
+	} rows[] = {
+		{ "SELECT 1", false },
+		{ "SELECT lastval()", false },
+		{ "SELECT pg_is_in_recovery()", false },
+		{ "SELECT * FROM t FOR UPDATE", false },
+		{ "CREATE TABLE x (a int)", false },
+		{ "BEGIN", false },
+		{ "SET work_mem = 1", false },
+		{ "SELECT nextval('s')", true },
+		{ "SELECT setval('s', 1)", true },
+		{ "INSERT INTO t VALUES (1)", true },
+		{ "UPDATE t SET a = DEFAULT", true },
+		{ "DELETE FROM t", true },
+		{ "MERGE INTO t USING u ON a = b WHEN NOT MATCHED THEN "
+		  "INSERT VALUES (1)",
+		  true },
+		{ "COPY t FROM STDIN", true },
+		{ "COPY t TO STDOUT", false },
+		{ "CALL p()", true },
+		{ "WITH x AS (INSERT INTO t VALUES (1) RETURNING a) "
+		  "SELECT * FROM x",
+		  true },
+		{ "SELECT 1; INSERT INTO t VALUES (1)", true },
+	};
+	const struct sqlclass_context bare = { NULL, true, true };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (sqlclass_judge(rows[i].sql, strlen(rows[i].sql), &bare)
+			    .may_draw != rows[i].may_draw)
+			fail_msg("%s", rows[i].sql);
+	assert_true(sqlclass_judge_prefix("INSERT INTO t", 13).may_draw);
+}
+
 static void test_without_catalog(void **state)
 {
 	(void)state;
@@ -178,7 +218,8 @@ static void test_commands(void **state)
 		{ "ROLLBACK", COMMAND_ROLLBACK, 1 },
 		{ "ABORT WORK AND CHAIN", COMMAND_ROLLBACK, 1 },
 		{ "ROLLBACK TO x", COMMAND_ROLLBACK_TO, 1 },
-		{ "ROLLBACK TRANSACTION TO SAVEPOINT x", COMMAND_ROLLBACK_TO, 1 },
+		{ "ROLLBACK TRANSACTION TO SAVEPOINT x", COMMAND_ROLLBACK_TO,
+		  1 },
 		{ "ROLLBACK PREPARED 'a'", COMMAND_OTHER, 1 },
 		{ "PREPARE TRANSACTION 'a'", COMMAND_OTHER, 1 },
 		{ "SET TRANSACTION READ ONLY", COMMAND_SET_TRANSACTION, 1 },
@@ -380,6 +421,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_cut_rows),
+		cmocka_unit_test(test_may_draw),
 		cmocka_unit_test(test_without_catalog),
 		cmocka_unit_test(test_uncertain_catalog),
 		cmocka_unit_test(test_uncertain_parts),
