@@ -617,8 +617,8 @@ static void relay_copy(struct session *session,
 static void relay_execute(struct session *session,
 			  const struct pgwire_message *message)
 {
-	if (session->unit.judged.statements == 0)
-		session->unit.judged.statements = 1;
+	if (session->unit.judged.statements < UINT16_MAX)
+		session->unit.judged.statements++;
 	server_owe(session->server, TRACK_EXECUTE, 0, NULL);
 	pass_message(session, message);
 }

@@ -206,6 +206,11 @@ PLAIN_SETTINGS = [
                + sync())],
           ["SHOW DateStyle", "SHOW IntervalStyle"],
           "iso_8601", ["RESET ALL"]),
+    State("RESET ALL and ROLLBACK in one batch",
+          ["SET DateStyle = German",
+           Raw(parse("RESET ALL") + bind() + execute() + parse("ROLLBACK")
+               + bind() + execute() + sync())],
+          ["SHOW DateStyle"], "German, DMY", ["RESET ALL"]),
     State("RESET ALL and SET in one query",
           ["RESET ALL; SET IntervalStyle = iso_8601"],
           ["SHOW IntervalStyle"], "iso_8601", ["RESET ALL"],
