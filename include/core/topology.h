@@ -20,13 +20,13 @@ struct topology_node {
 			      is up that it could receive from */
 	uint64_t lag_us;   /* replay delay; 0 when caught up */
 	uint64_t lag_bytes;
-	/* A replica: it has all that was done before (monotonic); 0 unknown */
+	/* A replica: all that was done before is there; 0: unknown */
 	uint64_t complete_us;
 	struct watermark position; /* flushed (primary), replayed (replica) */
 	uint32_t server_version;   /* 150018; 0 unknown */
 	uint64_t probed_us;        /* monotonic, of the last answer; 0 never */
-	uint64_t asked_us;         /* ... of the question that position answers */
-	uint64_t up_since_us;      /* ... since when it is up without a break */
+	uint64_t asked_us;    /* ... of the question that position answers */
+	uint64_t up_since_us; /* ... since when it is up without a break */
 };
 
 struct topology {
