@@ -36,6 +36,9 @@ enum ear_step {
 	EAR_LEAVING   /* the server: it listens to nothing any more */
 };
 
+/* The hub was asked whether it has caught up when the unit began. */
+enum ear_news { EAR_NEWS_NONE, EAR_NEWS_ASKED, EAR_NEWS_HERE };
+
 struct ear {
 	struct session *session;
 	char *encoding;           /* NULL: has had no hub yet */
@@ -48,6 +51,7 @@ struct ear {
 
 	/* session_listen */
 	enum ear_step step;
+	enum ear_news news;
 	struct wheel_timer timer; /* to give up waiting; to try again */
 	uint64_t serial;          /* of the last request */
 	struct channels *found;   /* what the server listens to */

@@ -32,6 +32,9 @@ void lift_show(struct ear *ear);
 /* The same, but first the hub catches up; the unit waits (EAR_AHEAD). */
 void lift_await_news(struct ear *ear);
 
+/* In front of a plain read, which does not wait: only its end does. */
+void lift_ask_for_news(struct ear *ear);
+
 /* What the server tells of what it was asked. */
 void lift_take_row(struct ear *ear, const struct pgwire_message *message);
 void lift_take_answer(struct ear *ear, bool ok);

@@ -127,23 +127,33 @@ static void left(struct ear *ear, bool ok)
 	rest(ear);
 }
 
-/* Until it has told all that was sent before. */
-static void await_hub(struct ear *ear, enum ear_step step)
+static void ask_hub(struct ear *ear)
 {
 	const struct session *session = ear->session;
 
-	ear->step = step;
 	assert(!ear->is_deaf);
 	hub_barrier(session->local, hub_of(ear), session->id, ++ear->serial);
+}
+
+/* Until it has told all that was sent before. */
+static void await_hub(struct ear *ear, enum ear_step step)
+{
+	ear->step = step;
 	set_timer(ear, HUB_LIMIT_US);
 }
 
+/* What was asked for together with the unit may have been answered. */
 static void pass_barrier(struct ear *ear)
 {
-	if (ear_count(ear) == 0 || ear->is_deaf) {
+	enum ear_news news = ear->news;
+
+	ear->news = EAR_NEWS_NONE;
+	if (ear_count(ear) == 0 || ear->is_deaf || news == EAR_NEWS_HERE) {
 		leave(ear);
 		return;
 	}
+	if (news == EAR_NEWS_NONE)
+		ask_hub(ear);
 	await_hub(ear, EAR_BARRIER);
 }
 
@@ -347,11 +357,21 @@ void lift_take_barrier(struct ear *ear)
 		leave(ear);
 	else if (ear->step == EAR_AHEAD)
 		go_ahead(ear);
+	else if (ear->news == EAR_NEWS_ASKED)
+		ear->news = EAR_NEWS_HERE;
 }
 
 void lift_await_news(struct ear *ear)
 {
+	ask_hub(ear);
+	ear->news = EAR_NEWS_NONE;
 	await_hub(ear, EAR_AHEAD);
+}
+
+void lift_ask_for_news(struct ear *ear)
+{
+	ask_hub(ear);
+	ear->news = EAR_NEWS_ASKED;
 }
 
 void lift_begin(struct ear *ear)

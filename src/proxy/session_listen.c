@@ -229,6 +229,8 @@ void session_listen_begin(struct session *session)
 		lift_show(ear);
 	else if (needs_news(session->scan.judged))
 		lift_await_news(ear);
+	else
+		lift_ask_for_news(ear);
 }
 
 bool session_listen_holds_unit(const struct session *session)
