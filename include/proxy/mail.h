@@ -108,6 +108,7 @@ struct mail_shutdown {
 struct mail_session {
 	struct mail mail;
 	struct session *session;
+	uint64_t generation; /* of the configuration that it comes from */
 	char *database;
 	char *user;
 };

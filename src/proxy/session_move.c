@@ -65,6 +65,8 @@ static bool is_alone(const struct session *session)
 	       !session->ddl && !session->begin && !session->ear &&
 	       !session->reset && !session->is_becoming &&
 	       !has_drawn_values(session) &&
+	       !list_is_linked(&session->behind_link) &&
+	       session->fresh_since_us == 0 &&
 	       buf_len(&session->said_at_home) == 0 && !session->has_server_pid;
 }
 
@@ -92,6 +94,7 @@ static void leave(struct session *session, unsigned worker)
 	stream_park(session->client);
 	mail->mail.kind = MAIL_SESSION;
 	mail->session = session;
+	mail->generation = local_config(local)->generation;
 	mail->database = xstrdup(pool_database(session->pool));
 	mail->user = xstrdup(pool_user(session->pool));
 	pool_leave(session->pool);
@@ -188,6 +191,18 @@ static void enter_table(struct local *local, struct session *session)
 	session->is_on_keyring = true;
 }
 
+/*
+ * Nodes have other numbers in another configuration: whichever replica comes
+ * next must show what was read before.
+ */
+static void forget_replica(struct session *session)
+{
+	if (session->read_us != 0)
+		ticket_note(&session->ticket, session->read_us);
+	session->read_us = 0;
+	session->replica = -1;
+}
+
 static void settle_down(struct local *local, struct session *session)
 {
 	enter_table(local, session);
@@ -211,6 +226,8 @@ static void arrive(struct local *local, struct mail_session *mail)
 	session->local = local;
 	stream_adopt(session->client, local->worker, session_on_event, session);
 	session->pool = pool_join(local, mail->database, mail->user);
+	if (mail->generation != local_config(local)->generation)
+		forget_replica(session);
 	if (session->pool) {
 		settle_down(local, session);
 		return;
