@@ -136,11 +136,9 @@ static size_t make_text(uint32_t *seed, unsigned pieces, char *out)
 		"1, 2,3",
 		"12_3",
 		"x'1f'",
-		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz012345678"
-		"9",
-		"aBCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-		"_"
-		"x",
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123",
+		"aBCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ01234567",
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz012345",
 	};
 	static const char *const gaps[] = { "", " ", "\t \n", "" };
 	size_t len = 0;
