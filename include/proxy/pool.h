@@ -77,6 +77,9 @@ const struct topology_node *pool_primary_seen(const struct pool *pool);
 const struct topology_node *pool_node_seen(const struct pool *pool,
 					   unsigned index);
 
+/* How many sessions, of all workers, wait for a server of the node. */
+unsigned pool_waiting(const struct pool *pool, unsigned index);
+
 struct pool_wish {
 	uint64_t max_age_us;         /* of its data; 0: max_replica_lag */
 	const struct ticket *ticket; /* it must show this; NULL: nothing */

@@ -324,6 +324,7 @@ bool session_inspect_begin(struct session *session);
 /* A row of the answer; NULL: an error instead. */
 void session_inspect_take(struct session *session,
 			  const struct pgwire_message *row);
+bool session_inspect_is_looking(const struct session *session);
 /* The answer is over; false: it was none. */
 bool session_inspect_end(struct session *session);
 /*
@@ -384,6 +385,10 @@ void session_sequence_wants(struct session *session, int node);
 void session_sequence_attached(struct session *session);
 /* DISCARD SEQUENCES or ALL was done. */
 void session_sequence_forget(struct session *session);
+/* It keeps its server for that alone, and does nothing with it now. */
+bool session_sequence_is_all(const struct session *session);
+/* ... and keeps it no longer. */
+void session_sequence_yield(struct session *session);
 /* A statement is about to be sent. */
 void session_sequence_sent(struct session *session, struct sqlclass class);
 

@@ -522,6 +522,11 @@ const struct topology_node *pool_primary_seen(const struct pool *pool)
 	return index < 0 ? NULL : pool_node_seen(pool, (unsigned)index);
 }
 
+unsigned pool_waiting(const struct pool *pool, unsigned index)
+{
+	return quota_waiting(pool_node_at(pool, index)->quota);
+}
+
 /* Upper bound of the age of what it shows, now. */
 static uint64_t age_of(const struct pool *pool,
 		       const struct topology_node *seen)

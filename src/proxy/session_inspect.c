@@ -219,6 +219,11 @@ static void begin(struct session *session, unsigned parts)
 	buf_free(&sql);
 }
 
+bool session_inspect_is_looking(const struct session *session)
+{
+	return session->inspect && session->inspect->is_under_way;
+}
+
 bool session_inspect_holds(const struct session *session)
 {
 	const struct session_inspect *inspect = session->inspect;

@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* How often a session looks whether others wait for the server it keeps. */
+enum { YIELD_US = 100000 };
+
 static const uint64_t never_us = UINT64_MAX;
 
 static uint64_t now_of(const struct session *session)
@@ -141,6 +144,8 @@ static uint64_t end_of_work(const struct session *session)
 		return earlier(
 			after(now_us, USER_LIMIT(session, query_timeout)),
 			end_of_transaction(session));
+	if (session_sequence_is_all(session))
+		return now_us + YIELD_US;
 	if (session_is_in_transaction(session))
 		return earlier(
 			after(now_us,
@@ -149,8 +154,21 @@ static uint64_t end_of_work(const struct session *session)
 	return never_us;
 }
 
+/* What it has drawn is not worth a server that another client waits for. */
+static bool yields(struct session *session)
+{
+	if (!session_sequence_is_all(session))
+		return false;
+	if (pool_waiting(session->pool, session->node) > 0)
+		session_sequence_yield(session);
+	session_release_if_done(session);
+	return true;
+}
+
 static void out_of_work(struct session *session)
 {
+	if (yields(session))
+		return;
 	if (now_of(session) >= end_of_transaction(session))
 		session_fail(session, "25P04", "transaction_timeout", NULL);
 	else if (is_at_work(session))

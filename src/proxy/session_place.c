@@ -147,9 +147,13 @@ static bool may_follow(const struct session *session,
 {
 	bool on_replica = server_site(session->server)->is_replica;
 
-	if (decision.target == ROUTE_STAY)
-		return true;
 	if (!on_replica)
+		return true;
+	/* Perhaps nothing keeps it here. */
+	if (decision.reason == ROUTE_REASON_PINNED &&
+	    session_inspect_is_looking(session))
+		return false;
+	if (decision.target == ROUTE_STAY)
 		return true;
 	if (decision.target != ROUTE_REPLICA)
 		return false;

@@ -9,13 +9,19 @@
  * The values that were drawn before anybody asked are found again if the
  * session has drawn on one server only, and nobody else has there since; else
  * PostgreSQL says that there are none.  They are never another session's.
+ *
+ * A session that keeps its server for nothing else gives it back when others
+ * wait: rather a 55000 for the few who ask than a pool that stands still.
  */
+#include "base/log.h"
 #include "core/epoch.h"
 #include "core/stmtscope.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
 #include "proxy/session_parts.h"
+
+#include <assert.h>
 
 /* Other than the session's number, unique over all workers. */
 static uint64_t number_of(const struct session *session)
@@ -84,4 +90,22 @@ void session_sequence_forget(struct session *session)
 	session->draw_turn = 0;
 	session->has_drawn_elsewhere = false;
 	session_inspect_unstick(session, EFFECT_SEQUENCE);
+}
+
+bool session_sequence_is_all(const struct session *session)
+{
+	return session->server && session->pins == EFFECT_SEQUENCE &&
+	       !session_has_pending(session) && !session->is_mid_unit &&
+	       server_is_idle(session->server);
+}
+
+void session_sequence_yield(struct session *session)
+{
+	assert(session_sequence_is_all(session));
+	session->draw_turn = 0;
+	session->has_drawn_elsewhere = false;
+	session_inspect_unstick(session, EFFECT_SEQUENCE);
+	log_debug("client %s db=%s: gives its server to those who wait, and "
+		  "with it what it has drawn from sequences",
+		  session->address, pool_database(session->pool));
 }

@@ -166,3 +166,22 @@ def test_protocols(make_weir, table, way):
                 got = conn.until()
             rows = [m.values for m in got if m.type == "D"]
             assert rows == [[b"42", b"42"]]
+
+
+def test_a_full_pool_does_not_stand_still(make_weir, table):
+    """Who keeps a server for what it has drawn gives it to those who wait."""
+    weir = make_weir({"default_pool_size": 1, "query_wait_timeout": 20},
+                     nodes=("primary",))
+    with weir.connect() as reader, weir.connect() as writer:
+        reader.execute("INSERT INTO drawn (who) VALUES (1)")
+        drawn = one(reader, "SELECT lastval()")
+        assert one(reader, "SELECT lastval()") == drawn
+        assert sorted(pinned(weir)) == ["", "sequence"]
+        writer.execute("INSERT INTO drawn (who) VALUES (2)")
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            reader.execute("SELECT lastval()")
+        # In a transaction nobody is disturbed.
+        with reader.transaction():
+            reader.execute("INSERT INTO drawn (who) VALUES (1)")
+            mine = one(reader, "SELECT lastval()")
+            assert one(reader, "SELECT max(id) FROM drawn") == mine
