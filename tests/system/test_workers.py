@@ -10,7 +10,7 @@ import pytest
 from harness import wait_for
 from wire import Wire, bind, execute, parse, query, sync
 
-pytestmark = pytest.mark.own
+pytestmark = [pytest.mark.own, pytest.mark.tsan]
 ONE = ("primary",)
 # So low that whoever does anything is busy: clients move all the time.
 RESTLESS = {"workers": 3, "worker_fill": 1, "default_pool_size": 4}
