@@ -13,6 +13,7 @@
 #include "core/pgwire.h"
 #include "core/shapes.h"
 #include "core/sqlclass.h"
+#include "core/track.h"
 #include "net/stream.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
@@ -317,7 +318,8 @@ static enum intake_result stray(struct session *session,
 {
 	/* COPY may be about to begin: the server knows what to ignore. */
 	if (session->server &&
-	    (session_has_pending(session) || is_bound(session)))
+	    (session_has_pending(session) || is_bound(session) ||
+	     track_owed(server_track(session->server)) > 0))
 		return judged(session, (struct sqlclass){ 0 });
 	session->discard = message->total;
 	return INTAKE_STRAY;

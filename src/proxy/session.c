@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "core/metrics.h"
+#include "core/track.h"
 #include "net/stream.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
@@ -32,12 +33,40 @@ static uint64_t now_of(const struct session *session)
 
 /* --- the pump --- */
 
+/* The newest unit under way is a COPY that reads, or may become one. */
+static bool is_copying(const struct session *session)
+{
+	if (track_is_copy_in(server_track(session->server)))
+		return true;
+	return session_has_pending(session) &&
+	       (session_unit_at(session, session->units_count - 1)
+			->judged.effects &
+		EFFECT_COPY_IN);
+}
+
+/*
+ * What follows a COPY that is not answered yet goes where that is, and waits
+ * for nothing: the COPY waits for it.  A Sync or Flush is read over there.
+ */
+static bool is_copy_data(const struct session *session)
+{
+	size_t len;
+	const uint8_t *data = stream_data(session->client, &len);
+
+	if (len == 0 || !session->server)
+		return false;
+	if (*data == 'd' || *data == 'c' || *data == 'f')
+		return session_has_pending(session) || is_copying(session);
+	return (*data == 'H' || *data == 'S') && is_copying(session);
+}
+
 /* Begins the next unit; false when the pump has to stop. */
 static bool begin_unit(struct session *session)
 {
 	const char *why = "";
+	bool is_data = is_copy_data(session);
 
-	if (!session_listen_may_begin(session))
+	if (!is_data && !session_listen_may_begin(session))
 		return false;
 	switch (intake_look(session, &why)) {
 	case INTAKE_UNIT: break;
@@ -55,9 +84,10 @@ static bool begin_unit(struct session *session)
 	default: session_protocol_error(session, why); return false;
 	}
 	session->request_us = now_of(session);
-	if (!session_find_server(session))
+	if (!is_data && !session_find_server(session))
 		return false;
-	session_listen_begin(session);
+	if (!is_data)
+		session_listen_begin(session);
 	session_replay_keep(session);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;

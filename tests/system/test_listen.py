@@ -20,7 +20,8 @@ import pytest
 
 from harness import SLOW, wait_for
 from test_drivers_node import node_path  # noqa: F401, a fixture
-from wire import Wire, bind, cstr, describe, execute, parse, query, sync
+from wire import (Wire, bind, cstr, describe, execute, message, parse, query,
+                  sync)
 
 pytestmark = pytest.mark.own
 
@@ -968,3 +969,24 @@ def test_queue_of_jobs(small):
             thread.join(20 * SLOW)
             assert not thread.is_alive()
     assert sorted(done) == list(range(60))
+
+
+@pytest.mark.parametrize("parts", [
+    [parse("COPY listen_copy FROM STDIN"), bind(), execute(), sync(),
+     message("d", b"1\n"), message("c"), sync()],
+    [query("COPY listen_copy FROM STDIN"), message("d", b"1\n"),
+     message("H"), message("d", b"2\n"), message("c")],
+], ids=["sync_in_front_of_data", "flush_between_data"])
+@pytest.mark.parametrize("pause", [0, 0.2])
+def test_copy_of_a_listener(cluster, make_weir, parts, pause):
+    """The COPY waits for its data: so its data waits for nothing."""
+    cluster.sql("CREATE TABLE IF NOT EXISTS listen_copy (i int)", user="app")
+    weir = make_weir(SMALL)
+    with Client(weir.port) as conn:
+        conn.query("LISTEN copies")
+        for part in [parts] if pause == 0 else [[p] for p in parts]:
+            conn.send(*part)
+            time.sleep(pause)
+        got = conn.until()
+        assert [m.type for m in got][-3:] == ["G", "C", "Z"]
+        assert conn.value("SELECT 1") == "1"
