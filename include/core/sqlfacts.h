@@ -72,7 +72,7 @@ enum sqlclass_effect {
 	EFFECT_ADVISORY = 1 << 4,  /* session-level advisory lock taken */
 	EFFECT_UNLOCK = 1 << 5,    /* advisory unlock */
 	EFFECT_PREPARE = 1 << 6,   /* SQL PREPARE */
-	EFFECT_EXECUTE = 1 << 7,   /* SQL EXECUTE */
+	EFFECT_EXECUTE = 1 << 7,   /* SQL EXECUTE, pg_prepared_statements */
 	EFFECT_DEALLOCATE = 1 << 8,     /* SQL DEALLOCATE [ALL] */
 	EFFECT_HOLD = 1 << 9,           /* DECLARE ... WITH HOLD */
 	EFFECT_DISCARD_ALL = 1 << 10,   /* DISCARD ALL */

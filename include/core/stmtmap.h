@@ -65,6 +65,8 @@ struct stmtmap_entry {
 	uint64_t catalog_id; /* that the class was judged by */
 	uint64_t serial;     /* the owner's number for this use of the name */
 	bool is_settled;     /* its Parse was answered, not failed */
+	/* Of SQL: the text is a PREPARE, and what it prepares begins here. */
+	size_t query_at;
 };
 
 struct stmtmap *stmtmap_new(void);
@@ -81,6 +83,11 @@ struct stmtmap_entry *stmtmap_put(struct stmtmap *map, const char *name,
 				  struct stmt *stmt);
 void stmtmap_remove(struct stmtmap *map, const char *name);
 void stmtmap_clear(struct stmtmap *map);
+/* All but the unnamed one. */
+void stmtmap_clear_named(struct stmtmap *map);
+/* The next name in no order; *at begins with 0; false behind the last. */
+bool stmtmap_next(const struct stmtmap *map, size_t *at, const char **name,
+		  struct stmtmap_entry **entry);
 size_t stmtmap_count(const struct stmtmap *map);
 /* A name that stands for the statement of this number, or NULL; a walk. */
 const char *stmtmap_name_of(const struct stmtmap *map, uint64_t id);
@@ -128,5 +135,9 @@ size_t stmtset_count(const struct stmtset *set);
  * else NULL.
  */
 struct stmt *stmtset_evict(struct stmtset *set);
+/* By its name on servers; a walk.  Borrowed, or NULL. */
+struct stmt *stmtset_find(const struct stmtset *set, const char *server_name);
+/* The same of any set that is not empty. */
+struct stmt *stmtset_take(struct stmtset *set);
 
 #endif

@@ -29,10 +29,11 @@ enum track_op {
 };
 
 enum track_flag {
-	TRACK_OURS = 1,   /* sent on our account: its replies are swallowed */
-	TRACK_LOCAL = 2,  /* never sent: its reply is made here, in order */
+	TRACK_OURS = 1,    /* sent on our account: its replies are swallowed */
+	TRACK_LOCAL = 2,   /* never sent: its reply is made here, in order */
 	TRACK_SKIPPED = 4, /* of a result: the server has read over it */
-	TRACK_ASKED = 8 /* of ours: may fail, its rows and outcome are told */
+	TRACK_ASKED = 8, /* of ours: may fail, its rows and outcome are told */
+	TRACK_QUIET = 16 /* of ours, in a batch of ours: so are its errors */
 };
 
 struct track_entry {

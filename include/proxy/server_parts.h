@@ -38,6 +38,7 @@ struct server {
 	struct sockaddr_storage address;
 	socklen_t address_len;
 	char failure_state[6]; /* SQLSTATE of the last error, "" none */
+	bool is_plan_stale;    /* ... that is what it said */
 	struct buf last_words; /* a FATAL, as it came */
 	char *failure;         /* and its text */
 
@@ -46,6 +47,8 @@ struct server {
 	struct buf parameter_names; /* each with its NUL, as they came */
 	const struct settings *settings;
 	struct stmtset *statements;
+	struct strmap *guests; /* under clients' own names; NULL none */
+	uint64_t guest_serial;
 	uint64_t batches; /* begun; numbers them */
 	uint64_t unnamed; /* serial of the client's statement, 0 none */
 	char status;      /* of the last ReadyForQuery */
@@ -54,6 +57,7 @@ struct server {
 
 	/* replies */
 	struct track *track;
+	struct buf withheld;  /* an error that a later one stands for */
 	size_t passing;       /* bytes of the current body still to come */
 	bool is_passing_on;   /* ... and they are for the client */
 	bool is_row_run;      /* DataRow is what is expected */
@@ -107,6 +111,14 @@ bool server_replies_read(struct server *server);
 void server_replies_settle(struct server *server);
 
 void server_note_free(struct server_note *note);
+
+/* --- guests --- */
+
+/* All are gone. */
+void server_forget_guests(struct server *server);
+/* What was sent for one is answered, or failed, or was read over. */
+void server_settle_guest(struct server *server, const struct server_note *note,
+			 bool ok);
 
 /* Keeps the text of an error for whoever is told; any earlier one goes. */
 void server_set_failure(struct server *server, const char *sqlstate,

@@ -108,6 +108,8 @@ struct server_user_hooks {
 	void (*notified)(void *user, const struct pgwire_message *message);
 	/* An entry of the client's was answered, or failed, or skipped. */
 	void (*settled)(void *user, const struct track_entry *entry, bool ok);
+	/* PREPARE, or DEALLOCATE of one name, was done. */
+	void (*named)(void *user, bool is_prepare);
 	/* DEALLOCATE ALL, or DISCARD ALL, was done. */
 	void (*deallocated)(void *user, bool is_discard_all);
 	/* DISCARD SEQUENCES was done; NULL: not told. */
@@ -148,6 +150,7 @@ struct server_note {
 	bool is_sent;      /* the message went to the server */
 	uint64_t batch;    /* of the server's, that it was sent in */
 	uint64_t epoch;    /* of the statement's database then */
+	size_t query_at;   /* of a PREPARE (stmtmap.h); else 0 */
 	char name[];       /* the client's name, "" unnamed */
 };
 

@@ -113,6 +113,34 @@ uint64_t server_batch(const struct server *server);
 /* Says in the note of a Parse when it is sent. */
 void server_date_note(const struct server *server, struct server_note *note);
 
+/* --- statements under a client's own name (server_guests) --- */
+
+/*
+ * They make sure of what stands under the name, and say whether they had to
+ * send something: nothing; anything; this very statement, whose text is with
+ * is_sql that of a PREPARE.  flags: 0, or TRACK_QUIET.
+ */
+bool server_lack_guest(struct server *server, const char *name);
+bool server_need_guest(struct server *server, const char *name);
+bool server_host_guest(struct server *server, const char *name,
+		       struct stmt *stmt, bool is_sql, unsigned flags);
+/* The client itself has made it, or dropped it. */
+void server_note_guest(struct server *server, const char *name,
+		       struct stmt *stmt, bool is_sql);
+void server_forget_guest(struct server *server, const char *name);
+/* Closes all of them, with a Sync behind; false: there were none. */
+bool server_dismiss_guests(struct server *server);
+bool server_has_guests(const struct server *server);
+/* Ends a batch that was all ours. */
+void server_send_sync(struct server *server);
+/* Close what is shared: whoever needs it has it prepared again. */
+void server_close_statements(struct server *server);
+void server_close_statement(struct server *server, const char *server_name);
+/* The error now told of: a plan was made before DDL (plancache.c). */
+bool server_has_stale_plan(const struct server *server);
+/* A Query of ours waits for its answer. */
+bool server_has_question(const struct server *server);
+
 /* Which client's unnamed statement the server has; 0: none. */
 uint64_t server_unnamed(const struct server *server);
 void server_set_unnamed(struct server *server, uint64_t serial);

@@ -28,6 +28,7 @@ struct ear;
 struct server;
 struct pgwire_message;
 struct session_begin;
+struct pgwire_parse;
 struct session_inspect;
 struct session_reset;
 struct stmtscope;
@@ -66,6 +67,8 @@ struct session_scan {
 	unsigned parses;                        /* Parse messages seen */
 	struct sqlclass parsed[SESSION_JUDGED]; /* and their classes */
 	uint64_t parsed_names[SESSION_JUDGED];  /* hashes */
+	unsigned binds;                         /* Bind messages seen */
+	unsigned named_binds;                   /* ... of a name */
 	bool is_judged;
 	bool is_local;  /* nothing in it needs a server */
 	bool has_names; /* prepares or closes a name */
@@ -117,12 +120,11 @@ struct session {
 	uint64_t draw_turn;      /* of its server, when it last drew; 0 never */
 	struct session_ddl *ddl; /* databases or roles under way, or NULL */
 	struct session_begin *begin; /* of its transaction on a replica */
-	char *cleanup_name; /* a statement of the client's own name to close */
 
 	/* units whose ReadyForQuery is to come, oldest first */
 	struct session_unit *units;
 
-	/* reads in flight on a replica, to be repeated if it fails */
+	/* what is in flight and may be repeated if its server fails it */
 	struct buf replay;
 
 	struct ear *ear; /* what it listens to; NULL: to nothing */
@@ -130,6 +132,7 @@ struct session {
 	/* prepared statements */
 	struct stmtmap *names;
 	struct stmtscope *scope;     /* where its texts mean the same */
+	struct list moves;           /* of names, by SQL in flight */
 	struct stmt *unnamed_before; /* the Parses in flight, or NULL */
 	uint64_t unnamed_serial;     /* of the one that was too long to keep */
 	uint64_t parsed_serial;      /* of the last Parse that succeeded */
@@ -177,16 +180,19 @@ struct session {
 	bool is_unnamed_there;    /* on the server: unnamed_before */
 	bool is_hoarding;         /* the client's unread limit is raised */
 	bool is_mid_unit;
-	bool has_bound;   /* ... and has run something */
-	bool is_moving;   /* to the primary, as soon as nothing is owed */
-	bool is_skipping; /* a cancelled unit, up to its end */
-	bool ends_unit;   /* ... with this message */
-	bool is_writing;  /* has a unit that may have written */
+	bool has_bound;       /* ... and has run something */
+	bool is_moving;       /* to the primary, as soon as nothing is owed */
+	bool is_replay_bound; /* it may only be repeated for a stale plan */
+	bool has_repeated;    /* the unit: not once more */
+	bool is_settling;     /* names change: it waits until nothing is owed */
+	bool is_skipping;     /* a cancelled unit, up to its end */
+	bool ends_unit;       /* ... with this message */
+	bool is_writing;      /* has a unit that may have written */
 	bool has_drawn_elsewhere; /* from sequences, in another turn */
 	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
-	bool has_touched;  /* the transaction: data, read or written */
-	bool is_becoming;  /* somebody else: its unit waits for that */
+	bool has_touched;         /* the transaction: data, read or written */
+	bool is_becoming;         /* somebody else: its unit waits for that */
 	bool is_restoring; /* back to the startup packet's settings, aloud */
 };
 
@@ -270,6 +276,8 @@ void session_adopt_settings(struct session *session);
 void session_reset_settings(struct session *session);
 /* How texts are read may have changed: whose statements are its own? */
 void session_rescope(struct session *session);
+/* One for what nobody else may share; a reference of the caller's. */
+struct stmtscope *session_scope_alone(const struct session *session);
 
 /* Remembers what the client has been told so far, if nothing is yet. */
 void session_keep_told(struct session *session);
@@ -412,6 +420,8 @@ void session_replay_keep(struct session *session);
 void session_replay_forget(struct session *session);
 /* Nothing of what is in flight has reached the client, all may be repeated. */
 bool session_replay_can(const struct session *session);
+/* The same, whatever has become of it on a server that was lost. */
+bool session_replay_can_lose(const struct session *session);
 /* Is it the replica's fault, and not the statement's? */
 bool session_replay_is_fault(const char *sqlstate);
 /* After such an error: a shape that replicas always refuse stays away. */
@@ -573,11 +583,41 @@ struct stmtmap_entry *names_put(struct session *session, const char *name,
 /* In front of a Parse of the unnamed statement: how to undo it. */
 struct server_note *names_keep_unnamed(struct session *session);
 
+/* A client's own names must not reach a statement of ours. */
+bool names_looks_like_ours(const char *name);
+/* The statement of a Parse, with a reference. */
+struct stmt *names_intern(struct session *session,
+			  const struct pgwire_message *message,
+			  const struct pgwire_parse *parse, uint32_t effects);
 /* The statement of a name, as it is under the settings of now. */
 struct stmt *names_stmt_now(struct session *session,
 			    struct stmtmap_entry *entry);
 /* The batch in the scan only closes names and prepares what is known good. */
 bool names_are_known(const struct session *session);
+
+/* --- materialise --- */
+
+/* May a text of these effects use names of prepared statements? */
+bool materialise_is_needed(uint32_t effects);
+/*
+ * The text goes to the server next: brings what it uses in front.  Replaces
+ * what using statements means for the session by what these may leave
+ * behind.  False: it has to wait until nothing is in flight.
+ */
+bool materialise_text(struct session *session, const char *sql, size_t len,
+		      uint32_t *effects);
+/* The same for one that is only prepared. */
+bool materialise_parse(struct session *session, const char *sql, size_t len);
+/*
+ * A name is about to be used by the protocol: true, it was made by PREPARE, or
+ * its text names statements, and it is there under its own name.
+ */
+bool materialise_name(struct session *session, const char *name,
+		      struct stmtmap_entry *entry);
+/* The server has done a PREPARE, or a DEALLOCATE. */
+void materialise_moved(struct session *session, bool is_prepare);
+/* The unit is over: what it has not done it will not do. */
+void materialise_drop_moves(struct session *session);
 
 /* --- relay --- */
 

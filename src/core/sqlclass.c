@@ -252,6 +252,8 @@ static void judge_create_relation(struct sqlcursor *cursor)
 			sqlcursor_advance(cursor);
 		else if (begins_query(cursor))
 			judge_write(cursor);
+		else if (cursor->word == WORD_EXECUTE)
+			sqlcursor_add_effects(cursor, EFFECT_EXECUTE);
 	}
 }
 

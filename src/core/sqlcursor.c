@@ -191,12 +191,24 @@ static void blame_missing(struct sqlcursor *cursor, enum sqlclass_reason reason)
 			cursor->context->catalog ? reason : REASON_NO_CATALOG);
 }
 
+/* What lists the prepared statements of the session. */
+static bool is_statements(const char *name, size_t len)
+{
+	static const char view[] = "pg_prepared_statements";
+	const size_t view_len = sizeof(view) - 1;
+
+	return (len == view_len || len == view_len - 1) &&
+	       memcmp(name, view, len) == 0;
+}
+
 void sqlcursor_judge_function(struct sqlcursor *cursor,
 			      const struct sqlname *name)
 {
 	struct stored stored = store(name);
 	uint32_t effects;
 
+	if (stored.is_known && is_statements(stored.name, stored.name_len))
+		sqlcursor_add_effects(cursor, EFFECT_EXECUTE);
 	switch (find_function(cursor, &stored, &effects)) {
 	case FUNCTION_SAFE:
 		if (!is_builtin(cursor, &stored))
@@ -227,6 +239,8 @@ void sqlcursor_judge_relation(struct sqlcursor *cursor,
 	struct stored stored = store(name);
 	enum catalog_relation kind = RELATION_MISSING;
 
+	if (stored.is_known && is_statements(stored.name, stored.name_len))
+		sqlcursor_add_effects(cursor, EFFECT_EXECUTE);
 	if (!cursor->is_read)
 		return;
 	if (stored.is_known)

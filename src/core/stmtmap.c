@@ -194,11 +194,27 @@ static void remove_unnamed(struct stmtmap *map)
 	map->unnamed = (struct stmtmap_entry){ 0 };
 }
 
+void stmtmap_clear_named(struct stmtmap *map)
+{
+	strmap_free(map->named, entry_free);
+	map->named = NULL;
+}
+
 void stmtmap_clear(struct stmtmap *map)
 {
 	remove_unnamed(map);
-	strmap_free(map->named, entry_free);
-	map->named = NULL;
+	stmtmap_clear_named(map);
+}
+
+bool stmtmap_next(const struct stmtmap *map, size_t *at, const char **name,
+		  struct stmtmap_entry **entry)
+{
+	void *value;
+
+	if (!map->named || !strmap_next(map->named, at, name, &value))
+		return false;
+	*entry = value;
+	return true;
 }
 
 void stmtmap_free(struct stmtmap *map)

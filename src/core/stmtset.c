@@ -17,6 +17,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FIRST_ROOM = 16 };
 
@@ -219,10 +220,26 @@ size_t stmtset_count(const struct stmtset *set)
 	return set->used;
 }
 
-struct stmt *stmtset_evict(struct stmtset *set)
+struct stmt *stmtset_find(const struct stmtset *set, const char *server_name)
 {
-	if (set->used == 0 || set->used < set->limit)
+	LIST_FOREACH (link, &set->by_use) {
+		struct node *node = LIST_ENTRY(link, struct node, use);
+
+		if (strcmp(stmt_server_name(node->stmt), server_name) == 0)
+			return node->stmt;
+	}
+	return NULL;
+}
+
+struct stmt *stmtset_take(struct stmtset *set)
+{
+	if (set->used == 0)
 		return NULL;
 	assert(!list_is_empty(&set->by_use));
 	return take(set, LIST_ENTRY(set->by_use.prev, struct node, use));
+}
+
+struct stmt *stmtset_evict(struct stmtset *set)
+{
+	return set->used < set->limit ? NULL : stmtset_take(set);
 }

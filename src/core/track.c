@@ -256,7 +256,8 @@ static struct track_result reply_error(struct track *track)
 	track->is_begun = true;
 	if (!ends_unit(entry->op)) {
 		/* Our own message in the client's batch: it fails the batch. */
-		result.verdict = TRACK_FORWARD;
+		if (!(entry->flags & TRACK_QUIET))
+			result.verdict = TRACK_FORWARD;
 		result.entry = take_first(track);
 		track->is_skipping = true;
 		/* A Query behind it is skipped: the Sync is still to come. */

@@ -154,7 +154,8 @@ static struct sqlclass class_of_entry(const struct session *session,
 
 	if (entry->catalog_id != catalog) {
 		query = stmt_query(entry->stmt, &len);
-		entry->judged = intake_judge(session, query, len);
+		entry->judged = intake_judge(session, query + entry->query_at,
+					     len - entry->query_at);
 		entry->catalog_id = catalog;
 	}
 	return entry->judged;
@@ -193,6 +194,8 @@ static bool scan_bind(struct session *session,
 
 	if (pgwire_read_bind(message, &bind) != PGWIRE_OK)
 		return false;
+	session->scan.binds++;
+	session->scan.named_binds += *bind.statement != '\0';
 	scan_name(session, bind.statement);
 	return true;
 }

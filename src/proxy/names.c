@@ -18,6 +18,13 @@
 #include <assert.h>
 #include <string.h>
 
+#define SERVER_PREFIX "pgweir_"
+
+bool names_looks_like_ours(const char *name)
+{
+	return strncmp(name, SERVER_PREFIX, strlen(SERVER_PREFIX)) == 0;
+}
+
 uint64_t names_serial(const struct session *session)
 {
 	return session->serial;
@@ -88,6 +95,25 @@ struct server_note *names_keep_unnamed(struct session *session)
 	return NULL;
 }
 
+/* What names statements means something else for each client. */
+struct stmt *names_intern(struct session *session,
+			  const struct pgwire_message *message,
+			  const struct pgwire_parse *parse, uint32_t effects)
+{
+	size_t skip = strlen(parse->name) + 1;
+	struct stmtscope *alone;
+	struct stmt *stmt;
+
+	if (!(effects & EFFECT_EXECUTE))
+		return stmt_intern_in(session->scope, message->body + skip,
+				      message->body_len - skip);
+	alone = session_scope_alone(session);
+	stmt = stmt_intern_in(alone, message->body + skip,
+			      message->body_len - skip);
+	stmtscope_release(alone);
+	return stmt;
+}
+
 /*
  * A text is read under the settings of its Parse, and stays as it was read;
  * only when its names lead elsewhere does PostgreSQL look again (plancache.c,
@@ -101,7 +127,11 @@ static bool leads_elsewhere(const struct session *session,
 	const struct settings *then = stmtscope_settings(stmt_scope(stmt));
 	const struct settings *now = stmtscope_settings(session->scope);
 
-	if (!then || !now)
+	/* Set unseen, and not known yet. */
+	if (!now)
+		return server_status(session->server) == 'I' &&
+		       !session_has_pending(session);
+	if (!then)
 		return false;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		const char *one = settings_get(then, names[i]);
@@ -125,6 +155,7 @@ struct stmt *names_stmt_now(struct session *session,
 	size_t len;
 
 	if (stmt_scope(before) == session->scope ||
+	    (entry->judged.effects & EFFECT_EXECUTE) ||
 	    (!leads_elsewhere(session, before) &&
 	     server_has_statement(session->server, before)))
 		return before;
@@ -188,8 +219,10 @@ static void restore_name(struct session *session,
 	size_t len;
 
 	query = stmt_query(note->stmt, &len);
-	entry->judged = intake_judge(session, query, len);
+	entry->judged = intake_judge(session, query + note->query_at,
+				     len - note->query_at);
 	entry->serial = note->serial;
+	entry->query_at = note->query_at;
 	entry->is_settled = true;
 }
 

@@ -28,8 +28,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVER_PREFIX "pgweir_"
-
 /* The batch has failed already: what is sent of it is read over. */
 static bool is_read_over(const struct session *session)
 {
@@ -102,6 +100,7 @@ static void end_unit(struct session *session)
 		stream_set_unread_limit(session->client, STREAM_UNREAD_LIMIT);
 	session->is_hoarding = false;
 	session->is_mid_unit = false;
+	session->is_settling = false;
 	session->has_bound = false;
 	session->ends_unit = false;
 	session->relayed_parses = 0;
@@ -139,12 +138,6 @@ static void pass_rest(struct session *session,
 }
 
 /* --- names --- */
-
-/* A client's own names must not reach a statement of ours. */
-static bool looks_like_ours(const char *name)
-{
-	return strncmp(name, SERVER_PREFIX, strlen(SERVER_PREFIX)) == 0;
-}
 
 /*
  * What stands behind a Flush was not seen when its batch was sent to a
@@ -186,16 +179,6 @@ static struct sqlclass class_of_parse(const struct session *session,
 	return intake_judge(session, parse->query, parse->query_len);
 }
 
-static struct stmt *intern(const struct session *session,
-			   const struct pgwire_message *message,
-			   const struct pgwire_parse *parse)
-{
-	size_t skip = strlen(parse->name) + 1;
-
-	return stmt_intern_in(session->scope, message->body + skip,
-			      message->body_len - skip);
-}
-
 static void count_total(const struct session *session,
 			enum metrics_counter counter)
 {
@@ -206,11 +189,13 @@ static void parse_unnamed(struct session *session,
 			  const struct pgwire_message *message,
 			  const struct pgwire_parse *parse)
 {
-	struct stmt *stmt = intern(session, message, parse);
+	struct sqlclass class = class_of_parse(session, parse);
+	struct stmt *stmt =
+		names_intern(session, message, parse, class.effects);
 	struct server_note *note = names_keep_unnamed(session);
 	struct stmtmap_entry *entry;
 
-	entry = names_put(session, "", stmt, class_of_parse(session, parse));
+	entry = names_put(session, "", stmt, class);
 	stmt_release(stmt);
 	server_set_unnamed(session->server, entry->serial);
 	session->unnamed_changes++;
@@ -220,20 +205,19 @@ static void parse_unnamed(struct session *session,
 }
 
 /*
- * The name is taken, and PostgreSQL shall say so: an empty statement of that
- * very name goes in front, and goes again behind the batch's Sync.
+ * The name is taken, and PostgreSQL shall say so: something of that very name
+ * goes in front.
  */
 static void parse_taken(struct session *session,
 			const struct pgwire_message *message,
 			const struct pgwire_parse *parse)
 {
-	struct buf *out = server_out(session->server);
-
-	pgbuild_parse(out, parse->name, "\0\0\0", 3);
-	server_owe(session->server, TRACK_PARSE, TRACK_OURS,
-		   server_note_new(NULL, 0, false, parse->name));
-	if (!session->cleanup_name)
-		session->cleanup_name = xstrdup(parse->name);
+	/* As ours it may be there already. */
+	if (names_looks_like_ours(parse->name)) {
+		server_mark_spent(session->server);
+		server_close_statement(session->server, parse->name);
+	}
+	(void)server_need_guest(session->server, parse->name);
 	server_owe(session->server, TRACK_PARSE, 0,
 		   server_note_new(NULL, 0, false, parse->name));
 	pass_message(session, message);
@@ -256,9 +240,11 @@ static void parse_named(struct session *session,
 			const struct pgwire_parse *parse)
 {
 	struct server *server = session->server;
-	struct stmt *stmt = intern(session, message, parse);
-	struct stmtmap_entry *entry = names_put(session, parse->name, stmt,
-						class_of_parse(session, parse));
+	struct sqlclass class = class_of_parse(session, parse);
+	struct stmt *stmt =
+		names_intern(session, message, parse, class.effects);
+	struct stmtmap_entry *entry =
+		names_put(session, parse->name, stmt, class);
 	bool is_known = is_known_good(session, stmt);
 	struct server_note *note =
 		server_note_new(stmt, entry->serial, !is_known, parse->name);
@@ -297,10 +283,27 @@ static void parse_huge(struct session *session,
 	pass_message(session, message);
 }
 
+/*
+ * What this batch has sent may change names: what uses one behind it waits
+ * for the answers.
+ */
+static bool must_settle(struct session *session)
+{
+	const uint32_t naming = EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL;
+	bool was_settling = session->is_settling;
+
+	session->is_settling = (session->unit.judged.effects & naming) &&
+			       track_owed(server_track(session->server)) > 0;
+	if (session->is_settling && !was_settling)
+		pgbuild_empty(server_out(session->server), 'H');
+	return session->is_settling;
+}
+
 static enum relay_result relay_parse(struct session *session,
 				     const struct pgwire_message *message,
 				     const char **why)
 {
+	struct sqlclass class;
 	struct pgwire_parse parse;
 
 	if (!pgwire_is_complete(message)) {
@@ -315,10 +318,15 @@ static enum relay_result relay_parse(struct session *session,
 		*why = "invalid message format (Parse)";
 		return RELAY_BAD;
 	}
-	if (*parse.name && names_is_unsure(session, parse.name))
+	if (*parse.name &&
+	    (names_is_unsure(session, parse.name) || must_settle(session)))
 		return RELAY_HOLD;
-	if (must_move(session, class_of_parse(session, &parse)))
+	class = class_of_parse(session, &parse);
+	if (must_move(session, class))
 		return RELAY_MOVE;
+	if ((class.effects & EFFECT_EXECUTE) && !is_read_over(session) &&
+	    !materialise_parse(session, parse.query, parse.query_len))
+		return RELAY_HOLD;
 	count_total(session, COUNTER_CLIENT_PARSES);
 	if (!*parse.name)
 		parse_unnamed(session, message, &parse);
@@ -361,6 +369,8 @@ static const char *name_on_server(struct session *session, const char *name,
 		lack_unnamed(session);
 	if (!entry)
 		return NULL;
+	if (*name && materialise_name(session, name, entry))
+		return name;
 	if (*name) {
 		stmt = names_stmt_now(session, entry);
 		if (!server_has_statement(server, stmt))
@@ -400,6 +410,21 @@ static bool may_pass_bind(struct session *session,
 	return session_ddl_may_pass(session, text, len);
 }
 
+/* Brings what its text uses; false: it has to wait. */
+static bool materialise_entry(struct session *session,
+			      const struct stmtmap_entry *entry,
+			      struct sqlclass *class)
+{
+	const char *text;
+	size_t len;
+
+	if (!materialise_is_needed(class->effects) || entry->query_at > 0 ||
+	    is_read_over(session))
+		return true;
+	text = stmt_query(entry->stmt, &len);
+	return materialise_text(session, text, len, &class->effects);
+}
+
 static enum relay_result relay_bind(struct session *session,
 				    const struct pgwire_message *message,
 				    const char **why)
@@ -422,7 +447,8 @@ static enum relay_result relay_bind(struct session *session,
 	case PGWIRE_BAD:
 	default: *why = "invalid message format (Bind)"; return RELAY_BAD;
 	}
-	if (names_is_unsure(session, bind.statement))
+	if (names_is_unsure(session, bind.statement) ||
+	    (*bind.statement && must_settle(session)))
 		return RELAY_HOLD;
 	entry = stmtmap_find(session->names, bind.statement);
 	if (entry)
@@ -432,6 +458,8 @@ static enum relay_result relay_bind(struct session *session,
 	if ((class.is_global && !may_pass_bind(session, entry)) ||
 	    session_effects_wait_bind(session, entry))
 		return RELAY_HOLD;
+	if (entry && !materialise_entry(session, entry, &class))
+		return RELAY_HOLD;
 	count_total(session, COUNTER_BINDS);
 	name = name_on_server(session, bind.statement, &entry);
 	note_effects(session, class);
@@ -440,7 +468,7 @@ static enum relay_result relay_bind(struct session *session,
 	server_owe(session->server, TRACK_BIND, 0, NULL);
 	if (name && *name)
 		rewrite_bind(session, message, &bind, name);
-	else if (!name && looks_like_ours(bind.statement))
+	else if (!name && names_looks_like_ours(bind.statement))
 		rewrite_bind(session, message, &bind, "?");
 	else
 		pass_message(session, message);
@@ -457,7 +485,7 @@ static void describe_statement(struct session *session,
 	const char *there = name_on_server(session, name, &entry);
 
 	server_owe(session->server, TRACK_DESCRIBE_STATEMENT, 0, NULL);
-	if (!there && looks_like_ours(name))
+	if (!there && names_looks_like_ours(name))
 		there = "?";
 	pgbuild_target(server_out(session->server), 'D', 'S',
 		       there ? there : name);
@@ -484,7 +512,9 @@ static void close_statement(struct session *session,
 	session->closes += entry != NULL;
 	note = server_note_new(entry ? entry->stmt : NULL,
 			       entry ? entry->serial : 0, false, name);
+	note->query_at = entry ? entry->query_at : 0;
 	stmtmap_remove(session->names, name);
+	(void)server_lack_guest(session->server, name);
 	server_owe(session->server, TRACK_CLOSE, TRACK_LOCAL, note);
 	stream_consume(session->client, message->total);
 }
@@ -502,7 +532,8 @@ static enum relay_result relay_target(struct session *session,
 		*why = "invalid message format (Describe or Close)";
 		return RELAY_BAD;
 	}
-	if (kind == 'S' && names_is_unsure(session, name))
+	if (kind == 'S' &&
+	    (names_is_unsure(session, name) || (*name && must_settle(session))))
 		return RELAY_HOLD;
 	if (kind == 'S' && message->type == 'D') {
 		describe_statement(session, message, name);
@@ -549,6 +580,21 @@ static bool may_pass_query(struct session *session,
 	       session_ddl_may_pass(session, text, len);
 }
 
+/* Brings what its text uses; false: it has to wait. */
+static bool materialise_query(struct session *session,
+			      const struct pgwire_message *message,
+			      struct sqlclass *class)
+{
+	const char *text;
+	size_t len;
+
+	if (!materialise_is_needed(class->effects) || message->type != 'Q' ||
+	    !pgwire_is_complete(message) || is_read_over(session) ||
+	    !pgwire_read_string(message, &text, &len))
+		return true;
+	return materialise_text(session, text, len, &class->effects);
+}
+
 static enum relay_result relay_query(struct session *session,
 				     const struct pgwire_message *message)
 {
@@ -558,6 +604,8 @@ static enum relay_result relay_query(struct session *session,
 		return RELAY_MOVE;
 	if ((class.is_global && !may_pass_query(session, message)) ||
 	    session_effects_wait_query(session, &class, message))
+		return RELAY_HOLD;
+	if (!materialise_query(session, message, &class))
 		return RELAY_HOLD;
 	note_effects(session, class);
 	session_effects_of_query(session, &class, message);
@@ -577,20 +625,10 @@ static enum relay_result relay_query(struct session *session,
 static void relay_sync(struct session *session,
 		       const struct pgwire_message *message)
 {
-	struct server *server = session->server;
-
 	push_unit(session);
-	server_owe(server, TRACK_SYNC, 0, NULL);
+	server_owe(session->server, TRACK_SYNC, 0, NULL);
 	session->ends_unit = true;
 	pass_message(session, message);
-	if (!session->cleanup_name)
-		return;
-	pgbuild_target(server_out(server), 'C', 'S', session->cleanup_name);
-	server_owe(server, TRACK_CLOSE, TRACK_OURS, NULL);
-	pgbuild_empty(server_out(server), 'S');
-	server_owe(server, TRACK_SYNC, TRACK_OURS, NULL);
-	free(session->cleanup_name);
-	session->cleanup_name = NULL;
 }
 
 /* In COPY mode the server reads over a Sync: no reply, no unit. */

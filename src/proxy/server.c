@@ -93,12 +93,14 @@ static void free_server(struct server *server)
 {
 	track_free(server->track, drop_note, NULL);
 	stmtset_free(server->statements);
+	server_forget_guests(server);
 	strmap_free(server->parameters, free);
 	buf_free(&server->parameter_names);
 	settings_release(server->settings);
 	login_free(server->login);
 	util_wipe(server->key, sizeof(server->key));
 	buf_free(&server->last_words);
+	buf_free(&server->withheld);
 	free(server->failure);
 	free(server);
 }
@@ -261,6 +263,7 @@ static const char *reset_query(const struct server *server)
 
 static void forget_session(struct server *server)
 {
+	server_forget_guests(server);
 	stmtset_clear(server->statements);
 	settings_release(server->settings);
 	server->settings = settings_empty();
@@ -301,7 +304,7 @@ static void clean(struct server *server)
 	} else if (server->is_dirty) {
 		forget_session(server);
 		send_ours(server, reset_query(server));
-	} else {
+	} else if (!server_dismiss_guests(server)) {
 		rest(server);
 	}
 }
@@ -310,8 +313,9 @@ static void clean(struct server *server)
 static bool is_clean(const struct server *server)
 {
 	return server->status == 'I' && !server->is_dirty &&
-	       !server->is_spent && !server->is_mid_message &&
-	       server->cancels == 0 && track_is_idle(server->track);
+	       !server_has_guests(server) && !server->is_spent &&
+	       !server->is_mid_message && server->cancels == 0 &&
+	       track_is_idle(server->track);
 }
 
 void server_detach(struct server *server)

@@ -97,6 +97,7 @@ struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 	note->is_sent = is_sent;
 	note->batch = 0;
 	note->epoch = 0;
+	note->query_at = 0;
 	memcpy(note->name, name, len + 1);
 	return note;
 }
@@ -152,6 +153,9 @@ static void keep_statements(struct server *server,
 	if (outcome == SKIPPED &&
 	    (server_changes_unnamed(entry) || entry->op == TRACK_QUERY))
 		server->unnamed = SERVER_UNNAMED_UNKNOWN;
+	/* Of a guest. */
+	if ((entry->flags & TRACK_OURS) && note && *note->name)
+		server_settle_guest(server, note, outcome == ANSWERED);
 	/* One that had to make room stays, under a name nobody knows of. */
 	if (entry->op == TRACK_CLOSE && note && note->is_sent &&
 	    outcome == SKIPPED)
@@ -325,6 +329,10 @@ static bool note_error(struct server *server,
 	metrics_count(server->site->backend_cell, COUNTER_ERRORS,
 		      metrics_sqlstate_class(error.sqlstate), 0, 1);
 	server_set_failure(server, error.sqlstate, error.message);
+	/* Its words may be in any language. */
+	server->is_plan_stale =
+		strcmp(error.sqlstate, "0A000") == 0 &&
+		strcmp(error.routine, "RevalidateCachedQuery") == 0;
 	*is_last = is_fatal(&error);
 	return true;
 }
@@ -335,6 +343,15 @@ static void note_undrawn(const struct server *server)
 		server->hooks->undrawn(server->user);
 }
 
+/* The client's own PREPARE or DEALLOCATE. */
+static void note_named(struct server *server, const char *tag)
+{
+	bool is_prepare = strcmp(tag, "PREPARE") == 0;
+
+	if (server->hooks && (is_prepare || strcmp(tag, "DEALLOCATE") == 0))
+		server->hooks->named(server->user, is_prepare);
+}
+
 static void note_deallocated(struct server *server, const char *tag)
 {
 	bool is_discard = strcmp(tag, "DISCARD ALL") == 0;
@@ -342,6 +359,7 @@ static void note_deallocated(struct server *server, const char *tag)
 	if (!is_discard && strcmp(tag, "DEALLOCATE ALL") != 0)
 		return;
 	stmtset_clear(server->statements);
+	server_forget_guests(server);
 	if (is_discard) {
 		server->unnamed = 0;
 		server->drawer = 0;
@@ -365,20 +383,25 @@ static void take_asked(struct server *server)
 		server->is_clean_due = true;
 }
 
-static void take_ready(struct server *server, unsigned flags)
+static void take_ready(struct server *server, const struct track_entry *entry)
 {
-	bool is_ours = (flags & TRACK_OURS) != 0;
+	bool is_ours = (entry->flags & TRACK_OURS) != 0;
 
-	if (flags & TRACK_ASKED) {
+	if (entry->flags & TRACK_ASKED) {
 		take_asked(server);
 		return;
 	}
+	if (!is_ours)
+		buf_free(&server->withheld);
 	if (!is_ours && server->hooks) {
 		server->hooks->ready(server->user, server->status);
 		return;
 	}
-	server->is_settings_due = false;
-	server->is_inspecting = false;
+	/* Syncs of ours may stand around it. */
+	if (entry->op == TRACK_QUERY) {
+		server->is_settings_due = false;
+		server->is_inspecting = false;
+	}
 	if (server->hooks)
 		server->hooks->applied(server->user);
 	server->is_clean_due = true;
@@ -411,7 +434,7 @@ static bool read_facts(struct server *server,
 		return true;
 	if (!pgwire_read_string(message, &text, &len))
 		return broken(server, "malformed reply", 'C');
-	if (text[0] == 'D')
+	if (text[0] == 'D' || text[0] == 'P')
 		(void)util_copy(facts->tag, sizeof(facts->tag), text);
 	return true;
 }
@@ -433,6 +456,8 @@ static bool react(struct server *server, uint8_t type,
 {
 	bool is_ours = (result->entry.flags & TRACK_OURS) != 0;
 
+	if (facts->tag[0] && !is_ours)
+		note_named(server, facts->tag);
 	if (facts->tag[0])
 		note_deallocated(server, facts->tag);
 	if (!is_ours && strcmp(facts->tag, "DISCARD SEQUENCES") == 0)
@@ -442,7 +467,8 @@ static bool react(struct server *server, uint8_t type,
 	} else if (result->is_failed) {
 		if (is_ours && result->entry.op == TRACK_QUERY)
 			return note_inspected(server, NULL);
-		if (server->hooks && !is_closed(server))
+		if (server->hooks && !is_closed(server) &&
+		    !(result->entry.flags & TRACK_QUIET))
 			server->hooks->erred(server->user,
 					     server->failure_state);
 	}
@@ -452,7 +478,7 @@ static bool react(struct server *server, uint8_t type,
 	if (type == 'Z')
 		server_replies_settle(server);
 	if (type == 'Z')
-		take_ready(server, result->entry.flags);
+		take_ready(server, &result->entry);
 	else if (result->is_done)
 		settle(server, &result->entry, ANSWERED);
 	else if (result->is_failed && result->entry.op != TRACK_QUERY &&
@@ -500,11 +526,43 @@ static void pass_reworded(struct run *run, const struct pgwire_message *message)
 	buf_free(&worded);
 }
 
+/*
+ * What stands in front for a name's sake has failed: that is why the name is
+ * not there, or the transaction has failed.
+ */
+static bool is_withheld(const struct server *server)
+{
+	return buf_len(&server->withheld) > 0 &&
+	       (strcmp(server->failure_state, "26000") == 0 ||
+		strcmp(server->failure_state, "25P02") == 0);
+}
+
+static void pass_withheld(struct run *run, const struct pgwire_message *message)
+{
+	struct server *server = run->server;
+	struct buf first = server->withheld;
+
+	server->withheld = BUF_INIT;
+	run_skip(run, message->total);
+	give_bytes(server, buf_head(&first), buf_len(&first));
+	buf_free(&first);
+}
+
+static void withhold(struct server *server,
+		     const struct pgwire_message *message)
+{
+	if (buf_len(&server->withheld) == 0)
+		pgbuild_message(&server->withheld, 'E', message->body,
+				message->body_len);
+}
+
 static void pass_reply(struct run *run, const struct pgwire_message *message,
 		       bool is_for_client)
 {
-	if (is_for_client && message->type == 'E' && run->server->hooks &&
-	    reword_is_needed(message->body, message->body_len))
+	if (is_for_client && message->type == 'E' && is_withheld(run->server))
+		pass_withheld(run, message);
+	else if (is_for_client && message->type == 'E' && run->server->hooks &&
+		 reword_is_needed(message->body, message->body_len))
 		pass_reworded(run, message);
 	else
 		pass(run, message, is_for_client);
@@ -534,6 +592,8 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	if (message->type == 'D' && (result.entry.flags & TRACK_ASKED) &&
 	    server->hooks)
 		server->hooks->row(server->user, message);
+	if (result.is_failed && (result.entry.flags & TRACK_QUIET))
+		withhold(server, message);
 	/* Nobody is there to end the COPY or the batch by himself. */
 	if (!server->hooks && (message->type == 'G' || result.is_failed ||
 			       track_owed(server->track) == 0))

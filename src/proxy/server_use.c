@@ -137,6 +137,8 @@ bool server_set_aloud(struct server *server, const struct settings *settings)
 void server_inspect(struct server *server, const struct buf *sql)
 {
 	assert(server->state == SERVER_ACTIVE && server_is_idle(server));
+	/* They are no state of the session's. */
+	(void)server_dismiss_guests(server);
 	send_ours(server, sql);
 	server->is_inspecting = true;
 }
@@ -154,6 +156,16 @@ void server_repeat(struct server *server, const struct buf *sql)
 {
 	assert(server->state == SERVER_ACTIVE);
 	send_ours(server, sql);
+}
+
+bool server_has_stale_plan(const struct server *server)
+{
+	return server->is_plan_stale;
+}
+
+bool server_has_question(const struct server *server)
+{
+	return server->is_settings_due || server->is_inspecting;
 }
 
 struct buf *server_out(struct server *server)
@@ -280,6 +292,9 @@ void server_expect_statement(struct server *server, struct stmt *stmt)
 		stmtset_set_batch(set, stmt, server_batch(server));
 		stmtset_set_epoch(set, stmt, stmt_epoch(stmt));
 	}
+	/* Some client may have a name that looks like this one. */
+	if (server_has_guests(server))
+		server_forget_guest(server, stmt_server_name(stmt));
 	close_on_server(server, stmt);
 }
 

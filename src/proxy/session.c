@@ -292,6 +292,7 @@ static struct session *session_new(struct local *local,
 	session->replica = -1;
 	list_init(&session->behind_link);
 	session->names = stmtmap_new();
+	list_init(&session->moves);
 	(void)util_copy(session->address, sizeof(session->address),
 			login->address);
 	util_random(&session->secret, sizeof(session->secret));

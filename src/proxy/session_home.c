@@ -173,6 +173,12 @@ static void on_home_settled(void *user, const struct track_entry *entry,
 	(void)ok;
 }
 
+static void on_home_named(void *user, bool is_prepare)
+{
+	(void)user;
+	(void)is_prepare;
+}
+
 static void on_home_deallocated(void *user, bool is_discard_all)
 {
 	(void)user;
@@ -229,6 +235,7 @@ static const struct server_user_hooks home_hooks = {
 	.ready = on_home_ready,
 	.applied = on_home_told,
 	.settled = on_home_settled,
+	.named = on_home_named,
 	.deallocated = on_home_deallocated,
 	.reported = on_home_reported,
 	.inspected = on_home_inspected,

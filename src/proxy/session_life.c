@@ -80,8 +80,8 @@ void session_bury(struct worker_task *task)
 	if (session->changing)
 		settings_release(session->changing);
 	free(session->units);
-	free(session->cleanup_name);
 	session_begin_forget(session);
+	materialise_drop_moves(session);
 	free(session);
 }
 
@@ -160,8 +160,7 @@ static void leave_server(struct session *session)
 	if (session_is_at_home(session))
 		judge_own_server(session, server);
 	session->server = NULL;
-	/* A statement under the client's own name would be left behind. */
-	if (session->cleanup_name || (session->pins & EFFECT_LISTEN))
+	if (session->pins & EFFECT_LISTEN)
 		server_mark_dirty(server);
 	if (cancels)
 		server_begin_cancel(server);

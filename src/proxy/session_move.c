@@ -47,7 +47,7 @@ static bool is_between_units(const struct session *session)
 	       !session->is_skipping && !session->is_moving &&
 	       !session->is_hoarding && session->scan.at == 0 &&
 	       !session->scan.is_judged && buf_len(&session->replay) == 0 &&
-	       !session->cleanup_name;
+	       list_is_empty(&session->moves);
 }
 
 /* On one server only, which may still give it back (session_sequence). */

@@ -2,10 +2,13 @@
  * Reads that meet an accident on a replica are done again on the primary
  * (docs/routing.md).
  *
- * Only what we sent to a replica by our own choice is kept: whole autocommit
- * reads that prepare no name.  The bytes are kept until the first byte of an
- * answer goes to the client; from then on nothing is ever done again.  With
- * several reads in flight they are kept together, or not at all.
+ * What we sent to a replica by our own choice is kept: whole autocommit
+ * reads that prepare no name; and for a stale plan (0A000, "cached plan must
+ * not change result type"), whole autocommit batches that run one named
+ * statement, also on the primary: that is told before anything has run.  The
+ * bytes are kept until the first byte of an answer goes to the client; from
+ * then on nothing is ever done again.  With several reads in flight they are
+ * kept together, or not at all.
  *
  * Invariant: replay holds exactly the units in flight, or nothing.
  */
@@ -78,6 +81,22 @@ static bool is_repeatable(const struct session *session)
 	       judged->command == COMMAND_OTHER && !session->scan.has_names;
 }
 
+/*
+ * A statement of some name may have been prepared before DDL that nobody has
+ * told us of.  PostgreSQL says so before it runs, and a batch that runs one
+ * statement has not done anything then.
+ */
+static bool may_be_stale(const struct session *session)
+{
+	const struct session_scan *scan = &session->scan;
+
+	return scan->binds == 1 && scan->named_binds == 1 && !scan->has_names &&
+	       scan->judged.command == COMMAND_OTHER &&
+	       !session_has_pending(session) && !session->has_repeated &&
+	       session->mode != POOL_MODE_SESSION && session->pins == 0 &&
+	       server_status(session->server) == 'I';
+}
+
 void session_replay_keep(struct session *session)
 {
 	bool is_first = !session_has_pending(session);
@@ -88,7 +107,10 @@ void session_replay_keep(struct session *session)
 		session_replay_forget(session);
 	else if (buf_len(&session->replay) == 0)
 		return;
-	len = is_repeatable(session) ? unit_len(session, data, len) : 0;
+	session->is_replay_bound = !is_repeatable(session);
+	len = !session->is_replay_bound || may_be_stale(session)
+		      ? unit_len(session, data, len)
+		      : 0;
 	if (len == 0 || buf_len(&session->replay) + len > REPLAY_BYTES)
 		session_replay_forget(session);
 	else
@@ -99,6 +121,11 @@ bool session_replay_can(const struct session *session)
 {
 	return buf_len(&session->replay) > 0 && !session->is_mid_unit &&
 	       session->left == 0;
+}
+
+bool session_replay_can_lose(const struct session *session)
+{
+	return session_replay_can(session) && !session->is_replay_bound;
 }
 
 bool session_replay_is_fault(const char *sqlstate)
@@ -139,7 +166,8 @@ void session_replay_rewind(struct session *session)
 	session->ends_unit = false;
 	session->unit = (struct session_unit){ 0 };
 	session->scan = (struct session_scan){ 0 };
-	session->avoids_replicas = true;
+	session->avoids_replicas |= !session->is_replay_bound;
+	session->has_repeated = true;
 	session->has_erred = false;
 	session->transaction_us = 0;
 	relay_forget_changes(session);

@@ -6,6 +6,8 @@
  * Each of these may move the session on, and then ends in its pump.
  */
 #include "base/log.h"
+#include "core/epoch.h"
+#include "core/stmtscope.h"
 #include "core/track.h"
 #include "net/stream.h"
 #include "proxy/local.h"
@@ -109,16 +111,21 @@ static void on_settled(void *user, const struct track_entry *entry, bool ok)
 		session_drop_unit(user);
 	else
 		relay_settled(user, entry, ok);
-	if (session->is_moving &&
+	if ((session->is_moving || session->is_settling) &&
 	    track_owed(server_track(session->server)) == 0)
 		session_pump(session);
+}
+
+static void on_named(void *user, bool is_prepare)
+{
+	materialise_moved(user, is_prepare);
 }
 
 static void on_deallocated(void *user, bool is_discard_all)
 {
 	struct session *session = user;
 
-	stmtmap_clear(session->names);
+	stmtmap_clear_named(session->names);
 	if (!is_discard_all)
 		return;
 	session_listen_forget(session);
@@ -188,8 +195,7 @@ static void repeat(struct session *session)
 {
 	session_replay_rewind(session);
 	session_set_state(session, SESSION_IDLE);
-	log_debug("client %s db=%s: a read that failed on a replica is "
-		  "repeated on the primary",
+	log_debug("client %s db=%s: what its server has failed is repeated",
 		  session->address, pool_database(session->pool));
 	session_pump(session);
 }
@@ -199,11 +205,17 @@ static bool on_spares(void *user, const char *sqlstate)
 	struct session *session = user;
 	struct server *server = session->server;
 
-	if (!session_replay_can(session) ||
-	    !session_replay_is_fault(sqlstate) ||
-	    !server_site(server)->is_replica)
+	if (!session_replay_can(session))
 		return false;
-	session_replay_learn(session, sqlstate);
+	if (server_has_stale_plan(server)) {
+		epoch_advance(stmtscope_epoch(session->scope));
+	} else if (!session->is_replay_bound &&
+		   session_replay_is_fault(sqlstate) &&
+		   server_site(server)->is_replica) {
+		session_replay_learn(session, sqlstate);
+	} else {
+		return false;
+	}
 	session_want_catalog(session);
 	session->server = NULL;
 	server_detach(server);
@@ -239,7 +251,7 @@ static void on_lost(void *user, const struct server_loss *loss)
 		begin_again(session);
 		return;
 	}
-	if (session_replay_can(session)) {
+	if (session_replay_can_lose(session)) {
 		repeat(session);
 		return;
 	}
@@ -270,6 +282,9 @@ void session_on_applied(void *user)
 {
 	struct session *session = user;
 
+	/* Something else of ours; what was asked for is still to come. */
+	if (session->server && server_has_question(session->server))
+		return;
 	session->is_becoming = false;
 	session_reset_applied(session);
 	if (!session_inspect_end(session) && !session->reset)
@@ -300,6 +315,7 @@ const struct server_user_hooks session_server_hooks = {
 	.holds = on_holds,
 	.notified = on_notified,
 	.settled = on_settled,
+	.named = on_named,
 	.deallocated = on_deallocated,
 	.undrawn = on_undrawn,
 	.reported = on_reported,

@@ -48,6 +48,7 @@ static void count_unit(struct session *session, const struct session_unit *unit)
 
 static struct session_unit pop_unit(struct session *session)
 {
+	const uint32_t naming = EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL;
 	struct session_unit unit = { 0 };
 
 	if (session->units_count == 0)
@@ -55,6 +56,8 @@ static struct session_unit pop_unit(struct session *session)
 	unit = session->units[session->units_first];
 	session->units_first = (session->units_first + 1) % session->units_room;
 	session->units_count--;
+	if (unit.judged.effects & naming)
+		materialise_drop_moves(session);
 	return unit;
 }
 
@@ -140,6 +143,7 @@ void session_note_unit(struct session *session, char status)
 	struct session_unit unit = pop_unit(session);
 	bool is_alone;
 
+	session->has_repeated = false;
 	session_replay_forget(session);
 	count_unit(session, &unit);
 	if (session->ddl)
