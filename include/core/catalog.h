@@ -50,6 +50,9 @@ void catalog_set_uncertain(struct catalog_builder *builder);
 /* Any write may leave something in the session: triggers do. */
 void catalog_set_hidden_writes(struct catalog_builder *builder);
 
+/* Some default, check, view or rule calls currval() or lastval(). */
+void catalog_set_reading_back(struct catalog_builder *builder);
+
 /* Takes the builder; the result carries one reference. */
 struct catalog *catalog_finish(struct catalog_builder *builder);
 struct catalog *catalog_hold(const struct catalog *catalog);
@@ -83,6 +86,9 @@ bool catalog_is_certain(const struct catalog *catalog);
 
 /* Whether writes may leave something in the session by triggers. */
 bool catalog_hides_writes(const struct catalog *catalog);
+
+/* Whether something stored reads back what a sequence gave. */
+bool catalog_reads_back(const struct catalog *catalog);
 
 /* True when all functions of that name are built in. */
 bool catalog_is_builtin(const struct catalog *catalog, const char *schema,

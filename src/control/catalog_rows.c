@@ -153,9 +153,16 @@ static const char query_text[] =
 	/* 8: triggers that leave something behind */
 	LEAVERS "SELECT 1 FROM pg_catalog.pg_trigger t"
 	" WHERE NOT t.tgisinternal AND t.tgfoid IN (SELECT oid FROM leaver)"
-	" LIMIT 1;";
+	" LIMIT 1;"
+	/* 9: defaults, checks, views and rules that call currval, lastval */
+	"SELECT 1 FROM (SELECT adbin::text FROM pg_catalog.pg_attrdef"
+	" UNION ALL SELECT conbin::text FROM pg_catalog.pg_constraint"
+	"  WHERE conbin IS NOT NULL"
+	" UNION ALL SELECT ev_action::text FROM pg_catalog.pg_rewrite"
+	"  WHERE ev_class >= " USER_OID ") tree(body)"
+	" WHERE body ~ ':funcid (1575|2559) ' LIMIT 1;";
 
-enum { RESULTS = 9 };
+enum { RESULTS = 10 };
 
 /* Volatile, but harmless: they only draw random numbers. */
 static const char *const harmless_names[] = {
@@ -426,6 +433,12 @@ static void add_types(struct catalog_rows *rows, const PGresult *result)
 	}
 }
 
+static void add_reading_back(struct catalog_rows *rows, const PGresult *result)
+{
+	if (PQntuples(result) > 0)
+		catalog_set_reading_back(rows->builder);
+}
+
 static void add_triggers(struct catalog_rows *rows, const PGresult *result)
 {
 	if (PQntuples(result) > 0)
@@ -448,6 +461,7 @@ static const struct step steps[RESULTS] = {
 	{ 2, add_operators },
 	{ CALL_COLUMNS, add_types },
 	{ 1, add_triggers },
+	{ 1, add_reading_back },
 };
 
 bool catalog_rows_add(struct catalog_rows *rows, const PGresult *result)

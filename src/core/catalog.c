@@ -48,6 +48,7 @@ struct catalog_builder {
 	struct table tables[TABLES];
 	bool is_uncertain;
 	bool hides_writes;
+	bool reads_back;
 };
 
 /*
@@ -58,6 +59,7 @@ struct catalog {
 	struct table tables[TABLES];
 	bool is_uncertain;
 	bool hides_writes;
+	bool reads_back;
 	uint64_t id;
 	uint64_t digest;
 	atomic_uint references;
@@ -228,6 +230,11 @@ void catalog_set_hidden_writes(struct catalog_builder *builder)
 	builder->hides_writes = true;
 }
 
+void catalog_set_reading_back(struct catalog_builder *builder)
+{
+	builder->reads_back = true;
+}
+
 /* A sum: doubles may stand in any order. */
 static uint64_t table_digest(const struct table *table, uint64_t seed)
 {
@@ -268,6 +275,7 @@ struct catalog *catalog_finish(struct catalog_builder *builder)
 	}
 	catalog->is_uncertain = builder->is_uncertain;
 	catalog->hides_writes = builder->hides_writes;
+	catalog->reads_back = builder->reads_back;
 	/* Never 0, which stands for no catalog. */
 	catalog->id = atomic_fetch_add(&last_id, 1) + 1;
 	atomic_init(&catalog->references, 1);
@@ -389,6 +397,11 @@ bool catalog_is_hidden(const struct catalog *catalog, enum catalog_hidden what,
 bool catalog_hides_writes(const struct catalog *catalog)
 {
 	return catalog && catalog->hides_writes;
+}
+
+bool catalog_reads_back(const struct catalog *catalog)
+{
+	return catalog && catalog->reads_back;
 }
 
 bool catalog_is_certain(const struct catalog *catalog)

@@ -243,9 +243,19 @@ static void mark_temp(struct sqlcursor *cursor)
 }
 
 /* Until the query of CREATE TABLE AS, whose functions are called now. */
+/* A default or a check will read sequences back, whenever it is used. */
+static void note_reading_back(struct sqlcursor *cursor)
+{
+	if (sqlcursor_sees(cursor, '(') &&
+	    (sqlcursor_says(&cursor->now, "currval") ||
+	     sqlcursor_says(&cursor->now, "lastval")))
+		sqlcursor_add_effects(cursor, EFFECT_SEQUENCE_READ);
+}
+
 static void judge_create_relation(struct sqlcursor *cursor)
 {
 	while (!sqlcursor_is_over(cursor)) {
+		note_reading_back(cursor);
 		if (cursor->word == WORD_PG_TEMP && sqlcursor_sees(cursor, '.'))
 			mark_temp(cursor);
 		if (!sqlcursor_take_word(cursor, WORD_AS))
@@ -272,6 +282,8 @@ static void note_global(struct sqlcursor *cursor)
 static void judge_change(struct sqlcursor *cursor)
 {
 	note_global(cursor);
+	for (; !sqlcursor_is_over(cursor); sqlcursor_advance(cursor))
+		note_reading_back(cursor);
 }
 
 /* GRANT and REVOKE ... ON DATABASE. */

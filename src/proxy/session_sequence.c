@@ -14,6 +14,7 @@
  * wait: rather a 55000 for the few who ask than a pool that stands still.
  */
 #include "base/log.h"
+#include "core/catalog.h"
 #include "core/epoch.h"
 #include "core/stmtscope.h"
 #include "proxy/local.h"
@@ -31,7 +32,16 @@ static uint64_t number_of(const struct session *session)
 
 static bool has_readers(const struct session *session)
 {
-	return epoch_has_sequence_readers(stmtscope_epoch(session->scope));
+	return epoch_has_sequence_readers(stmtscope_epoch(session->scope)) ||
+	       catalog_reads_back(pool_catalog(session->pool));
+}
+
+/* What this very transaction has drawn is there without any of this. */
+static bool reads_its_own(const struct session *session)
+{
+	return session->draw_turn != 0 &&
+	       session->draw_turn == server_draw_turn(session->server) &&
+	       session_is_in_transaction(session);
 }
 
 static void note_draw(struct session *session)
@@ -74,7 +84,7 @@ void session_sequence_sent(struct session *session, struct sqlclass class)
 		return;
 	if (draws)
 		note_draw(session);
-	else
+	else if (!reads_its_own(session))
 		epoch_note_sequence_reader(stmtscope_epoch(session->scope));
 	if (session->draw_turn != 0 &&
 	    session->draw_turn == server_draw_turn(session->server) &&

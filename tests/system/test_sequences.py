@@ -2,10 +2,12 @@
 nothing of others; who never asks pays nothing."""
 import random
 import threading
+import time
 
 import psycopg
 import pytest
 
+from harness import SLOW, wait_for
 from wire import Wire, bind, execute, parse, query, sync
 
 pytestmark = pytest.mark.own
@@ -22,7 +24,8 @@ def table(cluster):
                 " LANGUAGE sql")
     cluster.position()
     yield
-    cluster.sql("DROP FUNCTION draw; DROP TABLE drawn; DROP SEQUENCE drawn_s")
+    cluster.sql("DROP FUNCTION draw; DROP TABLE drawn CASCADE;"
+                " DROP SEQUENCE drawn_s")
 
 
 def one(conn, sql):
@@ -185,3 +188,40 @@ def test_a_full_pool_does_not_stand_still(make_weir, table):
             reader.execute("INSERT INTO drawn (who) VALUES (1)")
             mine = one(reader, "SELECT lastval()")
             assert one(reader, "SELECT max(id) FROM drawn") == mine
+
+
+def test_within_a_transaction(make_weir, table):
+    """What the same transaction has drawn keeps no server."""
+    weir = make_weir({"default_pool_size": 1, "query_wait_timeout": 5})
+    with weir.connect() as a, weir.connect() as b:
+        for _ in range(3):
+            with a.transaction():
+                mine = insert(a, 1)
+                assert one(a, "SELECT lastval()") == mine
+            b.execute("SELECT nextval('drawn_s')")
+        assert not any(pinned(weir)), pinned(weir)
+
+
+@pytest.mark.parametrize("was_there", (True, False))
+def test_a_default_asks(make_weir, cluster, table, was_there):
+    """Nobody says currval(): the table does."""
+    make = "CREATE TABLE child (of int DEFAULT currval('drawn_id_seq'))"
+    cluster.sql("DROP TABLE IF EXISTS child")
+    if was_there:
+        cluster.sql(make + "; GRANT ALL ON child TO public")
+        cluster.position()
+    weir = make_weir({"default_pool_size": 4}, nodes=("primary",))
+    with weir.connect() as a, weir.connect() as b:
+        if was_there:
+            a.execute("SELECT 1")
+            wait_for(lambda: "relations known" in weir.log(), 5, "a catalog")
+            time.sleep(0.2 * SLOW)
+        else:
+            a.execute(make)
+        for _ in range(3):
+            mine = insert(a, 1)
+            insert(b, 2)
+            b.execute("SELECT 1")
+            a.execute("INSERT INTO child DEFAULT VALUES")
+            assert one(a, "SELECT max(of) FROM child") == mine
+    cluster.sql("DROP TABLE child")

@@ -9,7 +9,7 @@
 /* cmocka wants the four above it */
 #include <cmocka.h>
 
-enum { COLUMNS_MAX = 9, RESULTS = 9 };
+enum { COLUMNS_MAX = 9, RESULTS = 10 };
 
 /* One row of text; a first column NULL ends the rows. */
 struct cells {
@@ -124,7 +124,7 @@ static const struct cells casts[] = {
 	{ { NULL } },
 };
 
-static const int columns[RESULTS] = { 1, 9, 6, 4, 4, 4, 2, 4, 1 };
+static const int columns[RESULTS] = { 1, 9, 6, 4, 4, 4, 2, 4, 1, 1 };
 
 /* Adds the results before the one that is given and that one. */
 static bool add(struct catalog_rows *rows, int at, const struct cells *cell)
@@ -154,7 +154,8 @@ static struct catalog *load_all(void)
 {
 	const struct cells *all[RESULTS] = { none,      functions, bodies,
 					     relations, calls,     below,
-					     operators, types,     none };
+					     operators, types,     none,
+					     none };
 
 	return load(all);
 }
@@ -253,8 +254,9 @@ static void test_hidden(void **state)
 /* A volatile cast to a built-in type can be anywhere. */
 static void test_unseen_casts(void **state)
 {
-	const struct cells *all[RESULTS] = { none, functions, none,  none, none,
-					     none, none,      casts, none };
+	const struct cells *all[RESULTS] = {
+		none, functions, none, none, none, none, none, casts, none, none
+	};
 	struct catalog *catalog = load(all);
 
 	(void)state;
@@ -267,7 +269,7 @@ static void test_triggers(void **state)
 {
 	static const struct cells one[] = { { { "1" } }, { { NULL } } };
 	const struct cells *all[RESULTS] = { none, none, none, none, none,
-					     none, none, none, one };
+					     none, none, none, one,  none };
 	struct catalog *catalog = load_all();
 
 	(void)state;
@@ -276,6 +278,21 @@ static void test_triggers(void **state)
 	catalog_release(catalog);
 	catalog = load(all);
 	assert_true(catalog_hides_writes(catalog));
+	assert_false(catalog_reads_back(catalog));
+	catalog_release(catalog);
+}
+
+static void test_reading_back(void **state)
+{
+	static const struct cells one[] = { { { "1" } }, { { NULL } } };
+	const struct cells *all[RESULTS] = { none, none, none, none, none,
+					     none, none, none, none, one };
+	struct catalog *catalog = load(all);
+
+	(void)state;
+	assert_true(catalog_reads_back(catalog));
+	assert_false(catalog_reads_back(NULL));
+	assert_false(catalog_hides_writes(catalog));
 	catalog_release(catalog);
 }
 
@@ -327,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_relations),
 		cmocka_unit_test(test_hidden),
 		cmocka_unit_test(test_triggers),
+		cmocka_unit_test(test_reading_back),
 		cmocka_unit_test(test_unseen_casts),
 		cmocka_unit_test(test_other_answers),
 		cmocka_unit_test(test_one_too_many),
