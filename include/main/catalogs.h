@@ -67,7 +67,7 @@ void catalogs_free(struct catalogs *catalogs); /* NULL is fine */
  * what they leave behind matters to the next client of a server.
  */
 bool catalogs_is_needed(const struct config *config,
-		       const struct config_database *line);
+			const struct config_database *line);
 
 /*
  * The words with which libpq reaches a node for a line's database; they

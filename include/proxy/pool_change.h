@@ -19,7 +19,4 @@ void pools_catch_up(struct local *local);
 /* Whoever waits for a server is looked after again. */
 void pools_feed(struct local *local);
 
-/* The node, of the snapshot, is a replica that lacks a change as yet. */
-bool pool_is_ahead(const struct pool *pool, unsigned node);
-
 #endif

@@ -114,6 +114,20 @@ void server_note_free(struct server_note *note);
 
 /* --- guests --- */
 
+struct guest {
+	struct stmt *stmt; /* NULL: something, for the name's sake */
+	bool is_sql;       /* its text is that of a PREPARE */
+	bool is_sure;      /* it was answered, and not closed since */
+	uint64_t batch;    /* that brings it: there, for the rest of that */
+	uint64_t serial;   /* of what was sent last for it */
+};
+
+/* NULL: there is none of that name. */
+struct guest *server_find_guest(const struct server *server, const char *name);
+/* One that the batch under way brings; replaces what had the name. */
+struct guest *server_put_guest(struct server *server, const char *name,
+			       struct stmt *stmt, bool is_sql);
+
 /* All are gone. */
 void server_forget_guests(struct server *server);
 /* What was sent for one is answered, or failed, or was read over. */

@@ -4,6 +4,7 @@
 /*
  * What a session does with the server that it holds.
  */
+#include "proxy/server_guests.h"
 #include "proxy/server_types.h"
 
 /*
@@ -125,12 +126,8 @@ bool server_need_guest(struct server *server, const char *name);
 bool server_host_guest(struct server *server, const char *name,
 		       struct stmt *stmt, bool is_sql, unsigned flags);
 /* The client itself has made it, or dropped it. */
-void server_note_guest(struct server *server, const char *name,
-		       struct stmt *stmt, bool is_sql);
-void server_forget_guest(struct server *server, const char *name);
 /* Closes all of them, with a Sync behind; false: there were none. */
 bool server_dismiss_guests(struct server *server);
-bool server_has_guests(const struct server *server);
 /* Ends a batch that was all ours. */
 void server_send_sync(struct server *server);
 /* Close what is shared: whoever needs it has it prepared again. */

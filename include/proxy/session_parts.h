@@ -20,6 +20,7 @@
 #include "proxy/client.h"
 #include "proxy/local.h"
 #include "proxy/quota.h"
+#include "proxy/server_use.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ struct server;
 struct pgwire_message;
 struct session_begin;
 struct pgwire_parse;
+struct session;
 struct session_inspect;
 struct session_reset;
 struct stmtscope;
@@ -85,7 +87,26 @@ struct session_move {
  * What ties a session to its worker, or to a server, must keep it from moving:
  * session_move asks for each of these fields.
  */
+/*
+ * What the rooms below ask of the rooms above; session.c says who does it.
+ */
+struct session_steps {
+	/* Takes what the client has sent, as far as it goes. */
+	void (*pump)(struct session *session);
+	/* Gives the server back if nothing keeps it. */
+	void (*release_if_done)(struct session *session);
+	/* The unit that waits is judged and placed anew. */
+	void (*try_again)(struct session *session);
+	/* Something of ours on the server is answered. */
+	void (*applied)(void *user);
+	/* The client's stream tells. */
+	void (*event)(void *owner, enum stream_event event);
+	/* It has ended: everything that it held goes back. */
+	void (*dissolve)(struct session *session);
+};
+
 struct session {
+	const struct session_steps *steps;
 	struct local *local;
 	struct list link;
 	struct stream *client;
@@ -209,6 +230,17 @@ static inline const struct session_unit *session_unit_at(
 			       session->units_room];
 }
 
+static inline bool session_is_in_transaction(const struct session *session)
+{
+	return session->server && server_status(session->server) != 'I';
+}
+
+/* --- session_leave --- */
+
+void session_dissolve(struct session *session);
+/* Frees it; a worker's task. */
+void session_bury(struct worker_task *task);
+
 /* --- session_life --- */
 
 void session_set_state(struct session *session, enum session_state state);
@@ -223,8 +255,6 @@ void session_protocol_error(struct session *session, const char *why);
 void session_count_bytes(struct session *session);
 void session_count_waiting(const struct session *session, int change);
 void session_leave_queue(struct session *session);
-/* Frees it; a worker's task. */
-void session_bury(struct worker_task *task);
 
 /* --- session_move --- */
 
@@ -238,11 +268,6 @@ void session_move_if_chosen(struct session *session);
 void session_renew_limit(struct session *session);
 /* Its timer has fired: tells the client, and ends the session or goes on. */
 void session_out_of_time(struct wheel_timer *timer);
-
-/* --- session_place, too --- */
-
-/* May reads of this session leave the primary at all? */
-bool session_can_split(const struct session *session);
 
 /* --- session_greet --- */
 
@@ -360,6 +385,9 @@ bool session_effects_wait_bind(const struct session *session,
 			       const struct stmtmap_entry *entry);
 
 /* --- session_fresh --- */
+
+/* May reads of this session leave the primary at all? */
+bool session_can_split(const struct session *session);
 
 /* Which level its settings, or the configuration, ask for. */
 void session_judge_consistency(struct session *session);
@@ -490,7 +518,10 @@ bool session_listen_holds(struct session *session, char status);
  */
 bool session_listen_tend(struct session *session);
 /* It is this room that looks at the channels of the session's server. */
-bool session_listen_decides(const struct session *session);
+static inline bool session_listen_decides(const struct session *session)
+{
+	return session->ear && (session->pins & EFFECT_LISTEN);
+}
 /* It is doing that now. */
 bool session_listen_is_busy(const struct session *session);
 /* What the server tells: server_types.h. */
@@ -531,7 +562,6 @@ extern const struct server_user_hooks session_server_hooks;
 /* Something of ours is answered: settings are in force, a login can end. */
 void session_on_applied(void *user);
 /* In a transaction block, failed or not, on the server that it holds. */
-bool session_is_in_transaction(const struct session *session);
 /* Must its server stay its own between transactions? */
 bool session_is_keeping(const struct session *session);
 /* Gives the server back when nothing holds it; renews the time limit. */

@@ -24,8 +24,8 @@
 #include "control/monitor.h"
 #include "core/catalog.h"
 #include "core/config.h"
-#include "core/epoch.h"
 #include "core/dbddl.h"
+#include "core/epoch.h"
 #include "core/users.h"
 #include "proxy/local.h"
 

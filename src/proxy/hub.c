@@ -27,12 +27,6 @@
 
 static const uint64_t UNUSED_US = 10000000;
 
-void hub_set_timer(struct hub *hub, uint64_t span_us)
-{
-	wheel_set(worker_wheel(hub->local->worker), &hub->timer,
-		  local_now(hub->local) + span_us);
-}
-
 static void count_channels(const struct hub *hub, int change)
 {
 	metrics_gauge(hub->cell, GAUGE_LISTEN_CHANNELS, 0, 0, change);

@@ -53,6 +53,12 @@ struct job {
 	struct channels *channels; /* of a want that waits */
 };
 
+void hub_set_timer(struct hub *hub, uint64_t span_us)
+{
+	wheel_set(worker_wheel(hub->local->worker), &hub->timer,
+		  local_now(hub->local) + span_us);
+}
+
 static uint64_t now_of(const struct hub *hub)
 {
 	return local_now(hub->local);

@@ -99,8 +99,8 @@ static void rest(struct ear *ear)
 	say_ready(ear);
 	if (lift_is_native(session))
 		set_timer(ear, ear->is_deaf ? DEAF_RETRY_US : RETRY_US);
-	session_release_if_done(session);
-	session_pump(session);
+	session->steps->release_if_done(session);
+	session->steps->pump(session);
 }
 
 /* The hub has it all: the server need not listen. */
@@ -277,7 +277,7 @@ static void go_ahead(struct ear *ear)
 	wheel_unset(&ear->timer);
 	ear_flush(ear);
 	lift_show(ear);
-	session_pump(session);
+	session->steps->pump(session);
 }
 
 void lift_take_row(struct ear *ear, const struct pgwire_message *message)

@@ -20,6 +20,7 @@
 #include "proxy/changes.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
+#include "proxy/pool_ahead.h"
 #include "proxy/pool_change.h"
 #include "proxy/pool_parts.h"
 #include "proxy/server.h"

@@ -17,15 +17,10 @@
 #include "core/topology.h"
 #include "proxy/changes.h"
 #include "proxy/local.h"
+#include "proxy/pool_ahead.h"
 #include "proxy/pool_parts.h"
 #include "proxy/server.h"
 #include "proxy/welcome.h"
-
-/*
- * A replica whose position nobody can tell is taken to have caught up after
- * this time.
- */
-static const uint64_t UNKNOWN_LIMIT_US = 60000000;
 
 static void close_idle_before(struct pool_node *node, uint64_t before_us,
 			      const char *why)
@@ -70,21 +65,6 @@ void pools_feed(struct local *local)
 }
 
 /* --- replicas ------------------------------------------------------------ */
-
-bool pool_is_ahead(const struct pool *pool, unsigned node)
-{
-	const struct topology *topology = pool->local->topology;
-	uint64_t complete_us;
-
-	if (pool->changed_us == 0 || !topology || node >= topology->count ||
-	    topology->nodes[node].role != ROLE_REPLICA)
-		return false;
-	complete_us = topology->nodes[node].complete_us;
-	if (complete_us == 0)
-		return local_now(pool->local) <
-		       pool->changed_us + UNKNOWN_LIMIT_US;
-	return complete_us < pool->changed_us;
-}
 
 /* Who waits there would get what is not there yet, or no longer. */
 static void turn_away(struct pool_node *node)

@@ -4,34 +4,21 @@
  *
  * All others go by names of ours and are shared.  A guest is there for the
  * session that holds the server; before anybody else gets it, all guests are
- * closed.  What is sent for them is entered as ours.
+ * closed (server_host).  Here stands which there are.
  *
  * Invariant: whatever the server may have under a client's own name stands in
  * the map.  A guest counts from the answer to its Parse on, and within the
  * batch that brings it; else it is closed before the name is used again (to
  * close what is not there is no error).
  */
+#include "proxy/server_guests.h"
+
 #include "base/strmap.h"
 #include "base/util.h"
-#include "core/pgbuild.h"
 #include "core/stmtmap.h"
-#include "net/stream.h"
 #include "proxy/server_parts.h"
-#include "proxy/server_use.h"
 
-#include <assert.h>
 #include <stdlib.h>
-
-/* What runs PREPARE for a client's name: closed in the same breath. */
-#define HOST_NAME "pgweir_host"
-
-struct guest {
-	struct stmt *stmt; /* NULL: something, for the name's sake */
-	bool is_sql;       /* its text is that of a PREPARE */
-	bool is_sure;      /* it was answered, and not closed since */
-	uint64_t batch;    /* that brings it: there, for the rest of that */
-	uint64_t serial;   /* of what was sent last for it */
-};
 
 static void free_guest(void *value)
 {
@@ -42,7 +29,7 @@ static void free_guest(void *value)
 	free(guest);
 }
 
-static struct guest *find(const struct server *server, const char *name)
+struct guest *server_find_guest(const struct server *server, const char *name)
 {
 	return server->guests ? strmap_get(server->guests, name) : NULL;
 }
@@ -67,8 +54,8 @@ void server_forget_guest(struct server *server, const char *name)
 		free_guest(guest);
 }
 
-static struct guest *put(struct server *server, const char *name,
-			 struct stmt *stmt, bool is_sql)
+struct guest *server_put_guest(struct server *server, const char *name,
+			       struct stmt *stmt, bool is_sql)
 {
 	struct guest *guest = xcalloc(1, sizeof(*guest));
 	struct guest *before;
@@ -77,7 +64,7 @@ static struct guest *put(struct server *server, const char *name,
 		server->guests = strmap_new();
 	guest->stmt = stmt ? stmt_hold(stmt) : NULL;
 	guest->is_sql = is_sql;
-	guest->batch = server_batch(server);
+	guest->batch = server->batches + 1;
 	guest->serial = server->guest_serial;
 	before = strmap_put(server->guests, name, guest);
 	if (before)
@@ -88,174 +75,17 @@ static struct guest *put(struct server *server, const char *name,
 void server_note_guest(struct server *server, const char *name,
 		       struct stmt *stmt, bool is_sql)
 {
-	put(server, name, stmt, is_sql)->is_sure = true;
+	server_put_guest(server, name, stmt, is_sql)->is_sure = true;
 }
 
 void server_settle_guest(struct server *server, const struct server_note *note,
 			 bool ok)
 {
-	struct guest *guest = find(server, note->name);
+	struct guest *guest = server_find_guest(server, note->name);
 
 	if (ok && guest && guest->serial == note->serial)
 		guest->is_sure = true;
 	/* Its Close was read over. */
 	if (!ok && !guest)
-		put(server, note->name, NULL, false)->batch = 0;
-}
-
-static bool is_there(const struct server *server, const struct guest *guest)
-{
-	return guest &&
-	       (guest->is_sure || guest->batch == server_batch(server));
-}
-
-/* --- what is sent ----------------------------------------------------------
- */
-
-static void owe(struct server *server, enum track_op op, unsigned flags,
-		const char *name)
-{
-	server_owe(server, op, TRACK_OURS | flags,
-		   server_note_new(NULL, 0, false, name));
-}
-
-/* Whose answer says that the guest is there. */
-static void owe_guest(struct server *server, enum track_op op, unsigned flags,
-		      const char *name)
-{
-	server_owe(server, op, TRACK_OURS | flags,
-		   server_note_new(NULL, ++server->guest_serial, false, name));
-}
-
-static void send_close(struct server *server, const char *name)
-{
-	pgbuild_target(server_out(server), 'C', 'S', name);
-	owe(server, TRACK_CLOSE, 0, name);
-}
-
-bool server_lack_guest(struct server *server, const char *name)
-{
-	if (!find(server, name))
-		return false;
-	send_close(server, name);
-	server_forget_guest(server, name);
-	return true;
-}
-
-bool server_need_guest(struct server *server, const char *name)
-{
-	if (is_there(server, find(server, name)))
-		return false;
-	(void)server_lack_guest(server, name);
-	pgbuild_parse(server_out(server), name, "\0\0\0", 3);
-	owe_guest(server, TRACK_PARSE, 0, name);
-	(void)put(server, name, NULL, false);
-	return true;
-}
-
-/* A statement without parameters, once; its portal has the same name. */
-static void send_command(struct server *server, const char *text, size_t len,
-			 unsigned flags, const char *name)
-{
-	struct buf *out = server_out(server);
-	size_t start;
-
-	/* One that failed has stayed. */
-	pgbuild_target(out, 'C', 'S', HOST_NAME);
-	owe(server, TRACK_CLOSE, flags, name);
-	start = pgbuild_begin(out, 'P');
-	buf_append_cstring(out, HOST_NAME);
-	buf_append(out, text, len);
-	buf_append(out, "\0\0\0", 3);
-	pgbuild_end(out, start);
-	owe(server, TRACK_PARSE, flags, name);
-	start = pgbuild_begin(out, 'B');
-	buf_append_cstring(out, HOST_NAME);
-	buf_append_cstring(out, HOST_NAME);
-	buf_append(out, "\0\0\0\0\0\0", 6);
-	pgbuild_end(out, start);
-	owe(server, TRACK_BIND, flags, name);
-	start = pgbuild_begin(out, 'E');
-	buf_append_cstring(out, HOST_NAME);
-	buf_append_u32(out, 0);
-	pgbuild_end(out, start);
-	owe_guest(server, TRACK_EXECUTE, flags, name);
-	pgbuild_target(out, 'C', 'P', HOST_NAME);
-	owe(server, TRACK_CLOSE, flags, name);
-	pgbuild_target(out, 'C', 'S', HOST_NAME);
-	owe(server, TRACK_CLOSE, flags, name);
-}
-
-bool server_host_guest(struct server *server, const char *name,
-		       struct stmt *stmt, bool is_sql, unsigned flags)
-{
-	const struct guest *guest = find(server, name);
-	const void *tail;
-	const char *text;
-	size_t len;
-
-	if (is_there(server, guest) && guest->stmt == stmt &&
-	    guest->is_sql == is_sql)
-		return false;
-	(void)server_lack_guest(server, name);
-	if (is_sql) {
-		text = stmt_query(stmt, &len);
-		send_command(server, text, len, flags, name);
-	} else {
-		tail = stmt_tail(stmt, &len);
-		pgbuild_parse(server_out(server), name, tail, len);
-		owe_guest(server, TRACK_PARSE, flags, name);
-	}
-	(void)put(server, name, stmt, is_sql);
-	return true;
-}
-
-void server_send_sync(struct server *server)
-{
-	pgbuild_empty(server_out(server), 'S');
-	server_owe(server, TRACK_SYNC, TRACK_OURS, NULL);
-}
-
-static void send_last_close(struct server *server, const char *name)
-{
-	pgbuild_target(server_out(server), 'C', 'S', name);
-	server_owe(server, TRACK_CLOSE, TRACK_OURS,
-		   server_note_new(NULL, 0, true, ""));
-}
-
-bool server_dismiss_guests(struct server *server)
-{
-	const char *name;
-	void *ignored;
-	size_t at = 0;
-
-	if (!server_has_guests(server))
-		return false;
-	/* One that failed has stayed. */
-	server_note_guest(server, HOST_NAME, NULL, false);
-	while (strmap_next(server->guests, &at, &name, &ignored))
-		send_last_close(server, name);
-	server_forget_guests(server);
-	server_send_sync(server);
-	return true;
-}
-
-void server_close_statements(struct server *server)
-{
-	struct stmt *stmt;
-
-	while ((stmt = stmtset_take(server->statements)) != NULL) {
-		send_last_close(server, stmt_server_name(stmt));
-		stmt_release(stmt);
-	}
-}
-
-void server_close_statement(struct server *server, const char *server_name)
-{
-	struct stmt *stmt = stmtset_find(server->statements, server_name);
-
-	if (!stmt)
-		return;
-	send_last_close(server, server_name);
-	stmtset_remove(server->statements, stmt);
+		server_put_guest(server, note->name, NULL, false)->batch = 0;
 }

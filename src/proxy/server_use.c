@@ -136,9 +136,7 @@ bool server_set_aloud(struct server *server, const struct settings *settings)
 
 void server_inspect(struct server *server, const struct buf *sql)
 {
-	assert(server->state == SERVER_ACTIVE && server_is_idle(server));
-	/* They are no state of the session's. */
-	(void)server_dismiss_guests(server);
+	assert(server->state == SERVER_ACTIVE);
 	send_ours(server, sql);
 	server->is_inspecting = true;
 }

@@ -277,11 +277,21 @@ void session_on_event(void *owner, enum stream_event event)
 
 /* --- beginning --- */
 
+static const struct session_steps steps = {
+	.pump = session_pump,
+	.release_if_done = session_release_if_done,
+	.try_again = session_try_again,
+	.applied = session_on_applied,
+	.event = session_on_event,
+	.dissolve = session_dissolve,
+};
+
 static struct session *session_new(struct local *local,
 				   const struct client_login *login)
 {
 	struct session *session = xcalloc(1, sizeof(*session));
 
+	session->steps = &steps;
 	session->local = local;
 	session->client = login->stream;
 	session->pool = login->pool;

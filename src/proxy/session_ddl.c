@@ -58,7 +58,7 @@ static void go_on(struct session *session)
 {
 	wheel_unset(&session->ddl->timer);
 	session->ddl->step = STEP_READY;
-	session_pump(session);
+	session->steps->pump(session);
 }
 
 static void on_ready(struct local *local, uint64_t id, uint64_t owner)

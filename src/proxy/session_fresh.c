@@ -51,6 +51,23 @@ void session_judge_consistency(struct session *session)
 	session->consistency = level;
 }
 
+/* A session that has lived through the loss of its primary reads there. */
+static bool is_home_primary(const struct session *session)
+{
+	const struct server *home =
+		session->home ? session->home : session->server;
+
+	return home && !server_site(home)->is_replica &&
+	       !session->local->is_granting_stopped;
+}
+
+bool session_can_split(const struct session *session)
+{
+	return local_settings(session->local)->split_reads &&
+	       pool_node_count(session->pool) > 1 &&
+	       (session->mode != POOL_MODE_SESSION || is_home_primary(session));
+}
+
 /* --- what it has seen ------------------------------------------------------
  */
 

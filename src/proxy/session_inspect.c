@@ -215,6 +215,8 @@ static void begin(struct session *session, unsigned parts)
 	inspect->tries++;
 	inspect->is_under_way = true;
 	inspect->has_failed = false;
+	/* They are no state of the session's. */
+	(void)server_dismiss_guests(session->server);
 	server_inspect(session->server, &sql);
 	buf_free(&sql);
 }

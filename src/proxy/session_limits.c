@@ -90,7 +90,7 @@ static uint64_t end_of_freshening(const struct session *session)
 static void out_of_patience(struct session *session)
 {
 	if (now_of(session) >= end_of_freshening(session)) {
-		session_try_again(session);
+		session->steps->try_again(session);
 		return;
 	}
 	if (session->state == SESSION_WAITING &&
@@ -108,7 +108,7 @@ static void out_of_patience(struct session *session)
 	/* The server that it has will do. */
 	if (session->home) {
 		session->avoids_replicas = true;
-		session_try_again(session);
+		session->steps->try_again(session);
 		return;
 	}
 	session_fail(session, "53300", "query_wait_timeout",
@@ -161,7 +161,7 @@ static bool yields(struct session *session)
 		return false;
 	if (pool_waiting(session->pool, session->node) > 0)
 		session_sequence_yield(session);
-	session_release_if_done(session);
+	session->steps->release_if_done(session);
 	return true;
 }
 

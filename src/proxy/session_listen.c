@@ -250,11 +250,6 @@ bool session_listen_holds(struct session *session, char status)
 	return true;
 }
 
-bool session_listen_decides(const struct session *session)
-{
-	return session->ear && lift_is_native(session);
-}
-
 bool session_listen_is_busy(const struct session *session)
 {
 	return session->ear && session->ear->step != EAR_REST;

@@ -224,7 +224,8 @@ static void arrive(struct local *local, struct mail_session *mail)
 	struct session *session = mail->session;
 
 	session->local = local;
-	stream_adopt(session->client, local->worker, session_on_event, session);
+	stream_adopt(session->client, local->worker, session->steps->event,
+		     session);
 	session->pool = pool_join(local, mail->database, mail->user);
 	if (mail->generation != local_config(local)->generation)
 		forget_replica(session);

@@ -91,25 +91,8 @@ void session_attach(struct session *session, struct server *server)
 	if (!server_apply(server, session->settings))
 		session->is_becoming = !is_login && has_identity(session);
 	else if (is_login)
-		session_on_applied(session);
+		session->steps->applied(session);
 	session_begin_again(session);
-}
-
-/* A session that has lived through the loss of its primary reads there. */
-static bool is_home_primary(const struct session *session)
-{
-	const struct server *home =
-		session->home ? session->home : session->server;
-
-	return home && !server_site(home)->is_replica &&
-	       !session->local->is_granting_stopped;
-}
-
-bool session_can_split(const struct session *session)
-{
-	return local_settings(session->local)->split_reads &&
-	       pool_node_count(session->pool) > 1 &&
-	       (session->mode != POOL_MODE_SESSION || is_home_primary(session));
 }
 
 static struct route_decision decide(struct session *session, int *replica)

@@ -20,11 +20,6 @@
 
 /* --- giving back --- */
 
-bool session_is_in_transaction(const struct session *session)
-{
-	return session->server && server_status(session->server) != 'I';
-}
-
 bool session_is_keeping(const struct session *session)
 {
 	return session->pins != 0 || session_is_at_home(session);
@@ -88,7 +83,7 @@ static void on_ready(void *user, char status)
 	    session_is_evicted(session))
 		return;
 	session_release_if_done(session);
-	session_pump(session);
+	session->steps->pump(session);
 }
 
 /* --- what the server tells --- */
@@ -113,7 +108,7 @@ static void on_settled(void *user, const struct track_entry *entry, bool ok)
 		relay_settled(user, entry, ok);
 	if ((session->is_moving || session->is_settling) &&
 	    track_owed(server_track(session->server)) == 0)
-		session_pump(session);
+		session->steps->pump(session);
 }
 
 static void on_named(void *user, bool is_prepare)
@@ -163,6 +158,8 @@ static void on_undrawn(void *user)
 static bool on_reported(void *user, const char *name, const char *value,
 			bool is_ours)
 {
+	if (!is_ours && session_reset_covers(user, name))
+		return false;
 	return session_note_reported(user, name, value, is_ours);
 }
 
@@ -197,7 +194,7 @@ static void repeat(struct session *session)
 	session_set_state(session, SESSION_IDLE);
 	log_debug("client %s db=%s: what its server has failed is repeated",
 		  session->address, pool_database(session->pool));
-	session_pump(session);
+	session->steps->pump(session);
 }
 
 static bool on_spares(void *user, const char *sqlstate)
@@ -238,7 +235,7 @@ static void begin_again(struct session *session)
 	session->is_mid_unit = false;
 	session->avoids_replicas = true;
 	session_set_state(session, SESSION_IDLE);
-	session_pump(session);
+	session->steps->pump(session);
 }
 
 static void on_lost(void *user, const struct server_loss *loss)
@@ -275,7 +272,7 @@ static void on_server_drained(void *user)
 	struct session *session = user;
 
 	stream_pause(session->client, false);
-	session_pump(session);
+	session->steps->pump(session);
 }
 
 void session_on_applied(void *user)
@@ -293,7 +290,7 @@ void session_on_applied(void *user)
 		session_reset_pay(session);
 	if (session->state == SESSION_ACTIVE) {
 		session_release_if_done(session);
-		session_pump(session);
+		session->steps->pump(session);
 	}
 	if (session->state != SESSION_LOGIN)
 		return;
@@ -303,7 +300,7 @@ void session_on_applied(void *user)
 	else
 		release(session);
 	session_renew_limit(session);
-	session_pump(session);
+	session->steps->pump(session);
 }
 
 const struct server_user_hooks session_server_hooks = {

@@ -126,9 +126,8 @@ bool session_note_reported(struct session *session, const char *name,
 
 	if (is_ours && !session_is_in_transaction(session))
 		return is_news;
-	if (!is_ours &&
-	    (session_reset_covers(session, name) ||
-	     (is_resetting(session) && settings_get(session->startup, name))))
+	if (!is_ours && is_resetting(session) &&
+	    settings_get(session->startup, name))
 		return false;
 	if (!is_tracked(name))
 		return is_news;

@@ -1,0 +1,170 @@
+/*
+ * Guests come and go: what is sent so that a server has a statement under a
+ * client's own name, or has it no more.  All of it is entered as ours.
+ */
+#include "base/buf.h"
+#include "base/strmap.h"
+#include "core/pgbuild.h"
+#include "core/stmtmap.h"
+#include "proxy/server_parts.h"
+#include "proxy/server_use.h"
+
+/* What runs PREPARE for a client's name: closed in the same breath. */
+#define HOST_NAME "pgweir_host"
+
+static bool is_there(const struct server *server, const struct guest *guest)
+{
+	return guest &&
+	       (guest->is_sure || guest->batch == server_batch(server));
+}
+
+/* --- what is sent ----------------------------------------------------------
+ */
+
+static void owe(struct server *server, enum track_op op, unsigned flags,
+		const char *name)
+{
+	server_owe(server, op, TRACK_OURS | flags,
+		   server_note_new(NULL, 0, false, name));
+}
+
+/* Whose answer says that the guest is there. */
+static void owe_guest(struct server *server, enum track_op op, unsigned flags,
+		      const char *name)
+{
+	server_owe(server, op, TRACK_OURS | flags,
+		   server_note_new(NULL, ++server->guest_serial, false, name));
+}
+
+static void send_close(struct server *server, const char *name)
+{
+	pgbuild_target(server_out(server), 'C', 'S', name);
+	owe(server, TRACK_CLOSE, 0, name);
+}
+
+bool server_lack_guest(struct server *server, const char *name)
+{
+	if (!server_find_guest(server, name))
+		return false;
+	send_close(server, name);
+	server_forget_guest(server, name);
+	return true;
+}
+
+bool server_need_guest(struct server *server, const char *name)
+{
+	if (is_there(server, server_find_guest(server, name)))
+		return false;
+	(void)server_lack_guest(server, name);
+	pgbuild_parse(server_out(server), name, "\0\0\0", 3);
+	owe_guest(server, TRACK_PARSE, 0, name);
+	(void)server_put_guest(server, name, NULL, false);
+	return true;
+}
+
+/* A statement without parameters, once; its portal has the same name. */
+static void send_command(struct server *server, const char *text, size_t len,
+			 unsigned flags, const char *name)
+{
+	struct buf *out = server_out(server);
+	size_t start;
+
+	/* One that failed has stayed. */
+	pgbuild_target(out, 'C', 'S', HOST_NAME);
+	owe(server, TRACK_CLOSE, flags, name);
+	start = pgbuild_begin(out, 'P');
+	buf_append_cstring(out, HOST_NAME);
+	buf_append(out, text, len);
+	buf_append(out, "\0\0\0", 3);
+	pgbuild_end(out, start);
+	owe(server, TRACK_PARSE, flags, name);
+	start = pgbuild_begin(out, 'B');
+	buf_append_cstring(out, HOST_NAME);
+	buf_append_cstring(out, HOST_NAME);
+	buf_append(out, "\0\0\0\0\0\0", 6);
+	pgbuild_end(out, start);
+	owe(server, TRACK_BIND, flags, name);
+	start = pgbuild_begin(out, 'E');
+	buf_append_cstring(out, HOST_NAME);
+	buf_append_u32(out, 0);
+	pgbuild_end(out, start);
+	owe_guest(server, TRACK_EXECUTE, flags, name);
+	pgbuild_target(out, 'C', 'P', HOST_NAME);
+	owe(server, TRACK_CLOSE, flags, name);
+	pgbuild_target(out, 'C', 'S', HOST_NAME);
+	owe(server, TRACK_CLOSE, flags, name);
+}
+
+bool server_host_guest(struct server *server, const char *name,
+		       struct stmt *stmt, bool is_sql, unsigned flags)
+{
+	const struct guest *guest = server_find_guest(server, name);
+	const void *tail;
+	const char *text;
+	size_t len;
+
+	if (is_there(server, guest) && guest->stmt == stmt &&
+	    guest->is_sql == is_sql)
+		return false;
+	(void)server_lack_guest(server, name);
+	if (is_sql) {
+		text = stmt_query(stmt, &len);
+		send_command(server, text, len, flags, name);
+	} else {
+		tail = stmt_tail(stmt, &len);
+		pgbuild_parse(server_out(server), name, tail, len);
+		owe_guest(server, TRACK_PARSE, flags, name);
+	}
+	(void)server_put_guest(server, name, stmt, is_sql);
+	return true;
+}
+
+void server_send_sync(struct server *server)
+{
+	pgbuild_empty(server_out(server), 'S');
+	server_owe(server, TRACK_SYNC, TRACK_OURS, NULL);
+}
+
+static void send_last_close(struct server *server, const char *name)
+{
+	pgbuild_target(server_out(server), 'C', 'S', name);
+	server_owe(server, TRACK_CLOSE, TRACK_OURS,
+		   server_note_new(NULL, 0, true, ""));
+}
+
+bool server_dismiss_guests(struct server *server)
+{
+	const char *name;
+	void *ignored;
+	size_t at = 0;
+
+	if (!server_has_guests(server))
+		return false;
+	/* One that failed has stayed. */
+	server_note_guest(server, HOST_NAME, NULL, false);
+	while (strmap_next(server->guests, &at, &name, &ignored))
+		send_last_close(server, name);
+	server_forget_guests(server);
+	server_send_sync(server);
+	return true;
+}
+
+void server_close_statements(struct server *server)
+{
+	struct stmt *stmt;
+
+	while ((stmt = stmtset_take(server->statements)) != NULL) {
+		send_last_close(server, stmt_server_name(stmt));
+		stmt_release(stmt);
+	}
+}
+
+void server_close_statement(struct server *server, const char *server_name)
+{
+	struct stmt *stmt = stmtset_find(server->statements, server_name);
+
+	if (!stmt)
+		return;
+	send_last_close(server, server_name);
+	stmtset_remove(server->statements, stmt);
+}
