@@ -114,7 +114,7 @@ uint64_t server_batch(const struct server *server);
 /* Says in the note of a Parse when it is sent. */
 void server_date_note(const struct server *server, struct server_note *note);
 
-/* --- statements under a client's own name (server_guests) --- */
+/* --- statements under a client's own name (server_guests, server_host) --- */
 
 /*
  * They make sure of what stands under the name, and say whether they had to
@@ -125,7 +125,6 @@ bool server_lack_guest(struct server *server, const char *name);
 bool server_need_guest(struct server *server, const char *name);
 bool server_host_guest(struct server *server, const char *name,
 		       struct stmt *stmt, bool is_sql, unsigned flags);
-/* The client itself has made it, or dropped it. */
 /* Closes all of them, with a Sync behind; false: there were none. */
 bool server_dismiss_guests(struct server *server);
 /* Ends a batch that was all ours. */
