@@ -148,9 +148,12 @@ static struct pool_choice choose(struct session *session)
 	redeem(session);
 	wish.ticket = &session->ticket;
 	choice = pool_replica(session->pool, &wish);
-	if (choice.node >= 0 && choice.node != session->replica &&
+	if (choice.node >= 0 && choice.node != wish.preferred &&
 	    session->read_us != 0) {
-		/* Another one: it must show what was read before. */
+		/*
+		 * Another one, or the same after a new start, which may show
+		 * less than before: it must show what was read.
+		 */
 		ticket_note(&session->ticket, session->read_us);
 		session->read_us = 0;
 		redeem(session);

@@ -1,0 +1,96 @@
+"""Each level under delayed, paused and killed replicas, a few seconds each.
+
+./run does the same for as long as one likes.
+"""
+import threading
+
+import pytest
+
+import trial
+from harness import SLOW
+from nodes import Delays, Faults
+
+SECONDS = 6
+BOTH = ("replica", "second")
+
+
+def assert_kept(outcome):
+    print(outcome)
+    verdict = outcome.verdict
+    assert verdict.broken(outcome.level) == 0, "\n".join(
+        [str(outcome), *verdict.examples])
+    assert outcome.reads > 200 and outcome.writes > 50, str(outcome)
+
+
+def test_eventual_shows_what_the_others_must_not(nodes):
+    """Else nothing that follows would prove anything."""
+    outcome = trial.run(nodes, "eventual", Delays, 3)
+    print(outcome)
+    assert outcome.on_replicas > 0.5, str(outcome)
+    assert outcome.verdict.counts["stale"] > 0, str(outcome)
+    assert outcome.verdict.counts["missed"] > 0, str(outcome)
+
+
+@pytest.mark.parametrize("level", ["session", "global", "strong"])
+def test_a_level_is_kept_whatever_happens_to_replicas(nodes, level):
+    outcome = trial.run(nodes, level, Faults, SECONDS)
+    assert_kept(outcome)
+    assert len(outcome.faults) >= 3, outcome.faults
+    assert outcome.on_replicas > 0.2, str(outcome)
+    assert outcome.failed_reads == 0, str(outcome)
+
+
+def test_a_replica_that_came_back_older_is_not_the_same_one(nodes):
+    """A client that only reads, from replicas that are killed and show less
+    after their start than before. There is no primary meanwhile, so nobody
+    expects them to stream."""
+    where = "SELECT v FROM counters WHERE k = 0"
+    add = "UPDATE counters SET v = v + 1 WHERE k = 0"
+    with trial.start_weir(nodes, max_replica_lag=600) as weir, \
+            weir.connect() as conn:
+        nodes.sql("CHECKPOINT")
+        nodes.catch_up()
+        for node in BOTH:
+            nodes.sql("CHECKPOINT", node=node)
+        conn.execute(where)
+        nodes.sql(add)
+        nodes.catch_up()
+        seen = conn.execute(where).fetchone()[0]
+        for node in BOTH:
+            nodes.delay(node, 60000)
+        nodes.stop("primary")
+        back = threading.Timer(2 * SLOW, nodes.launch, ("primary",))
+        try:
+            for node in BOTH:
+                nodes.crash(node)
+                assert nodes.value(where, node=node) < seen
+            trial.sleep(1)
+            back.start()
+            assert conn.execute(where).fetchone()[0] >= seen
+        finally:
+            back.join()
+            nodes.heal()
+
+
+def test_bounded_is_no_older_than_it_says(nodes):
+    """Both replicas stand still for longer than max_staleness."""
+    with trial.start_weir(nodes, max_staleness=0.5, max_replica_lag=60,
+                          consistency="bounded") as weir, \
+            weir.connect() as conn:
+        where = "SELECT v FROM counters WHERE k = 0"
+        try:
+            for node in BOTH:
+                nodes.pause(node)
+            nodes.sql("UPDATE counters SET v = v + 1 WHERE k = 0")
+            newest = nodes.value(where)
+            trial.sleep(1.5)
+            assert conn.execute(where).fetchone()[0] == newest
+        finally:
+            nodes.heal()
+
+
+def test_positions_of_the_old_primary_mean_nothing_on_the_new_one(nodes):
+    """Last: the first primary does not come back."""
+    outcome = trial.run_switch_over(nodes, "global", SECONDS)
+    assert_kept(outcome)
+    assert outcome.faults == ["switched over"]
