@@ -174,8 +174,10 @@ bool session_inspect_is_due(const struct session *session, uint32_t effects)
 
 void session_inspect_reset(struct session *session, uint32_t effects)
 {
-	if (session->inspect)
+	if (session->inspect) {
 		session->inspect->next.effects &= ~effects;
+		session->inspect->stuck &= ~effects;
+	}
 	session->pins &= ~effects;
 }
 

@@ -263,7 +263,7 @@ class Eye:
 
     def __init__(self, house, user="app", more=()):
         self.house, self.user = house, user
-        self.steps = looks(more)
+        self.look_for(more)
         self.begin = None
         self.conn = Speaker(house.port, THROUGH, user)
 
@@ -272,6 +272,10 @@ class Eye:
 
     def __exit__(self, *_):
         self.conn.close()
+
+    def look_for(self, more):
+        self.steps = looks(more)
+        return self
 
     def ask(self, begin="BEGIN"):
         """Takes a server, and keeps it until release()."""
@@ -307,12 +311,24 @@ class House:
         self.cluster, self.port = cluster, port
         self.straight = cluster.ports["primary"]
         self.seen = {}
+        self.pairs = {}
 
     def twin(self, user="app", startup=None):
         return Twin(self.straight, self.port, user, startup)
 
     def eye(self, user="app", more=()):
         return Eye(self, user, more)
+
+    def eyes(self, user, more):
+        """Two that stay from test to test: logging in takes its time."""
+        if user not in self.pairs:
+            self.pairs[user] = [self.eye(user), self.eye(user)]
+        return [eye.look_for(more) for eye in self.pairs[user]]
+
+    def forget_eyes(self):
+        for eye in sum(self.pairs.values(), []):
+            eye.conn.close()
+        self.pairs = {}
 
     def fresh(self, node, user, begin, steps):
         """What a new session, straight at the node, sees."""
@@ -324,6 +340,7 @@ class House:
 
     def throw_away(self):
         """Ends pgweir's servers: a dirty one must not be met again."""
+        self.forget_eyes()
         for node in self.cluster.ports:
             self.cluster.sql(
                 "SELECT pg_terminate_backend(pid, 3000) FROM pg_stat_activity"

@@ -342,10 +342,12 @@ SET_CONFIG = [
     State("set_config/several",
           ["SELECT set_config(n, v, false) FROM (VALUES ('work_mem', '5MB'),"
            " ('TimeZone', 'Asia/Tokyo')) x (n, v)"],
-          ["SHOW timezone", "SHOW work_mem"], "5MB", ["RESET ALL"]),
+          ["SHOW timezone", "SHOW work_mem"], "5MB", ["DISCARD ALL"],
+          keeps=True),
+    # A made-up setting is seen by its name alone, and this might be one.
     State("set_config/computed",
           ["SELECT set_config('work' || '_mem', (5 * 1024)::text,"
-           " 1 > 2)"], WORK_MEM, "5MB", ["RESET work_mem"]),
+           " 1 > 2)"], WORK_MEM, "5MB", ["DISCARD ALL"], keeps=True),
     State("set_config/in DML",
           ["UPDATE state_rows SET b = b WHERE a = 1 AND"
            " set_config('work_mem', '5MB', false) IS NOT NULL"],

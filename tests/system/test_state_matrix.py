@@ -15,7 +15,15 @@ from states import SETUP, STATES
 
 # What remains different, and why. A row that behaves like PostgreSQL in spite
 # of this table fails, so that the table tells the truth.
-DIFFERENT = {}
+DIFFERENT = {
+    "custom/list": "a SET that failed may leave the made-up setting it names"
+    " behind, empty",
+    "startup/options short": "of the server's short options only -c is"
+    " understood",
+    "startup/set_config NULL": "the answer of set_config(name, NULL, false)"
+    " is the server's default, not the startup packet's; what is in force"
+    " behind it is right",
+}
 
 CASES = [pytest.param(state, way, id="%s-%s" % (state.name, way), marks=[
     pytest.mark.xfail(reason=DIFFERENT[state.name], strict=True)]
@@ -53,19 +61,17 @@ def house(weir):
 
 
 class Visit:
-    """One row in one protocol: the client, and the others beside it."""
+    """One row in one protocol: the client, and two others beside it."""
 
     def __init__(self, house, state, way):
         self.house, self.state, self.way = house, state, way
         self.eyes = []
 
+    def bring_eyes(self):
+        self.eyes = self.house.eyes(self.state.user, self.state.others_try)
+
     def twin(self):
         return self.house.twin(self.state.user, self.state.startup)
-
-    def eye(self):
-        self.eyes.append(self.house.eye(self.state.user,
-                                        self.state.others_try))
-        return self.eyes[-1]
 
     def set(self, twin):
         twin.play(self.state.set, self.way)
@@ -82,28 +88,26 @@ class Visit:
         twin.two.play(["COMMIT"])
         return int(pid[2:])
 
-    def both_servers(self, when):
-        """Others look at all servers at once, so none of them is taken."""
-        for begin in ("BEGIN", "BEGIN READ ONLY"):
-            eyes = [self.eye().ask(begin) for _ in range(2)]
-            for eye in eyes:
-                eye.see(when)
-            self.close_eyes()
+    def both_servers(self, when, begin="BEGIN"):
+        """Others look at both servers at once, so none of them is taken."""
+        for eye in self.eyes:
+            eye.ask(begin)
+        for eye in self.eyes:
+            eye.see(when)
+        self.release()
 
-    def close_eyes(self):
+    def release(self):
         for eye in self.eyes:
             eye.release()
-            eye.conn.close()
-        self.eyes = []
 
 
 def move(visit, twin):
     """The client comes to one server after the other."""
     state = visit.state
-    first = visit.eye().ask()
-    taken = first.see("while it lives")
+    first, second = visit.eyes
+    taken = first.ask().see("while it lives")
     one = visit.see(twin)
-    second = visit.eye().ask()
+    second.ask()
     if state.keeps:
         # Its server may be kept for it; then the second one waits.
         first.release()
@@ -112,7 +116,7 @@ def move(visit, twin):
         second.see("while it lives")
         first.release()
     two = visit.see(twin)
-    visit.close_eyes()
+    visit.release()
     if not state.keeps:
         assert two == taken != one, "it has been on one server only"
 
@@ -123,14 +127,14 @@ def test_state(weir, state, way):
     house = weir.house
     visit = Visit(house, state, way)
     try:
+        if weir.mode == "transaction":
+            visit.bring_eyes()
         with visit.twin() as twin:
             live(weir.mode, visit, twin)
         with visit.twin() as twin:
             visit.set(twin)
             twin.leave()
-        visit.both_servers("when it has left")
-        for eye in visit.eyes:
-            eye.conn.close()
+        watch_the_end(weir.mode, visit)
     except BaseException:
         house.throw_away()
         raise
@@ -144,16 +148,25 @@ def live(mode, visit, twin):
     if mode == "transaction" and not state.block:
         move(visit, twin)
     else:
-        with visit.eye() as eye:
+        with visit.house.eye(state.user, state.others_try) as eye:
             eye.ask().see("while it lives")
             visit.see(twin)
             eye.release()
-        visit.eyes = []
     if state.end:
         twin.play(state.end, visit.way)
         twin.play(state.see, visit.way)
         if mode == "transaction":
             visit.both_servers("when it is over")
+
+
+def watch_the_end(mode, visit):
+    """In session pooling the others come later, to have the servers."""
+    if mode == "session":
+        visit.bring_eyes()
+    visit.both_servers("when it has left")
+    visit.both_servers("when it has left", "BEGIN READ ONLY")
+    if mode == "session":
+        visit.house.forget_eyes()
 
 
 def clean_up(house, state):
