@@ -133,23 +133,33 @@ static const char query_text[] =
 	"SELECT o.oprname, o.oprcode::pg_catalog.oid FROM "
 	"pg_catalog.pg_operator o"
 	" WHERE o.oprcode::pg_catalog.oid >= " USER_OID ";"
-	/* 7: types that run functions: checks of domains, input, casts */
-	"SELECT y.typname, p.oid, p.proname, p.provolatile"
-	" FROM pg_catalog.pg_constraint k"
-	" JOIN pg_catalog.pg_type y ON y.oid = k.contypid"
+	/* 7: types that run functions: checks of domains, input, casts; and
+	   the domains, arrays, rows and ranges made of them, at any depth */
+	"WITH RECURSIVE own(type, function) AS (SELECT k.contypid,"
+	" m[1]::pg_catalog.oid FROM pg_catalog.pg_constraint k"
 	" CROSS JOIN LATERAL pg_catalog.regexp_matches(k.conbin::text,"
 	" ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"
-	" JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid"
-	" WHERE y.oid >= " USER_OID
-	" UNION SELECT y.typname, p.oid, p.proname, p.provolatile"
-	" FROM pg_catalog.pg_type y JOIN pg_catalog.pg_proc p"
-	" ON p.oid = y.typinput::pg_catalog.oid"
-	" WHERE p.oid >= " USER_OID
-	" UNION SELECT y.typname, p.oid, p.proname, p.provolatile"
-	" FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_type y"
-	" ON y.oid = k.casttarget"
-	" JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
-	" WHERE p.oid >= " USER_OID ";"
+	" WHERE k.contypid >= " USER_OID
+	" UNION SELECT y.oid, y.typinput::pg_catalog.oid"
+	" FROM pg_catalog.pg_type y"
+	" WHERE y.typinput::pg_catalog.oid >= " USER_OID
+	" UNION SELECT k.casttarget, k.castfunc FROM pg_catalog.pg_cast k"
+	" WHERE k.castfunc >= " USER_OID "),"
+	" edge(above, below) AS (SELECT y.oid, y.typbasetype"
+	" FROM pg_catalog.pg_type y WHERE y.typbasetype >= " USER_OID
+	" UNION ALL SELECT y.oid, y.typelem"
+	" FROM pg_catalog.pg_type y WHERE y.typelem >= " USER_OID
+	" UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a"
+	" JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
+	" WHERE a.atttypid >= " USER_OID " AND a.attnum > 0 AND c.reltype <> 0"
+	" UNION ALL SELECT r.rngtypid, r.rngsubtype"
+	" FROM pg_catalog.pg_range r WHERE r.rngsubtype >= " USER_OID "),"
+	" reach(type, function) AS (SELECT type, function FROM own"
+	" UNION SELECT edge.above, reach.function"
+	" FROM reach JOIN edge ON edge.below = reach.type)"
+	"SELECT y.typname, p.oid, p.proname, p.provolatile FROM reach r"
+	" JOIN pg_catalog.pg_type y ON y.oid = r.type"
+	" JOIN pg_catalog.pg_proc p ON p.oid = r.function;"
 	/* 8: triggers that leave something behind */
 	LEAVERS "SELECT 1 FROM pg_catalog.pg_trigger t"
 	" WHERE NOT t.tgisinternal AND t.tgfoid IN (SELECT oid FROM leaver)"

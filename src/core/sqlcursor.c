@@ -24,13 +24,22 @@ struct stored {
 	bool is_known; /* could be told */
 };
 
-/* One token further; the one ahead is always known. */
+/*
+ * One token further; the one ahead is always known.  U&"..." UESCAPE '!' is
+ * one name to the server, of which nothing can be told.
+ */
 static void fetch(struct sqlcursor *cursor)
 {
 	cursor->now = cursor->ahead;
 	cursor->word = cursor->ahead_word;
 	sqllex_next(&cursor->lex, &cursor->ahead);
 	cursor->ahead_word = sqlword_of(&cursor->ahead);
+	if (cursor->now.kind == SQLLEX_UNICODE &&
+	    cursor->ahead_word == WORD_UESCAPE) {
+		cursor->lex.is_bad = true;
+		cursor->ahead.kind = SQLLEX_BAD;
+		cursor->ahead_word = NO_WORD;
+	}
 }
 
 void sqlcursor_init(struct sqlcursor *cursor, const char *sql, size_t len,
