@@ -31,6 +31,7 @@ struct route_input {
 	bool is_split;      /* reads may leave the primary */
 	uint64_t window_us; /* after a write reads stay, 0 never */
 	/* the session */
+	bool prefers_primary; /* SET pgweir.route = 'primary' */
 	bool is_in_transaction;
 	bool is_pinned;
 	bool is_state_unsafe;   /* settings under which texts mislead */

@@ -101,6 +101,9 @@ enum sqlclass_effect {
 	EFFECT_SET_REPORTED = 1 << 30
 };
 
+/* What a comment of the text asks for (core/sqlhint). */
+enum sqlclass_hint { HINT_NONE, HINT_REPLICA, HINT_PRIMARY };
+
 struct sqlclass {
 	uint8_t access;      /* enum sqlclass_access */
 	uint8_t reason;      /* enum sqlclass_reason */
@@ -108,6 +111,7 @@ struct sqlclass {
 	bool is_certain;     /* made of known-safe parts: cannot be refused */
 	uint16_t statements; /* how many non-empty ones, saturating */
 	bool may_draw;       /* from a sequence: a default, a trigger... */
+	uint8_t hint;        /* enum sqlclass_hint; no part of the shape */
 	bool is_global;      /* of databases or roles: core/dbddl has more */
 	uint32_t effects;    /* bits of enum sqlclass_effect */
 };

@@ -194,6 +194,8 @@ struct session {
 	bool has_server_pid;  /* its number is its server's own */
 	bool is_on_keyring;   /* it has moved: its number is no guide */
 	bool is_state_unsafe; /* settings under which texts mislead */
+	bool is_refused;      /* replicas have 0A000 for all that it asks */
+	bool prefers_primary; /* SET pgweir.route = 'primary' */
 	bool is_plain_backslash;
 	bool is_safe_encoding;
 	bool avoids_replicas;

@@ -83,13 +83,20 @@ bool route_leaves_replica(const struct sqlclass *judged)
 	    (judged->effects & (EFFECT_READ_WRITE | EFFECT_SERIALIZABLE)))
 		return true;
 	return judged->access == ACCESS_WRITE ||
-	       judged->access == ACCESS_UNKNOWN;
+	       judged->access == ACCESS_UNKNOWN || judged->hint == HINT_PRIMARY;
 }
 
 static bool wrote_lately(const struct route_input *input)
 {
 	return input->last_write_us != 0 && input->window_us > 0 &&
 	       input->now_us - input->last_write_us < input->window_us;
+}
+
+/* A hint speaks for one statement, the setting for all of a session's. */
+static bool is_wanted_there(const struct route_input *input)
+{
+	return input->judged.hint == HINT_PRIMARY ||
+	       (input->prefers_primary && input->judged.hint != HINT_REPLICA);
 }
 
 struct route_decision route_decide(const struct route_input *input)
@@ -102,6 +109,8 @@ struct route_decision route_decide(const struct route_input *input)
 		return decide(ROUTE_PRIMARY, ROUTE_REASON_SPLIT_OFF);
 	if (!may_leave(&input->judged))
 		return decide(ROUTE_PRIMARY, primary_reason(&input->judged));
+	if (is_wanted_there(input))
+		return decide(ROUTE_PRIMARY, ROUTE_REASON_HINT);
 	if (input->is_state_unsafe)
 		return decide(ROUTE_PRIMARY, ROUTE_REASON_SESSION_STATE);
 	if (wrote_lately(input))

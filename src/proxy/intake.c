@@ -13,6 +13,7 @@
 #include "core/pgwire.h"
 #include "core/shapes.h"
 #include "core/sqlclass.h"
+#include "core/sqlhint.h"
 #include "core/track.h"
 #include "net/stream.h"
 #include "proxy/local.h"
@@ -39,6 +40,7 @@ struct sqlclass intake_judge(const struct session *session, const char *sql,
 	struct sqlclass class =
 		shapes_classify(session->local->shapes, sql, len, &context);
 
+	class.hint = (uint8_t)sqlhint_find(sql, len);
 	/* A shape does not show it: the name of a setting is a literal. */
 	if ((class.effects & EFFECT_SET) && inspect_is_local(sql, len)) {
 		class.effects &= ~(uint32_t)EFFECT_SET;
@@ -57,6 +59,8 @@ static void add_class(struct sqlclass *unit, struct sqlclass more)
 		unit->access = more.access;
 		unit->reason = more.reason;
 	}
+	unit->hint = is_first ? more.hint
+			      : (uint8_t)sqlhint_join(unit->hint, more.hint);
 	if (is_first)
 		unit->command = more.command;
 	else if (more.command != COMMAND_OTHER ||

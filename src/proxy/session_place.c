@@ -100,13 +100,14 @@ static struct route_decision decide(struct session *session, int *replica)
 	struct route_input input = {
 		.judged = session->scan.judged,
 		.is_split = session_can_split(session),
+		.prefers_primary = session->prefers_primary,
 		.window_us = local_settings(session->local)
 				     ->read_after_write_window_us,
 		.is_in_transaction = session_is_in_transaction(session),
 		.is_pinned = session->server && session->pins != 0,
 		/* A block of a listener's may look at its channels. */
 		.is_state_unsafe =
-			session->is_state_unsafe ||
+			session->is_state_unsafe || session->is_refused ||
 			(session_listen_count(session) > 0 &&
 			 session->scan.judged.command != COMMAND_OTHER),
 		.avoids_replicas = session->avoids_replicas,

@@ -39,7 +39,13 @@ static const char *const faults[] = {
 };
 
 /* ... of these because of what the statement is: its shape is learned. */
-static const char *const verdicts[] = { "25006", "0A000", "55000", "XX000" };
+static const char *const verdicts[] = { "25006", "55000", "XX000" };
+
+/*
+ * ... and because of the session: its role has SERIALIZABLE as default.  (An
+ * unlogged table, too; the catalog will have it by the next statement.)
+ */
+static const char refusal[] = "0A000";
 
 static bool is_among(const char *const *list, size_t count, const char *state)
 {
@@ -133,7 +139,7 @@ bool session_replay_is_fault(const char *sqlstate)
 	return is_among(faults, sizeof(faults) / sizeof(*faults), sqlstate);
 }
 
-/* The oldest unit was refused for what it is. */
+/* The oldest unit was refused for what it is, or for whose it is. */
 void session_replay_learn(struct session *session, const char *sqlstate)
 {
 	struct sqlclass_context context = intake_context(session);
@@ -142,6 +148,8 @@ void session_replay_learn(struct session *session, const char *sqlstate)
 	const char *text;
 	size_t len;
 
+	if (strcmp(sqlstate, refusal) == 0)
+		session->is_refused = true;
 	if (!is_among(verdicts, sizeof(verdicts) / sizeof(*verdicts),
 		      sqlstate) ||
 	    pgwire_read(buf_head(&session->replay), buf_len(&session->replay),

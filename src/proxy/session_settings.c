@@ -82,9 +82,18 @@ static void judge_reading(struct session *session)
 			   "serializable");
 }
 
+/* What is neither 'auto' nor unset asks for the primary, spelt wrong or not. */
+static bool wants_primary(const struct session *session)
+{
+	const char *route = settings_get(session->settings, "pgweir.route");
+
+	return route && *route && strcasecmp(route, "auto") != 0;
+}
+
 void session_judge_settings(struct session *session)
 {
 	judge_reading(session);
+	session->prefers_primary = wants_primary(session);
 	session_judge_consistency(session);
 	session_rescope(session);
 }

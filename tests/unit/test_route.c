@@ -216,6 +216,41 @@ static void what_moves_a_transaction(void **state)
 	assert_false(leaves(ACCESS_NONE, COMMAND_COMMIT, 0));
 }
 
+static void what_is_asked_for(void **state)
+{
+	struct route_input input = plain_read();
+	struct sqlclass begin = { .command = COMMAND_BEGIN,
+				  .statements = 1,
+				  .effects = EFFECT_READ_ONLY,
+				  .hint = HINT_PRIMARY };
+
+	(void)state;
+	input.judged.hint = HINT_PRIMARY;
+	expect(input, ROUTE_PRIMARY, "hint");
+	input.judged.hint = HINT_REPLICA;
+	expect(input, ROUTE_REPLICA, "autocommit_read");
+	input.prefers_primary = true;
+	expect(input, ROUTE_REPLICA, "autocommit_read");
+	input.judged.hint = HINT_NONE;
+	expect(input, ROUTE_PRIMARY, "hint");
+	/* A hint takes nothing of what keeps a statement on the primary. */
+	input = plain_read();
+	input.judged.hint = HINT_REPLICA;
+	input.judged.access = ACCESS_UNKNOWN;
+	expect(input, ROUTE_PRIMARY, "unknown");
+	input.judged.access = ACCESS_READ;
+	input.is_state_unsafe = true;
+	expect(input, ROUTE_PRIMARY, "session_state");
+	input.is_state_unsafe = false;
+	input.last_write_us = input.now_us - 1;
+	expect(input, ROUTE_PRIMARY, "recent_write");
+	input = plain_read();
+	input.judged = begin;
+	expect(input, ROUTE_PRIMARY, "hint");
+	assert_true(route_leaves_replica(&(struct sqlclass){
+		.access = ACCESS_READ, .hint = HINT_PRIMARY }));
+}
+
 static void names(void **state)
 {
 	(void)state;
@@ -253,6 +288,7 @@ int main(void)
 		cmocka_unit_test(own_writes),
 		cmocka_unit_test(nodes),
 		cmocka_unit_test(what_moves_a_transaction),
+		cmocka_unit_test(what_is_asked_for),
 		cmocka_unit_test(names),
 		cmocka_unit_test(encodings),
 	};
