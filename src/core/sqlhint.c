@@ -63,6 +63,7 @@ enum sqlclass_hint sqlhint_find(const char *sql, size_t len)
 	const char *end = sql + len;
 	const char *at = sql;
 	enum sqlclass_hint found = HINT_NONE;
+	bool is_late = false;
 
 	while (at < end) {
 		at = memmem(at, (size_t)(end - at), mark, MARK_LEN);
@@ -71,9 +72,12 @@ enum sqlclass_hint sqlhint_find(const char *sql, size_t len)
 		if (begins_comment(sql, at)) {
 			if (says(at + MARK_LEN, end, "primary"))
 				return HINT_PRIMARY;
-			if (says(at + MARK_LEN, end, "replica") &&
-			    at < first_token(sql, len))
-				found = HINT_REPLICA;
+			if (found == HINT_NONE && !is_late &&
+			    says(at + MARK_LEN, end, "replica")) {
+				/* Once: it reads all the comments in front. */
+				is_late = at >= first_token(sql, len);
+				found = is_late ? HINT_NONE : HINT_REPLICA;
+			}
 		}
 		at += MARK_LEN;
 	}

@@ -51,7 +51,7 @@ static bool answer(const struct sqlclass_context *context)
 		exit(1);
 	class = sqlclass_judge(text, len, context);
 	printf("%s %s %d\n", accesses[class.access],
-	       sqlclass_reason_name((enum sqlclass_reason)class.reason),
+	       sqlclass_reason_name((enum sqlclass_reason) class.reason),
 	       class.is_certain);
 	fflush(stdout);
 	free(text);
