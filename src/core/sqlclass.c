@@ -444,15 +444,18 @@ static bool sets_by_view(const struct span *span)
 	return false;
 }
 
-static void complete(struct sqlclass *verdict,
-		     const struct sqlclass_context *context,
-		     const struct span *text)
+/* Once for all statements: it reads the whole text. */
+static void note_hiding(struct sqlclass *text,
+			const struct sqlclass_context *context,
+			const struct span *span)
 {
-	bool is_hiding =
-		catalog_hides_writes(context->catalog) || sets_by_view(text);
+	if (text->access == ACCESS_WRITE &&
+	    (catalog_hides_writes(context->catalog) || sets_by_view(span)))
+		text->effects |= EFFECT_HIDDEN;
+}
 
-	if (verdict->access == ACCESS_WRITE && is_hiding)
-		verdict->effects |= EFFECT_HIDDEN;
+static void complete(struct sqlclass *verdict)
+{
 	if (verdict->access == ACCESS_READ &&
 	    (verdict->effects & EFFECT_CATALOG_READ))
 		verdict->reason = REASON_CATALOG;
@@ -511,11 +514,12 @@ struct sqlclass sqlclass_judge(const char *sql, size_t len,
 			sqlcursor_add_effects(&cursor, EFFECT_HIDDEN);
 			sqlcursor_lose(&cursor);
 		}
-		complete(&cursor.verdict, context, &span);
+		complete(&cursor.verdict);
 		merge(&text, &cursor.verdict);
 		if (cursor.now.kind == SQLLEX_BAD)
 			break;
 	}
+	note_hiding(&text, context, &span);
 	return text;
 }
 
