@@ -202,6 +202,7 @@ struct session {
 	bool has_changed_unnamed; /* the last of these answered was done */
 	bool is_unnamed_there;    /* on the server: unnamed_before */
 	bool is_hoarding;         /* the client's unread limit is raised */
+	bool is_yielding; /* its timer asks whether others wait */
 	bool is_mid_unit;
 	bool has_bound;       /* ... and has run something */
 	bool is_moving;       /* to the primary, as soon as nothing is owed */

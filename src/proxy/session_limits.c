@@ -167,8 +167,12 @@ static bool yields(struct session *session)
 
 static void out_of_work(struct session *session)
 {
-	if (yields(session))
+	/* What it has begun since then has other limits. */
+	if (session->is_yielding) {
+		if (is_at_work(session) || !yields(session))
+			session_renew_limit(session);
 		return;
+	}
 	if (now_of(session) >= end_of_transaction(session))
 		session_fail(session, "25P04", "transaction_timeout", NULL);
 	else if (is_at_work(session))
@@ -201,6 +205,9 @@ void session_renew_limit(struct session *session)
 {
 	uint64_t end_us = end_of_state(session);
 
+	session->is_yielding = session->state == SESSION_ACTIVE &&
+			       !is_at_work(session) &&
+			       session_sequence_is_all(session);
 	if (end_us == never_us)
 		wheel_unset(&session->timer);
 	else
