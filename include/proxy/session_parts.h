@@ -347,6 +347,7 @@ void session_inspect_text(struct session *session, uint32_t effects,
 /* A pin that ends only with the session, or DISCARD ALL. */
 void session_inspect_stick(struct session *session, uint32_t pin);
 /* What was stuck is gone. */
+bool session_inspect_is_portable(const struct session *session, uint32_t pin);
 void session_inspect_unstick(struct session *session, uint32_t pin);
 /* A unit is over. */
 void session_inspect_ended(struct session *session,
@@ -424,10 +425,13 @@ void session_sequence_wants(struct session *session, int node);
 void session_sequence_attached(struct session *session);
 /* DISCARD SEQUENCES or ALL was done. */
 void session_sequence_forget(struct session *session);
-/* It keeps its server for that alone, and does nothing with it now. */
-bool session_sequence_is_all(const struct session *session);
+/*
+ * It keeps its server for what others who wait for one are worth more than,
+ * and does nothing with it now.
+ */
+bool session_may_yield(const struct session *session);
 /* ... and keeps it no longer. */
-void session_sequence_yield(struct session *session);
+void session_yield(struct session *session);
 /* A statement is about to be sent. */
 void session_sequence_sent(struct session *session, struct sqlclass class);
 

@@ -10,8 +10,9 @@
  * order of the text, whatever becomes of the transaction, since names do not
  * follow it (PostgreSQL docs, "PREPARE").
  *
- * So neither a name of SQL nor one of the protocol ties a session to its
- * server.  What is not understood does, and finds all names there.
+ * So a name of the protocol does not tie a session to its server, and one of
+ * SQL only as long as nobody else waits for that.  What is not understood
+ * does, and finds all names there.
  *
  * Invariant: moves holds what the text in flight may still do; no other unit
  * begins meanwhile (session_is_dropping_names).
@@ -253,15 +254,21 @@ static bool has_execute(const struct uses *uses)
 	return false;
 }
 
-/* What is known of the names is no state that ties to the server. */
+/*
+ * What PREPARE has made stays where it is while it may: plans, counts and
+ * functions that name it are PostgreSQL's own there.  It can be made anew
+ * elsewhere when others wait for the server (session_yield).
+ */
 static uint32_t effects_beside(struct session *session, const struct uses *uses,
 			       uint32_t effects)
 {
 	bool is_moving = (effects & (EFFECT_PREPARE | EFFECT_DEALLOCATE)) != 0;
 
+	if (uses->is_lost && (effects & EFFECT_PREPARE))
+		session_inspect_stick(session, EFFECT_PREPARE);
 	if (uses->is_lost)
 		return effects | (is_moving ? EFFECT_DEALLOCATE : 0);
-	effects &= ~(uint32_t)(EFFECT_PREPARE | EFFECT_EXECUTE);
+	effects &= ~(uint32_t)EFFECT_EXECUTE;
 	for (unsigned i = 0; i < uses->count && has_execute(uses); i++)
 		effects |= note_query(session, &uses->list[i]);
 	return effects | (is_moving ? EFFECT_DEALLOCATE : 0);

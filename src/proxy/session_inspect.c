@@ -46,7 +46,8 @@ struct session_inspect {
 	unsigned tries;
 	bool is_under_way;
 	bool has_failed;
-	bool is_all; /* ... and asks for all settings */
+	bool has_hidden_statements; /* that no text of the client's names */
+	bool is_all;                /* ... and asks for all settings */
 	struct inspect_result result;
 };
 
@@ -137,6 +138,16 @@ void session_inspect_stick(struct session *session, uint32_t pin)
 	server_mark_dirty(session->server);
 }
 
+/* What is known well enough to be made anew on another server. */
+bool session_inspect_is_portable(const struct session *session, uint32_t pin)
+{
+	const struct session_inspect *inspect = session->inspect;
+
+	return !inspect ||
+	       (!(inspect->stuck & pin) && !inspect->is_under_way &&
+		inspect->next.effects == 0 && !inspect->has_hidden_statements);
+}
+
 void session_inspect_unstick(struct session *session, uint32_t pin)
 {
 	session->pins &= ~pin;
@@ -217,8 +228,6 @@ static void begin(struct session *session, unsigned parts)
 	inspect->tries++;
 	inspect->is_under_way = true;
 	inspect->has_failed = false;
-	/* They are no state of the session's. */
-	(void)server_dismiss_guests(session->server);
 	server_inspect(session->server, &sql);
 	buf_free(&sql);
 }
@@ -294,6 +303,9 @@ static void take_result(struct session *session)
 	/* Settings with computed names are gone, too. */
 	if (inspect->asked.effects & EFFECT_RESET_ALL)
 		inspect->stuck &= ~(uint32_t)EFFECT_SET;
+	if ((inspect->asked.effects & EFFECT_HIDDEN) &&
+	    (inspect->result.pins & EFFECT_PREPARE))
+		inspect->has_hidden_statements = true;
 	session->pins = inspect->result.pins | inspect->stuck | in_flight;
 	if ((session->pins & ~(uint32_t)EFFECT_LISTEN) == 0 &&
 	    !session_inspect_is_suspect(session->unit.judged.effects))

@@ -144,7 +144,7 @@ static uint64_t end_of_work(const struct session *session)
 		return earlier(
 			after(now_us, USER_LIMIT(session, query_timeout)),
 			end_of_transaction(session));
-	if (session_sequence_is_all(session))
+	if (session_may_yield(session))
 		return now_us + YIELD_US;
 	if (session_is_in_transaction(session))
 		return earlier(
@@ -154,13 +154,13 @@ static uint64_t end_of_work(const struct session *session)
 	return never_us;
 }
 
-/* What it has drawn is not worth a server that another client waits for. */
+/* What it keeps its server for is not worth that others wait for one. */
 static bool yields(struct session *session)
 {
-	if (!session_sequence_is_all(session))
+	if (!session_may_yield(session))
 		return false;
 	if (pool_waiting(session->pool, session->node) > 0)
-		session_sequence_yield(session);
+		session_yield(session);
 	session->steps->release_if_done(session);
 	return true;
 }

@@ -102,20 +102,31 @@ void session_sequence_forget(struct session *session)
 	session_inspect_unstick(session, EFFECT_SEQUENCE);
 }
 
-bool session_sequence_is_all(const struct session *session)
+/* --- yielding ---------------------------------------------------------------
+ */
+
+/* Draws can be forgotten, and what PREPARE made can be made again. */
+bool session_may_yield(const struct session *session)
 {
-	return session->server && session->pins == EFFECT_SEQUENCE &&
-	       !session_has_pending(session) && !session->is_mid_unit &&
+	const uint32_t lesser = EFFECT_SEQUENCE | EFFECT_PREPARE;
+
+	if (!session->server || session->pins == 0 ||
+	    (session->pins & ~lesser) || session->mode == POOL_MODE_SESSION)
+		return false;
+	if ((session->pins & EFFECT_PREPARE) &&
+	    !session_inspect_is_portable(session, EFFECT_PREPARE))
+		return false;
+	return !session_has_pending(session) && !session->is_mid_unit &&
 	       server_is_idle(session->server);
 }
 
-void session_sequence_yield(struct session *session)
+void session_yield(struct session *session)
 {
-	assert(session_sequence_is_all(session));
+	assert(session_may_yield(session));
 	session->draw_turn = 0;
 	session->has_drawn_elsewhere = false;
 	session_inspect_unstick(session, EFFECT_SEQUENCE);
-	log_debug("client %s db=%s: gives its server to those who wait, and "
-		  "with it what it has drawn from sequences",
+	session->pins = 0;
+	log_debug("client %s db=%s: gives its server to those who wait",
 		  session->address, pool_database(session->pool));
 }
