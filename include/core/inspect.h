@@ -70,6 +70,7 @@ void inspect_query(struct buf *sql, unsigned asked, const struct strmap *names,
 struct inspect_result {
 	const struct settings *settings; /* a reference of the owner's */
 	uint32_t pins;
+	bool is_spoiling; /* something is set that no command undoes */
 };
 
 /*

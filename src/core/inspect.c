@@ -357,11 +357,32 @@ static bool is_unset(const char *name, const char *value, const char *login)
 		strcmp(value, login) == 0);
 }
 
+/*
+ * A made-up name under the prefix of a library: loading that library later,
+ * for another client, would warn of it.
+ */
+static bool spoils(const char *name)
+{
+	static const char prefix[] = "plpgsql.";
+	static const char *const known[] = {
+		"variable_conflict", "print_strict_params", "check_asserts",
+		"extra_warnings",    "extra_errors",
+	};
+
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strcmp(name + sizeof(prefix) - 1, known[i]) == 0)
+			return false;
+	return true;
+}
+
 static void take_setting(struct inspect_result *result, const char *login,
 			 const char *name, const char *value)
 {
 	const struct settings *before = result->settings;
 
+	result->is_spoiling |= spoils(name);
 	result->settings = settings_with(
 		before, name, is_unset(name, value, login) ? NULL : value);
 	settings_release(before);

@@ -310,6 +310,8 @@ static void take_result(struct session *session)
 	if ((session->pins & ~(uint32_t)EFFECT_LISTEN) == 0 &&
 	    !session_inspect_is_suspect(session->unit.judged.effects))
 		server_mark_clean(session->server);
+	if (inspect->result.is_spoiling)
+		server_mark_spent(session->server);
 	server_note_settings(session->server, found);
 	session_take_settings(session,
 			      inspect_restore(found, session->startup));

@@ -229,9 +229,15 @@ static bool take(struct inspect_result *result, const char *kind,
 
 static void rows_are_taken(void **state)
 {
-	struct inspect_result result = { settings_empty(), 0 };
+	struct inspect_result result = { .settings = settings_empty() };
 
 	(void)state;
+	assert_true(take(&result, "s", "plpgsql.extra_errors", "none"));
+	assert_false(result.is_spoiling);
+	assert_true(take(&result, "s", "plpgsql.made_up", ""));
+	assert_true(result.is_spoiling);
+	settings_release(result.settings);
+	result = (struct inspect_result){ .settings = settings_empty() };
 	assert_true(take(&result, "s", "work_mem", "9"));
 	assert_true(take(&result, "s", "my.own", ""));
 	assert_true(take(&result, "s", "role", "somebody"));
@@ -255,7 +261,7 @@ static void rows_are_taken(void **state)
 
 static void bad_rows_are_refused(void **state)
 {
-	struct inspect_result result = { settings_empty(), 0 };
+	struct inspect_result result = { .settings = settings_empty() };
 	static const uint8_t row[] = { 0, 3, 0,   0, 0, 1, 's', 0,   0,
 				       0, 1, 'a', 0, 0, 0, 2,   'b', 'c' };
 	uint8_t changed[sizeof(row)];
