@@ -207,7 +207,7 @@ void session_renew_limit(struct session *session)
 
 	session->is_yielding = session->state == SESSION_ACTIVE &&
 			       !is_at_work(session) &&
-			       session_sequence_is_all(session);
+			       session_may_yield(session);
 	if (end_us == never_us)
 		wheel_unset(&session->timer);
 	else
