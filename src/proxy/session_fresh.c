@@ -97,17 +97,21 @@ void session_fresh_note(struct session *session, const struct sqlclass *judged,
 /* --- which replica shows it ------------------------------------------------
  */
 
-/* What the level adds to what the session itself has seen. */
+/*
+ * What the level adds to what the session itself has seen: as of the read's
+ * arrival.  A read that waits would never end if later writes counted too.
+ */
 static void add_demands(struct session *session)
 {
 	const struct process *process = session->local->process;
 
+	if (session->fresh_since_us != 0)
+		return;
 	if (session->consistency == CONSISTENCY_GLOBAL)
 		ticket_note(&session->ticket,
 			    atomic_load_explicit(&process->written_us,
 						 memory_order_acquire));
-	if (session->consistency == CONSISTENCY_STRONG &&
-	    session->fresh_since_us == 0)
+	if (session->consistency == CONSISTENCY_STRONG)
 		ticket_note(&session->ticket, util_now_us());
 }
 
