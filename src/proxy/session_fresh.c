@@ -71,6 +71,17 @@ bool session_can_split(const struct session *session)
 /* --- what it has seen ------------------------------------------------------
  */
 
+/* Several workers at once: the newest counts. */
+static void note_write(struct process *process, uint64_t now_us)
+{
+	uint64_t before = atomic_load(&process->written_us);
+
+	while (before < now_us &&
+	       !atomic_compare_exchange_weak(&process->written_us, &before,
+					     now_us))
+		continue;
+}
+
 void session_fresh_note(struct session *session, const struct sqlclass *judged,
 			bool is_over)
 {
@@ -90,8 +101,7 @@ void session_fresh_note(struct session *session, const struct sqlclass *judged,
 	}
 	ticket_note(&session->ticket, now_us);
 	if (session->is_writing)
-		atomic_store_explicit(&session->local->process->written_us,
-				      now_us, memory_order_release);
+		note_write(session->local->process, now_us);
 }
 
 /* --- which replica shows it ------------------------------------------------
