@@ -551,7 +551,7 @@ HIDDEN = [
           WHO, "state_role|app|state_role|off", ["RESET ROLE"]),
     State("hidden/prepared", ["PREPARE q1 AS SELECT state_hide('work_mem',"
                               " '5MB')", "EXECUTE q1"], WORK_MEM, "5MB",
-          ["DEALLOCATE q1", "RESET work_mem"]),
+          ["DEALLOCATE q1", "RESET work_mem"], keeps=True),
     State("hidden/in a cursor",
           ["BEGIN", "DECLARE c CURSOR FOR SELECT state_hide('work_mem',"
            " '5MB')", "FETCH c", "COMMIT"], WORK_MEM, "5MB",
@@ -733,7 +733,7 @@ PREPARED = [
           keeps=True),
     State("PREPARE/execute in a function", ["PREPARE q1 AS SELECT 11"],
           ["DO $$ BEGIN EXECUTE 'EXECUTE q1'; END $$"], "DO",
-          ["DEALLOCATE q1"]),
+          ["DEALLOCATE q1"], keeps=True),
     State("PREPARE/seen", ["PREPARE q1 (int) AS SELECT $1"],
           ["SELECT name, statement, parameter_types, from_sql FROM"
            " pg_prepared_statements"],
