@@ -17,7 +17,7 @@ ONE = ("primary",)
 
 
 def session_weir(make_weir, settings=None, **more):
-    return make_weir({"pool_mode": "session", "read_after_write_window": 0,
+    return make_weir({"pool_mode": "session", "consistency": "eventual",
                       **(settings or {})}, **more)
 
 
