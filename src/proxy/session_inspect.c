@@ -308,7 +308,8 @@ static void take_result(struct session *session)
 		inspect->has_hidden_statements = true;
 	session->pins = inspect->result.pins | inspect->stuck | in_flight;
 	if ((session->pins & ~(uint32_t)EFFECT_LISTEN) == 0 &&
-	    !session_inspect_is_suspect(session->unit.judged.effects))
+	    !session_inspect_is_suspect(session->unit.judged.effects) &&
+	    !local_settings(session->local)->server_reset_query_always)
 		server_mark_clean(session->server);
 	if (inspect->result.is_spoiling)
 		server_mark_spent(session->server);
