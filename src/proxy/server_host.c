@@ -103,8 +103,9 @@ bool server_host_guest(struct server *server, const char *name,
 	const char *text;
 	size_t len;
 
-	if (is_there(server, guest) && guest->stmt == stmt &&
-	    guest->is_sql == is_sql)
+	/* What PREPARE has made is PostgreSQL's own to plan anew. */
+	if (is_there(server, guest) && guest->is_sql == is_sql &&
+	    (is_sql || guest->stmt == stmt))
 		return false;
 	(void)server_lack_guest(server, name);
 	if (is_sql) {
