@@ -45,6 +45,9 @@ void buf_commit(struct buf *buf, size_t len);
 
 void buf_append(struct buf *buf, const void *data, size_t len);
 
+/* Appends text without its closing NUL. */
+void buf_append_text(struct buf *buf, const char *text);
+
 /* Appends text with its closing NUL. */
 void buf_append_cstring(struct buf *buf, const char *text);
 

@@ -20,7 +20,7 @@
 #include "proxy/client.h"
 #include "proxy/local.h"
 #include "proxy/quota.h"
-#include "proxy/server_use.h"
+#include "proxy/server.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -202,7 +202,7 @@ struct session {
 	bool has_changed_unnamed; /* the last of these answered was done */
 	bool is_unnamed_there;    /* on the server: unnamed_before */
 	bool is_hoarding;         /* the client's unread limit is raised */
-	bool is_yielding; /* its timer asks whether others wait */
+	bool is_yielding;         /* its timer asks whether others wait */
 	bool is_mid_unit;
 	bool has_bound;       /* ... and has run something */
 	bool is_moving;       /* to the primary, as soon as nothing is owed */
@@ -231,6 +231,18 @@ static inline const struct session_unit *session_unit_at(
 {
 	return &session->units[(session->units_first + index) %
 			       session->units_room];
+}
+
+static inline uint64_t session_now(const struct session *session)
+{
+	return local_now(session->local);
+}
+
+/* Of the server that it is on, as a label of metrics. */
+static inline unsigned session_role(const struct session *session)
+{
+	return server_site(session->server)->is_replica ? METRICS_ROLE_REPLICA
+							: METRICS_ROLE_PRIMARY;
 }
 
 static inline bool session_is_in_transaction(const struct session *session)

@@ -95,6 +95,11 @@ void buf_append(struct buf *buf, const void *data, size_t len)
 	buf->tail += len;
 }
 
+void buf_append_text(struct buf *buf, const char *text)
+{
+	buf_append(buf, text, strlen(text));
+}
+
 void buf_append_cstring(struct buf *buf, const char *text)
 {
 	buf_append(buf, text, strlen(text) + 1);

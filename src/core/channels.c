@@ -105,11 +105,6 @@ struct channels *channels_minus(const struct channels *more,
 
 /* --- texts --- */
 
-static void append(struct buf *sql, const char *text)
-{
-	buf_append(sql, text, strlen(text));
-}
-
 /* Between quotes, which are doubled inside. */
 static void append_quoted(struct buf *sql, const char *text, const char *twice)
 {
@@ -122,32 +117,32 @@ static void append_quoted(struct buf *sql, const char *text, const char *twice)
 
 static void append_name(struct buf *sql, const char *name)
 {
-	append(sql, "\"");
+	buf_append_text(sql, "\"");
 	append_quoted(sql, name, "\"");
-	append(sql, "\"");
+	buf_append_text(sql, "\"");
 }
 
 void channels_listen(struct buf *sql, const char *name)
 {
-	append(sql, "LISTEN ");
+	buf_append_text(sql, "LISTEN ");
 	append_name(sql, name);
-	append(sql, ";");
+	buf_append_text(sql, ";");
 }
 
 void channels_unlisten(struct buf *sql, const char *name)
 {
-	append(sql, "UNLISTEN ");
+	buf_append_text(sql, "UNLISTEN ");
 	append_name(sql, name);
-	append(sql, ";");
+	buf_append_text(sql, ";");
 }
 
 void channels_notify(struct buf *sql, const char *name, const char *payload)
 {
-	append(sql, "NOTIFY ");
+	buf_append_text(sql, "NOTIFY ");
 	append_name(sql, name);
-	append(sql, ",E'");
+	buf_append_text(sql, ",E'");
 	append_quoted(sql, payload, "'\\");
-	append(sql, "';");
+	buf_append_text(sql, "';");
 }
 
 char *channels_read_row(const struct pgwire_message *message)

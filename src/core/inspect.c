@@ -248,16 +248,11 @@ bool inspect_is_named(const void *text, size_t len)
 
 /* --- the query ------------------------------------------------------------ */
 
-static void append(struct buf *sql, const char *text)
-{
-	buf_append(sql, text, strlen(text));
-}
-
 static void append_name(struct buf *sql, const char *name)
 {
-	append(sql, ",'");
-	append(sql, name);
-	append(sql, "'");
+	buf_append_text(sql, ",'");
+	buf_append_text(sql, name);
+	buf_append_text(sql, "'");
 }
 
 static bool is_custom(const char *name)
@@ -275,16 +270,18 @@ static void append_named(struct buf *sql, bool is_all,
 	void *ignored;
 	size_t at = 0;
 
-	append(sql, "SELECT 's', n, v FROM (SELECT n, "
-		    "pg_catalog.current_setting(n, true) AS v FROM "
-		    "pg_catalog.unnest(ARRAY['role','session_authorization'");
+	buf_append_text(
+		sql, "SELECT 's', n, v FROM (SELECT n, "
+		     "pg_catalog.current_setting(n, true) AS v FROM "
+		     "pg_catalog.unnest(ARRAY['role','session_authorization'");
 	while (strmap_next(names, &at, &name, &ignored))
 		if (!is_all || is_custom(name))
 			append_name(sql, name);
 	for (size_t i = 0; settings_at(known, i, &name, &value); i++)
 		if (is_all && is_custom(name))
 			append_name(sql, name);
-	append(sql, "]::pg_catalog.text[]) AS n) AS x WHERE v IS NOT NULL");
+	buf_append_text(sql,
+			"]::pg_catalog.text[]) AS n) AS x WHERE v IS NOT NULL");
 }
 
 void inspect_query(struct buf *sql, unsigned asked, const struct strmap *names,
@@ -293,15 +290,16 @@ void inspect_query(struct buf *sql, unsigned asked, const struct strmap *names,
 	bool is_all = (asked & INSPECT_SETTINGS) != 0;
 	const char *glue = "";
 
-	append(sql, "/* pgweir */ ");
+	buf_append_text(sql, "/* pgweir */ ");
 	if (asked & (INSPECT_NAMED | INSPECT_SETTINGS)) {
 		append_named(sql, is_all, names, known);
 		glue = " UNION ALL ";
 	}
 	if (is_all)
-		append(sql,
-		       " UNION ALL SELECT 's', name, setting FROM "
-		       "pg_catalog.pg_settings WHERE source" IS "'session'");
+		buf_append_text(sql,
+				" UNION ALL SELECT 's', name, setting FROM "
+				"pg_catalog.pg_settings WHERE source" IS
+				"'session'");
 	for (size_t i = 0; i < PARTS; i++) {
 		if (!(asked & parts[i].part))
 			continue;
@@ -315,7 +313,7 @@ void inspect_query(struct buf *sql, unsigned asked, const struct strmap *names,
 /* --- the answer ------------------------------------------------------------
  */
 
-/* One column of a DataRow as text that the caller frees, or false. */
+/* One column of a DataRow, in place. */
 struct column {
 	const uint8_t *data;
 	size_t len;

@@ -112,18 +112,13 @@ bool settings_add_options(const struct settings **into, const char *options,
 /* --- what a server is told
  * ----------------------------------------------------- */
 
-static void append(struct buf *sql, const char *text)
-{
-	buf_append(sql, text, strlen(text));
-}
-
 /* "a"."b": quoted, since a name may be a keyword. */
 static void append_name(struct buf *sql, const char *name)
 {
 	buf_append_u8(sql, '"');
 	for (; *name; name++) {
 		if (*name == '.')
-			append(sql, "\".\"");
+			buf_append_text(sql, "\".\"");
 		else
 			buf_append_u8(sql, (uint8_t)*name);
 	}
@@ -173,14 +168,14 @@ static bool is_ascii(const char *text)
 static void append_encoded(struct buf *sql, const char *text,
 			   const char *encoding)
 {
-	append(sql, "pg_catalog.convert_from(pg_catalog.decode('");
+	buf_append_text(sql, "pg_catalog.convert_from(pg_catalog.decode('");
 	append_hex(sql, text);
-	append(sql, "','hex'),");
+	buf_append_text(sql, "','hex'),");
 	if (encoding && is_ascii(encoding))
 		append_literal(sql, encoding);
 	else
-		append(sql, "pg_catalog.getdatabaseencoding()");
-	append(sql, ")");
+		buf_append_text(sql, "pg_catalog.getdatabaseencoding()");
+	buf_append_text(sql, ")");
 }
 
 static bool is_too_long(const char *name)
@@ -207,27 +202,27 @@ static bool is_quoted_list(const char *name)
 static void append_reset(struct buf *sql, const char *name)
 {
 	if (is_too_long(name)) {
-		append(sql, "SELECT pg_catalog.set_config(");
+		buf_append_text(sql, "SELECT pg_catalog.set_config(");
 		append_literal(sql, name);
-		append(sql, ",NULL,false);");
+		buf_append_text(sql, ",NULL,false);");
 		return;
 	}
-	append(sql, "RESET ");
+	buf_append_text(sql, "RESET ");
 	append_name(sql, name);
-	append(sql, ";");
+	buf_append_text(sql, ";");
 }
 
 static void append_call(struct buf *sql, const char *name, const char *value,
 			const char *encoding)
 {
-	append(sql, "SELECT pg_catalog.set_config(");
+	buf_append_text(sql, "SELECT pg_catalog.set_config(");
 	append_literal(sql, name);
-	append(sql, ",");
+	buf_append_text(sql, ",");
 	if (is_ascii(value))
 		append_literal(sql, value);
 	else
 		append_encoded(sql, value, encoding);
-	append(sql, ",false);");
+	buf_append_text(sql, ",false);");
 }
 
 static void append_set(struct buf *sql, const char *name, const char *value,
@@ -237,11 +232,11 @@ static void append_set(struct buf *sql, const char *name, const char *value,
 		append_call(sql, name, value, encoding);
 		return;
 	}
-	append(sql, "SET ");
+	buf_append_text(sql, "SET ");
 	append_name(sql, name);
-	append(sql, " TO ");
+	buf_append_text(sql, " TO ");
 	append_literal(sql, value);
-	append(sql, ";");
+	buf_append_text(sql, ";");
 }
 
 /* Setting the first one undoes the second, hence the order. */

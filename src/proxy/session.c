@@ -26,11 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t now_of(const struct session *session)
-{
-	return local_now(session->local);
-}
-
 /* --- the pump --- */
 
 /* The newest unit under way is a COPY that reads, or may become one. */
@@ -83,7 +78,7 @@ static bool begin_unit(struct session *session)
 	case INTAKE_BAD:
 	default: session_protocol_error(session, why); return false;
 	}
-	session->request_us = now_of(session);
+	session->request_us = session_now(session);
 	if (!is_data && !session_find_server(session))
 		return false;
 	if (!is_data)

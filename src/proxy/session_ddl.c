@@ -40,11 +40,6 @@ struct session_ddl {
 	unsigned ahead; /* units in flight up to the last statement's */
 };
 
-static uint64_t now_of(const struct session *session)
-{
-	return local_now(session->local);
-}
-
 static void drop(struct session *session)
 {
 	wheel_unset(&session->ddl->timer);
@@ -97,7 +92,7 @@ static void ask(struct session_ddl *ddl, const struct dbddl *statement)
 
 	ddl->step = STEP_ASKED;
 	wheel_set(worker_wheel(session->local->worker), &ddl->timer,
-		  now_of(session) + WAIT_LIMIT_US);
+		  session_now(session) + WAIT_LIMIT_US);
 	evict_begin(session->local, session->id, ddl->owner, statement,
 		    on_ready);
 }

@@ -27,11 +27,6 @@
 
 #include <assert.h>
 
-static uint64_t now_of(const struct session *session)
-{
-	return local_now(session->local);
-}
-
 void session_judge_consistency(struct session *session)
 {
 	const char *asked =
@@ -179,7 +174,7 @@ static struct pool_choice choose(struct session *session)
 static bool has_waited(const struct session *session)
 {
 	return session->fresh_since_us != 0 &&
-	       now_of(session) >= session_fresh_end_us(session);
+	       session_now(session) >= session_fresh_end_us(session);
 }
 
 void session_fresh_look(struct session *session, struct route_input *input,
@@ -214,7 +209,7 @@ void session_fresh_wait(struct session *session)
 	int primary = pool_primary_id(session->pool);
 
 	if (session->fresh_since_us == 0)
-		session->fresh_since_us = now_of(session);
+		session->fresh_since_us = session_now(session);
 	if (!list_is_linked(&session->behind_link))
 		list_append(&local->behind, &session->behind_link);
 	if (primary < 0 || local->is_hurrying)

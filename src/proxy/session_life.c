@@ -48,11 +48,6 @@ void session_set_state(struct session *session, enum session_state state)
 			      states[state].shown, 0, 1);
 }
 
-static uint64_t now_of(const struct session *session)
-{
-	return local_now(session->local);
-}
-
 /* --- waiting --- */
 
 /* By the role of the node in whose queue it stands. */
@@ -93,7 +88,8 @@ static void log_end(const struct session *session, const char *why)
 		log_info("client %s db=%s user=%s: closed (%s, age %us)",
 			 session->address, pool_database(session->pool),
 			 pool_user(session->pool), why,
-			 (unsigned)((now_of(session) - session->connected_us) /
+			 (unsigned)((session_now(session) -
+				     session->connected_us) /
 				    1000000));
 }
 

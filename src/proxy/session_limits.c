@@ -21,11 +21,6 @@ enum { YIELD_US = 100000 };
 
 static const uint64_t never_us = UINT64_MAX;
 
-static uint64_t now_of(const struct session *session)
-{
-	return local_now(session->local);
-}
-
 /* A limit of 0 is none. */
 static uint64_t after(uint64_t since_us, uint64_t limit_us)
 {
@@ -74,7 +69,8 @@ static uint64_t time_of_notice(const struct session *session)
 		after(session->wait_since_us,
 		      local_settings(session->local)->query_wait_notify_us);
 
-	return session->state == SESSION_WAITING && due_us > now_of(session)
+	return session->state == SESSION_WAITING &&
+			       due_us > session_now(session)
 		       ? due_us
 		       : never_us;
 }
@@ -89,12 +85,12 @@ static uint64_t end_of_freshening(const struct session *session)
 
 static void out_of_patience(struct session *session)
 {
-	if (now_of(session) >= end_of_freshening(session)) {
+	if (session_now(session) >= end_of_freshening(session)) {
 		session->steps->try_again(session);
 		return;
 	}
 	if (session->state == SESSION_WAITING &&
-	    now_of(session) < end_of_wait(session)) {
+	    session_now(session) < end_of_wait(session)) {
 		pgbuild_notice(
 			stream_out(session->client),
 			&(struct pgbuild_error){
@@ -138,7 +134,7 @@ static uint64_t end_of_transaction(const struct session *session)
 
 static uint64_t end_of_work(const struct session *session)
 {
-	uint64_t now_us = now_of(session);
+	uint64_t now_us = session_now(session);
 
 	if (is_at_work(session))
 		return earlier(
@@ -173,7 +169,7 @@ static void out_of_work(struct session *session)
 			session_renew_limit(session);
 		return;
 	}
-	if (now_of(session) >= end_of_transaction(session))
+	if (session_now(session) >= end_of_transaction(session))
 		session_fail(session, "25P04", "transaction_timeout", NULL);
 	else if (is_at_work(session))
 		session_fail(session, "57014", "query_timeout", NULL);
@@ -193,7 +189,7 @@ static uint64_t end_of_state(const struct session *session)
 			earlier(end_of_wait(session), time_of_notice(session)),
 			end_of_freshening(session));
 	case SESSION_IDLE:
-		return after(now_of(session),
+		return after(session_now(session),
 			     USER_LIMIT(session, client_idle_timeout));
 	case SESSION_ACTIVE: return end_of_work(session);
 	case SESSION_CLOSED:

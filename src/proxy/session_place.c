@@ -18,20 +18,9 @@
 
 #include <assert.h>
 
-static uint64_t now_of(const struct session *session)
-{
-	return local_now(session->local);
-}
-
-static unsigned role_of(const struct session *session)
-{
-	return server_site(session->server)->is_replica ? METRICS_ROLE_REPLICA
-							: METRICS_ROLE_PRIMARY;
-}
-
 static void note_decision(const struct session *session)
 {
-	unsigned role = role_of(session);
+	unsigned role = session_role(session);
 
 	if (session->state == SESSION_LOGIN)
 		return;
@@ -47,9 +36,9 @@ static void note_decision(const struct session *session)
 static void note_wait(struct session *session)
 {
 	metrics_observe(pool_totals(session->pool), HISTOGRAM_CLIENT_WAIT,
-			role_of(session),
+			session_role(session),
 			session->wait_since_us
-				? now_of(session) - session->wait_since_us
+				? session_now(session) - session->wait_since_us
 				: 0);
 	session->wait_since_us = 0;
 }
@@ -112,7 +101,7 @@ static struct route_decision decide(struct session *session, int *replica)
 			 session->scan.judged.command != COMMAND_OTHER),
 		.avoids_replicas = session->avoids_replicas,
 		.last_write_us = session->last_write_us,
-		.now_us = now_of(session),
+		.now_us = session_now(session),
 	};
 
 	*replica = -1;
@@ -166,7 +155,7 @@ static void begin_to_wait(struct session *session)
 	if (session->waiting_node >= 0)
 		session_count_waiting(session, 1);
 	if (session->wait_since_us == 0)
-		session->wait_since_us = now_of(session);
+		session->wait_since_us = session_now(session);
 	if (session->state != SESSION_LOGIN)
 		session_set_state(session, SESSION_WAITING);
 	session_renew_limit(session);

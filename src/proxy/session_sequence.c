@@ -92,14 +92,19 @@ void session_sequence_sent(struct session *session, struct sqlclass class)
 		session_inspect_stick(session, EFFECT_SEQUENCE);
 }
 
+static void forget_draws(struct session *session)
+{
+	session->draw_turn = 0;
+	session->has_drawn_elsewhere = false;
+	session_inspect_unstick(session, EFFECT_SEQUENCE);
+}
+
 /* What stands behind it, in flight already, may have drawn anew. */
 void session_sequence_forget(struct session *session)
 {
 	if (session->units_count > 1 || session->is_mid_unit)
 		return;
-	session->draw_turn = 0;
-	session->has_drawn_elsewhere = false;
-	session_inspect_unstick(session, EFFECT_SEQUENCE);
+	forget_draws(session);
 }
 
 /* --- yielding ---------------------------------------------------------------
@@ -123,9 +128,7 @@ bool session_may_yield(const struct session *session)
 void session_yield(struct session *session)
 {
 	assert(session_may_yield(session));
-	session->draw_turn = 0;
-	session->has_drawn_elsewhere = false;
-	session_inspect_unstick(session, EFFECT_SEQUENCE);
+	forget_draws(session);
 	session->pins = 0;
 	log_debug("client %s db=%s: gives its server to those who wait",
 		  session->address, pool_database(session->pool));

@@ -18,17 +18,6 @@
 
 #include <assert.h>
 
-static uint64_t now_of(const struct session *session)
-{
-	return local_now(session->local);
-}
-
-static unsigned role_of(const struct session *session)
-{
-	return server_site(session->server)->is_replica ? METRICS_ROLE_REPLICA
-							: METRICS_ROLE_PRIMARY;
-}
-
 static void count_unit(struct session *session, const struct session_unit *unit)
 {
 	static const enum metrics_class classes[] = {
@@ -38,12 +27,12 @@ static void count_unit(struct session *session, const struct session_unit *unit)
 		[ACCESS_UNKNOWN] = METRICS_CLASS_UNKNOWN,
 	};
 	struct metrics_cell *totals = pool_totals(session->pool);
-	unsigned role = role_of(session);
+	unsigned role = session_role(session);
 
 	metrics_count(totals, COUNTER_QUERIES, role,
 		      classes[unit->judged.access], 1);
 	metrics_observe(totals, HISTOGRAM_QUERY, role,
-			now_of(session) - unit->since_us);
+			session_now(session) - unit->since_us);
 }
 
 static struct session_unit pop_unit(struct session *session)
@@ -78,14 +67,15 @@ void session_want_catalog(const struct session *session)
 
 static void end_transaction(struct session *session)
 {
-	uint64_t now_us = now_of(session);
+	uint64_t now_us = session_now(session);
 
 	if (session->is_writing)
 		session->last_write_us = now_us;
 	metrics_count(pool_totals(session->pool), COUNTER_TRANSACTIONS,
-		      role_of(session), 0, 1);
+		      session_role(session), 0, 1);
 	metrics_observe(pool_totals(session->pool), HISTOGRAM_TRANSACTION,
-			role_of(session), now_us - session->transaction_us);
+			session_role(session),
+			now_us - session->transaction_us);
 	if (session->is_changing_catalog) {
 		epoch_advance(stmtscope_epoch(session->scope));
 		session_want_catalog(session);
