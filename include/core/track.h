@@ -97,9 +97,6 @@ bool track_is_asked(const struct track *track);
 /* Is the oldest entry a local one, or will it be skipped? */
 bool track_has_news(const struct track *track);
 
-/* Is the oldest entry, which is answered next, one of ours? */
-bool track_is_ours(const struct track *track);
-
 /* Nothing owed, no batch open, no COPY: the last ReadyForQuery counts. */
 bool track_is_idle(const struct track *track);
 

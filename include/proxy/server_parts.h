@@ -63,7 +63,6 @@ struct server {
 	bool is_row_run;      /* DataRow is what is expected */
 	bool is_settings_due; /* our SETs are not answered yet */
 	bool is_aloud;        /* ... and the client is told what changes */
-	bool is_inspecting;   /* what is not answered is our own question */
 	bool has_ask_failed;  /* what is being answered by errors */
 	bool is_clean_due; /* something of ours was answered: go on cleaning */
 	bool is_mid_message; /* of the client's, towards the server */

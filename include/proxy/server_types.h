@@ -120,8 +120,6 @@ struct server_user_hooks {
 	 */
 	bool (*reported)(void *user, const char *name, const char *value,
 			 bool is_ours);
-	/* A row of the answer to server_inspect(); NULL: it has failed. */
-	void (*inspected)(void *user, const struct pgwire_message *row);
 	/* An error of the client's unit, for the counters. */
 	void (*erred)(void *user, const char *sqlstate);
 	/* The out-buffer towards the server is low again. */

@@ -44,12 +44,6 @@ bool server_apply_aloud(struct server *server, const struct settings *settings);
 bool server_set_aloud(struct server *server, const struct settings *settings);
 
 /*
- * Asks on our own account (an idle server, one Query); rows go to inspected,
- * and then applied follows.
- */
-void server_inspect(struct server *server, const struct buf *sql);
-
-/*
  * Sends statements on our own account: row is told of each row of theirs (of
  * moderate size), asked at their end.  They may fail.
  */

@@ -370,12 +370,12 @@ bool session_inspect_is_due(const struct session *session, uint32_t effects);
 void session_inspect_reset(struct session *session, uint32_t effects);
 /* On an idle server: looks if there is need; true: the answer is to come. */
 bool session_inspect_begin(struct session *session);
-/* A row of the answer; NULL: an error instead. */
+/* A row of the answer. */
 void session_inspect_take(struct session *session,
 			  const struct pgwire_message *row);
 bool session_inspect_is_looking(const struct session *session);
-/* The answer is over; false: it was none. */
-bool session_inspect_end(struct session *session);
+/* The answer is over; ok: without an error. */
+void session_inspect_end(struct session *session, bool ok);
 /*
  * Settings of the startup packet may have to be restored first: what comes
  * behind a RESET has to wait.

@@ -350,12 +350,6 @@ bool track_has_news(const struct track *track)
 	       (entry_at(track, 0)->flags & TRACK_LOCAL);
 }
 
-bool track_is_ours(const struct track *track)
-{
-	return track->count > 0 &&
-	       (entry_at(track, 0)->flags & TRACK_OURS) != 0;
-}
-
 bool track_is_idle(const struct track *track)
 {
 	return track->count == 0 && !track->is_batch_open &&

@@ -398,10 +398,8 @@ static void take_ready(struct server *server, const struct track_entry *entry)
 		return;
 	}
 	/* Syncs of ours may stand around it. */
-	if (entry->op == TRACK_QUERY) {
+	if (entry->op == TRACK_QUERY)
 		server->is_settings_due = false;
-		server->is_inspecting = false;
-	}
 	if (server->hooks)
 		server->hooks->applied(server->user);
 	server->is_clean_due = true;
@@ -439,17 +437,6 @@ static bool read_facts(struct server *server,
 	return true;
 }
 
-/* A row of the answer to our question; NULL: an error, false: to a command. */
-static bool note_inspected(struct server *server,
-			   const struct pgwire_message *row)
-{
-	if (!server->is_inspecting)
-		return false;
-	if (server->hooks)
-		server->hooks->inspected(server->user, row);
-	return true;
-}
-
 /* What happens once the message itself is on its way. */
 static bool react(struct server *server, uint8_t type,
 		  const struct track_result *result, const struct facts *facts)
@@ -466,7 +453,7 @@ static bool react(struct server *server, uint8_t type,
 		server->has_ask_failed = true;
 	} else if (result->is_failed) {
 		if (is_ours && result->entry.op == TRACK_QUERY)
-			return note_inspected(server, NULL);
+			return false;
 		if (server->hooks && !is_closed(server) &&
 		    !(result->entry.flags & TRACK_QUIET))
 			server->hooks->erred(server->user,
@@ -598,8 +585,6 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	if (!server->hooks && (message->type == 'G' || result.is_failed ||
 			       track_owed(server->track) == 0))
 		server->is_clean_due = true;
-	if (message->type == 'D' && (result.entry.flags & TRACK_OURS))
-		(void)note_inspected(server, message);
 	pass_reply(run, message, result.verdict == TRACK_FORWARD);
 	server->is_row_run =
 		message->type == 'D' && result.verdict == TRACK_FORWARD;
@@ -625,18 +610,11 @@ static bool take_message(struct run *run, const struct pgwire_message *message)
 	return take_reply(run, message);
 }
 
-static bool is_row_of_ours(const struct server *server, uint8_t type)
-{
-	return type == 'D' && server->is_inspecting &&
-	       track_is_ours(server->track) && !track_is_asked(server->track);
-}
-
 /* A message that is looked at must be here whole. */
 static bool must_wait(struct server *server,
 		      const struct pgwire_message *message, bool *is_bad)
 {
-	bool is_asked = is_row_of_ours(server, message->type) ||
-			(message->type == 'D' && track_is_asked(server->track));
+	bool is_asked = message->type == 'D' && track_is_asked(server->track);
 	size_t limit = is_asked || is_text(message->type) ? SERVER_TEXT_MAX
 							  : SERVER_HELD_MAX;
 

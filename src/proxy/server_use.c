@@ -66,7 +66,6 @@ static void send_ours(struct server *server, const struct buf *sql)
 	server->unnamed = 0;
 	server->is_settings_due = true;
 	server->is_aloud = false;
-	server->is_inspecting = false;
 }
 
 /* --- sequences --- */
@@ -134,13 +133,6 @@ bool server_set_aloud(struct server *server, const struct settings *settings)
 	return true;
 }
 
-void server_inspect(struct server *server, const struct buf *sql)
-{
-	assert(server->state == SERVER_ACTIVE);
-	send_ours(server, sql);
-	server->is_inspecting = true;
-}
-
 void server_ask(struct server *server, const struct buf *sql)
 {
 	assert(server->state == SERVER_ACTIVE);
@@ -163,7 +155,7 @@ bool server_has_stale_plan(const struct server *server)
 
 bool server_has_question(const struct server *server)
 {
-	return server->is_settings_due || server->is_inspecting;
+	return server->is_settings_due;
 }
 
 struct buf *server_out(struct server *server)

@@ -209,12 +209,6 @@ static bool on_home_reported(void *user, const char *name, const char *value,
 	return true;
 }
 
-static void on_home_inspected(void *user, const struct pgwire_message *row)
-{
-	(void)user;
-	(void)row;
-}
-
 static void on_home_notified(void *user, const struct pgwire_message *message)
 {
 	struct session *session = user;
@@ -238,7 +232,6 @@ static const struct server_user_hooks home_hooks = {
 	.named = on_home_named,
 	.deallocated = on_home_deallocated,
 	.reported = on_home_reported,
-	.inspected = on_home_inspected,
 	.notified = on_home_notified,
 	.holds = on_home_holds,
 	.erred = on_home_erred,

@@ -228,7 +228,7 @@ static void begin(struct session *session, unsigned parts)
 	inspect->tries++;
 	inspect->is_under_way = true;
 	inspect->has_failed = false;
-	server_inspect(session->server, &sql);
+	server_ask(session->server, &sql);
 	buf_free(&sql);
 }
 
@@ -278,9 +278,9 @@ void session_inspect_take(struct session *session,
 	struct session_inspect *inspect = session->inspect;
 
 	assert(inspect && inspect->is_under_way);
-	if (!row || !inspect_take_row(&inspect->result,
-				      server_site(session->server)->user,
-				      row->body, row->body_len))
+	if (!inspect_take_row(&inspect->result,
+			      server_site(session->server)->user, row->body,
+			      row->body_len))
 		inspect->has_failed = true;
 }
 
@@ -338,18 +338,16 @@ static void take_failure(struct session *session)
 	session->pins |= EFFECT_SET;
 }
 
-bool session_inspect_end(struct session *session)
+void session_inspect_end(struct session *session, bool ok)
 {
 	struct session_inspect *inspect = session->inspect;
 
-	if (!inspect || !inspect->is_under_way)
-		return false;
+	assert(inspect && inspect->is_under_way);
 	inspect->is_under_way = false;
-	if (inspect->has_failed)
+	if (!ok || inspect->has_failed)
 		take_failure(session);
 	else
 		take_result(session);
 	forget_question(&inspect->asked);
 	forget_result(inspect);
-	return true;
 }

@@ -131,12 +131,23 @@ static void on_deallocated(void *user, bool is_discard_all)
 
 static void on_row(void *user, const struct pgwire_message *message)
 {
-	session_listen_row(user, message);
+	if (session_inspect_is_looking(user))
+		session_inspect_take(user, message);
+	else
+		session_listen_row(user, message);
 }
 
 static void on_asked(void *user, bool ok)
 {
-	session_listen_asked(user, ok);
+	struct session *session = user;
+
+	if (!session_inspect_is_looking(session)) {
+		session_listen_asked(session, ok);
+		return;
+	}
+	session_inspect_end(session, ok);
+	session_release_if_done(session);
+	session->steps->pump(session);
 }
 
 static bool on_holds(void *user, char status)
@@ -161,11 +172,6 @@ static bool on_reported(void *user, const char *name, const char *value,
 	if (!is_ours && session_reset_covers(user, name))
 		return false;
 	return session_note_reported(user, name, value, is_ours);
-}
-
-static void on_inspected(void *user, const struct pgwire_message *row)
-{
-	session_inspect_take(user, row);
 }
 
 /* Signs that the catalog has changed, or is not what it was taken for. */
@@ -284,7 +290,7 @@ void session_on_applied(void *user)
 		return;
 	session->is_becoming = false;
 	session_reset_applied(session);
-	if (!session_inspect_end(session) && !session->reset)
+	if (!session->reset)
 		session_forget_told(session);
 	if (session->server && session_is_in_transaction(session))
 		session_reset_pay(session);
@@ -316,7 +322,6 @@ const struct server_user_hooks session_server_hooks = {
 	.deallocated = on_deallocated,
 	.undrawn = on_undrawn,
 	.reported = on_reported,
-	.inspected = on_inspected,
 	.erred = on_erred,
 	.drained = on_server_drained,
 	.spares = on_spares,
