@@ -390,8 +390,12 @@ SELECT g, g % 2 AS odd, g * g FROM generate_series(1, 3) g \crosstabview
 def test_psql_script(weir, cluster, shop):
     straight, through = both(cluster, weir, "psql", "-X", "-d", shop,
                              text=SCRIPT)
+    # A node keeps its own free space map, so sizes differ by some pages.
+    straight, through = (re.sub(r"\| \d+ kB \|", "| SIZE |", said)
+                         for said in (straight, through))
     assert straight == through
-    assert "(null)" in straight and "division by zero" in straight
+    assert "| SIZE |" in straight and "(null)" in straight
+    assert "division by zero" in straight
     assert "LOCATION" in straight
 
 
