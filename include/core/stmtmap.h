@@ -51,6 +51,19 @@ struct stmtscope *stmt_scope(const struct stmt *stmt);
 uint64_t stmt_epoch(const struct stmt *stmt);
 void stmt_note_good(struct stmt *stmt, uint64_t epoch);
 bool stmt_is_good(const struct stmt *stmt);
+/*
+ * What a server has told of it: the body of its ParameterDescription, and
+ * whether it has columns.  Told once; any thread.  NULL: nothing yet; lives
+ * as long as the statement.
+ */
+struct stmt_shape {
+	bool has_result;
+	size_t len;
+	uint8_t types[];
+};
+const struct stmt_shape *stmt_shape(const struct stmt *stmt);
+void stmt_note_shape(struct stmt *stmt, const void *types, size_t len,
+		     bool has_result);
 /* Number of statements alive in the process. */
 size_t stmt_count(void);
 
@@ -65,6 +78,7 @@ struct stmtmap_entry {
 	uint64_t catalog_id; /* that the class was judged by */
 	uint64_t serial;     /* the owner's number for this use of the name */
 	bool is_settled;     /* its Parse was answered, not failed */
+	bool is_second;      /* the statement has an older name here */
 	/* Of SQL: the text is a PREPARE, and what it prepares begins here. */
 	size_t query_at;
 };
@@ -89,7 +103,13 @@ void stmtmap_clear_named(struct stmtmap *map);
 bool stmtmap_next(const struct stmtmap *map, size_t *at, const char **name,
 		  struct stmtmap_entry **entry);
 size_t stmtmap_count(const struct stmtmap *map);
-/* A name that stands for the statement of this number, or NULL; a walk. */
+/* From here on the name stands for another statement, otherwise as before. */
+void stmtmap_change(struct stmtmap *map, struct stmtmap_entry *entry,
+		    struct stmt *stmt);
+/*
+ * A name that stands for the statement of this number, the oldest if there
+ * are several; or NULL.  A walk.
+ */
 const char *stmtmap_name_of(const struct stmtmap *map, uint64_t id);
 
 /* --- what one server has prepared --------------------------------------- */
@@ -99,6 +119,8 @@ struct stmtset;
 struct stmtset *stmtset_new(size_t limit);
 void stmtset_free(struct stmtset *set);
 
+/* Member, whether its Parse was answered or not. */
+bool stmtset_has(const struct stmtset *set, const struct stmt *stmt);
 /* True when the server has it; marks it as just used. */
 bool stmtset_use(struct stmtset *set, const struct stmt *stmt);
 /* Says that the server has it now; takes a reference of its own. */

@@ -58,6 +58,7 @@ struct server {
 	/* replies */
 	struct track *track;
 	struct buf withheld;  /* an error that a later one stands for */
+	struct buf described; /* what a Describe of ours has been told */
 	size_t passing;       /* bytes of the current body still to come */
 	bool is_passing_on;   /* ... and they are for the client */
 	bool is_row_run;      /* DataRow is what is expected */

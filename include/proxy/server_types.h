@@ -108,6 +108,8 @@ struct server_user_hooks {
 	void (*notified)(void *user, const struct pgwire_message *message);
 	/* An entry of the client's was answered, or failed, or skipped. */
 	void (*settled)(void *user, const struct track_entry *entry, bool ok);
+	/* Nothing is owed any more, the last was ours; NULL: not told. */
+	void (*cleared)(void *user);
 	/* PREPARE, or DEALLOCATE of one name, was done. */
 	void (*named)(void *user, bool is_prepare);
 	/* DEALLOCATE ALL, or DISCARD ALL, was done. */

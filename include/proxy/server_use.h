@@ -7,6 +7,8 @@
 #include "proxy/server_guests.h"
 #include "proxy/server_types.h"
 
+struct stmt_shape;
+
 /*
  * The session looks at its server in another way: it stands aside, idle, or
  * is taken up again.
@@ -98,11 +100,23 @@ bool server_is_idle(const struct server *server);
 bool server_has_statement(struct server *server, struct stmt *stmt);
 /* Puts a Parse of ours in front of what needs the statement. */
 void server_prepare(struct server *server, struct stmt *stmt);
+/* Behind its Parse: the server shall tell what it is like, once. */
+void server_describe_new(struct server *server, struct stmt *stmt);
 /*
  * A Parse follows that brings the statement: closes what the server may have
  * under its name, and makes room.  Its note is for the caller to make.
  */
 void server_expect_statement(struct server *server, struct stmt *stmt);
+/* A Parse of it may have been sent, and nothing has closed it since. */
+bool server_may_have(const struct server *server, const struct stmt *stmt);
+/* As server_has_statement(), and not stale in a failed transaction either. */
+bool server_has_fresh(struct server *server, const struct stmt *stmt);
+/*
+ * Parse under a name that nobody uses: its answer is the client's, and takes
+ * the note.  What the server has is not touched.
+ */
+void server_try_parse(struct server *server, const struct stmt *stmt,
+		      struct server_note *note);
 /* Number of the batch under way. */
 uint64_t server_batch(const struct server *server);
 /* Says in the note of a Parse when it is sent. */
@@ -117,6 +131,9 @@ void server_date_note(const struct server *server, struct server_note *note);
  */
 bool server_lack_guest(struct server *server, const char *name);
 bool server_need_guest(struct server *server, const char *name);
+/* One that does nothing but has these parameters (stmt_shape). */
+void server_stand_in(struct server *server, const char *name,
+		     const struct stmt_shape *shape);
 bool server_host_guest(struct server *server, const char *name,
 		       struct stmt *stmt, bool is_sql, unsigned flags);
 /* Closes all of them, with a Sync behind; false: there were none. */

@@ -668,6 +668,33 @@ void materialise_moved(struct session *session, bool is_prepare);
 /* The unit is over: what it has not done it will not do. */
 void materialise_drop_moves(struct session *session);
 
+/* --- relay_names --- */
+
+/*
+ * A Parse whose names are sure: true, the message is to be passed on as it
+ * is; else what is needed of it has been sent.
+ */
+bool relay_names_parse(struct session *session,
+		       const struct pgwire_message *message,
+		       const struct pgwire_parse *parse, struct sqlclass class);
+/*
+ * Makes sure that what the name stands for is on the server; NULL when the
+ * client has no such name.  The result is the name to use there.
+ */
+const char *relay_names_there(struct session *session, const char *name,
+			      bool is_described,
+			      const struct stmtmap_entry **found);
+/*
+ * It is not there, and whether it can be brought depends on what is in flight:
+ * a transaction that may have failed.
+ */
+bool relay_names_must_wait(struct session *session, const char *name);
+/* For the Bind of an entry (NULL: none): errors shall use this name. */
+struct server_note *relay_names_note(const struct stmtmap_entry *entry,
+				     const char *name);
+/* The client closes the name: true, its message is to be passed on. */
+bool relay_names_close(struct session *session, const char *name);
+
 /* --- relay --- */
 
 enum relay_result {

@@ -28,6 +28,7 @@ struct stmt {
 	struct stmtscope *scope; /* NULL: none */
 	uint64_t id;
 	_Atomic uint64_t good; /* the epoch in which it was; 0 never */
+	_Atomic(struct stmt_shape *) shape; /* NULL: not told yet */
 	size_t query_len;
 	char name[STMT_NAME_MAX];
 	char tail[];
@@ -63,6 +64,7 @@ static struct stmt *stmt_new(struct stmtscope *scope, const void *tail,
 	stmt->item.len = len;
 	stmt->query_len = strlen(stmt->tail);
 	atomic_init(&stmt->good, 0);
+	atomic_init(&stmt->shape, NULL);
 	stmt->id = atomic_fetch_add(&last_id, 1) + 1;
 	(void)snprintf(stmt->name, sizeof(stmt->name), "pgweir_%" PRIx64,
 		       stmt->id);
@@ -73,6 +75,7 @@ static void stmt_free(struct stmt *stmt)
 {
 	if (stmt->scope)
 		stmtscope_release(stmt->scope);
+	free(atomic_load(&stmt->shape));
 	free(stmt);
 }
 
@@ -161,6 +164,25 @@ bool stmt_is_good(const struct stmt *stmt)
 	return good != 0 && good == stmt_epoch(stmt);
 }
 
+const struct stmt_shape *stmt_shape(const struct stmt *stmt)
+{
+	return atomic_load_explicit(&stmt->shape, memory_order_acquire);
+}
+
+/* Who is told first says it: readers keep the pointer. */
+void stmt_note_shape(struct stmt *stmt, const void *types, size_t len,
+		     bool has_result)
+{
+	struct stmt_shape *shape = xmalloc(sizeof(*shape) + len);
+	struct stmt_shape *before = NULL;
+
+	shape->has_result = has_result;
+	shape->len = len;
+	memcpy(shape->types, types, len);
+	if (!atomic_compare_exchange_strong(&stmt->shape, &before, shape))
+		free(shape);
+}
+
 size_t stmt_count(void)
 {
 	return intern_count(&statements);
@@ -172,6 +194,8 @@ size_t stmt_count(void)
 struct stmtmap {
 	struct stmtmap_entry unnamed; /* its stmt is NULL: there is none */
 	struct strmap *named;         /* NULL until the first name */
+	/* By names on servers: entries that are not second. */
+	struct strmap *firsts;
 };
 
 struct stmtmap *stmtmap_new(void)
@@ -197,7 +221,9 @@ static void remove_unnamed(struct stmtmap *map)
 void stmtmap_clear_named(struct stmtmap *map)
 {
 	strmap_free(map->named, entry_free);
+	strmap_free(map->firsts, NULL);
 	map->named = NULL;
+	map->firsts = NULL;
 }
 
 void stmtmap_clear(struct stmtmap *map)
@@ -248,16 +274,48 @@ static struct stmtmap_entry *place_for(struct stmtmap *map, const char *name)
 	return entry;
 }
 
+/* The entry's statement is about to be another one. */
+static void leave_firsts(struct stmtmap *map, const struct stmtmap_entry *entry)
+{
+	if (map->firsts && entry->stmt && !entry->is_second)
+		(void)strmap_remove(map->firsts, stmt_server_name(entry->stmt));
+}
+
+/* Does its statement have an older name? */
+static void join_firsts(struct stmtmap *map, struct stmtmap_entry *entry)
+{
+	const char *key = stmt_server_name(entry->stmt);
+
+	if (!map->firsts)
+		map->firsts = strmap_new();
+	entry->is_second = strmap_get(map->firsts, key) != NULL;
+	if (!entry->is_second)
+		(void)strmap_put(map->firsts, key, entry);
+}
+
+void stmtmap_change(struct stmtmap *map, struct stmtmap_entry *entry,
+		    struct stmt *stmt)
+{
+	struct stmt *old = entry->stmt;
+
+	if (entry != &map->unnamed)
+		leave_firsts(map, entry);
+	/* Held before the old one is dropped: they may be the same. */
+	entry->stmt = stmt_hold(stmt);
+	if (entry != &map->unnamed)
+		join_firsts(map, entry);
+	if (old)
+		stmt_release(old);
+}
+
 struct stmtmap_entry *stmtmap_put(struct stmtmap *map, const char *name,
 				  struct stmt *stmt)
 {
 	struct stmtmap_entry *entry = place_for(map, name);
-	struct stmt *old = entry->stmt;
 
-	/* Held before the old one is dropped: they may be the same. */
-	*entry = (struct stmtmap_entry){ .stmt = stmt_hold(stmt) };
-	if (old)
-		stmt_release(old);
+	stmtmap_change(map, entry, stmt);
+	*entry = (struct stmtmap_entry){ .stmt = entry->stmt,
+					 .is_second = entry->is_second };
 	return entry;
 }
 
@@ -269,8 +327,10 @@ void stmtmap_remove(struct stmtmap *map, const char *name)
 		remove_unnamed(map);
 	else if (map->named)
 		entry = strmap_remove(map->named, name);
-	if (entry)
-		entry_free(entry);
+	if (!entry)
+		return;
+	leave_firsts(map, entry);
+	entry_free(entry);
 }
 
 size_t stmtmap_count(const struct stmtmap *map)
@@ -282,15 +342,19 @@ size_t stmtmap_count(const struct stmtmap *map)
 
 const char *stmtmap_name_of(const struct stmtmap *map, uint64_t id)
 {
-	size_t at = 0;
+	const char *found = NULL;
 	const char *name;
 	void *value;
+	size_t at = 0;
 
 	while (map->named && strmap_next(map->named, &at, &name, &value)) {
 		const struct stmtmap_entry *entry = value;
 
-		if (stmt_id(entry->stmt) == id)
-			return name;
+		if (stmt_id(entry->stmt) != id)
+			continue;
+		found = name;
+		if (!entry->is_second)
+			break;
 	}
-	return NULL;
+	return found;
 }

@@ -84,6 +84,11 @@ static void touch(struct stmtset *set, struct node *node)
 	list_prepend(&set->by_use, &node->use);
 }
 
+bool stmtset_has(const struct stmtset *set, const struct stmt *stmt)
+{
+	return find(set, stmt) != NULL;
+}
+
 bool stmtset_use(struct stmtset *set, const struct stmt *stmt)
 {
 	struct node *node = find(set, stmt);

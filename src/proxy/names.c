@@ -151,6 +151,7 @@ struct stmt *names_stmt_now(struct session *session,
 			    struct stmtmap_entry *entry)
 {
 	struct stmt *before = entry->stmt;
+	struct stmt *now;
 	const void *tail;
 	size_t len;
 
@@ -160,9 +161,10 @@ struct stmt *names_stmt_now(struct session *session,
 	     server_has_statement(session->server, before)))
 		return before;
 	tail = stmt_tail(before, &len);
-	entry->stmt = stmt_intern_in(session->scope, tail, len);
-	stmt_release(before);
-	return entry->stmt;
+	now = stmt_intern_in(session->scope, tail, len);
+	stmtmap_change(session->names, entry, now);
+	stmt_release(now);
+	return now;
 }
 
 /* Its name is free, and some server has prepared it since the last DDL. */

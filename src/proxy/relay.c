@@ -1,16 +1,12 @@
 /*
  * Passing a client's messages on to its server, and rewriting those that
- * name a prepared statement.
+ * name a prepared statement (relay_names says how it is called there).
  *
  * A client's names are its own; on servers a statement has one name for all
  * who use the same text and types, and is prepared there when somebody needs
  * it, in the same packet.  What that costs in extra messages is entered into
  * the server's queue as ours, what it saves as local, so that the client sees
  * exactly the replies that it would have seen.
- *
- * Two rules keep the errors PostgreSQL's own: a name that the client never
- * prepared is passed on as it is, and a name that is taken is really taken
- * on the server for the length of that batch.
  */
 #include "base/buf.h"
 #include "base/util.h"
@@ -185,89 +181,6 @@ static void count_total(const struct session *session,
 	metrics_count(pool_totals(session->pool), counter, 0, 0, 1);
 }
 
-static void parse_unnamed(struct session *session,
-			  const struct pgwire_message *message,
-			  const struct pgwire_parse *parse)
-{
-	struct sqlclass class = class_of_parse(session, parse);
-	struct stmt *stmt =
-		names_intern(session, message, parse, class.effects);
-	struct server_note *note = names_keep_unnamed(session);
-	struct stmtmap_entry *entry;
-
-	entry = names_put(session, "", stmt, class);
-	stmt_release(stmt);
-	server_set_unnamed(session->server, entry->serial);
-	session->unnamed_changes++;
-	count_total(session, COUNTER_SERVER_PARSES);
-	server_owe(session->server, TRACK_PARSE, 0, note);
-	pass_message(session, message);
-}
-
-/*
- * The name is taken, and PostgreSQL shall say so: something of that very name
- * goes in front.
- */
-static void parse_taken(struct session *session,
-			const struct pgwire_message *message,
-			const struct pgwire_parse *parse)
-{
-	/* As ours it may be there already. */
-	if (names_looks_like_ours(parse->name)) {
-		server_mark_spent(session->server);
-		server_close_statement(session->server, parse->name);
-	}
-	(void)server_need_guest(session->server, parse->name);
-	server_owe(session->server, TRACK_PARSE, 0,
-		   server_note_new(NULL, 0, false, parse->name));
-	pass_message(session, message);
-}
-
-/* The statement's Parse would succeed now: answered without the server. */
-static bool is_known_good(struct session *session, struct stmt *stmt)
-{
-	const uint32_t changing =
-		EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL | EFFECT_DDL;
-
-	return server_status(session->server) != 'E' &&
-	       !session_has_pending(session) && !session->is_changing_catalog &&
-	       !(session->unit.judged.effects & changing) &&
-	       server_has_statement(session->server, stmt);
-}
-
-static void parse_named(struct session *session,
-			const struct pgwire_message *message,
-			const struct pgwire_parse *parse)
-{
-	struct server *server = session->server;
-	struct sqlclass class = class_of_parse(session, parse);
-	struct stmt *stmt =
-		names_intern(session, message, parse, class.effects);
-	struct stmtmap_entry *entry =
-		names_put(session, parse->name, stmt, class);
-	bool is_known = is_known_good(session, stmt);
-	struct server_note *note =
-		server_note_new(stmt, entry->serial, !is_known, parse->name);
-
-	count_total(session,
-		    is_known ? COUNTER_PREPARED_HITS : COUNTER_PREPARED_MISSES);
-	if (is_known) {
-		server_owe(server, TRACK_PARSE, TRACK_LOCAL, note);
-	} else {
-		size_t len;
-		const void *tail = stmt_tail(stmt, &len);
-
-		server_expect_statement(server, stmt);
-		server_date_note(server, note);
-		pgbuild_parse(server_out(server), stmt_server_name(stmt), tail,
-			      len);
-		count_total(session, COUNTER_SERVER_PARSES);
-		server_owe(server, TRACK_PARSE, 0, note);
-	}
-	stmt_release(stmt);
-	stream_consume(session->client, message->total);
-}
-
 /* A text too long to keep stays with this server under its own name. */
 static void parse_huge(struct session *session,
 		       const struct pgwire_message *message)
@@ -328,62 +241,12 @@ static enum relay_result relay_parse(struct session *session,
 	    !materialise_parse(session, parse.query, parse.query_len))
 		return RELAY_HOLD;
 	count_total(session, COUNTER_CLIENT_PARSES);
-	if (!*parse.name)
-		parse_unnamed(session, message, &parse);
-	else if (stmtmap_find(session->names, parse.name))
-		parse_taken(session, message, &parse);
+	if (relay_names_parse(session, message, &parse, class))
+		pass_message(session, message);
 	else
-		parse_named(session, message, &parse);
+		stream_consume(session->client, message->total);
 	session->relayed_parses++;
 	return RELAY_MORE;
-}
-
-/* Another client's must not answer for the one that this client lacks. */
-static void lack_unnamed(struct session *session)
-{
-	struct server *server = session->server;
-	uint64_t serial = server_unnamed(server);
-
-	if (serial == 0 || serial == session->unnamed_serial)
-		return;
-	pgbuild_target(server_out(server), 'C', 'S', "");
-	server_owe(server, TRACK_CLOSE, TRACK_OURS, NULL);
-	server_set_unnamed(server, 0);
-}
-
-/*
- * Makes sure that what the name stands for is on the server; NULL when the
- * client has no such name.  The result is the name to use there.
- */
-static const char *name_on_server(struct session *session, const char *name,
-				  const struct stmtmap_entry **found)
-{
-	struct server *server = session->server;
-	struct stmtmap_entry *entry = stmtmap_find(session->names, name);
-	struct stmt *stmt;
-	const void *tail;
-	size_t len;
-
-	*found = entry;
-	if (!entry && !*name)
-		lack_unnamed(session);
-	if (!entry)
-		return NULL;
-	if (*name && materialise_name(session, name, entry))
-		return name;
-	if (*name) {
-		stmt = names_stmt_now(session, entry);
-		if (!server_has_statement(server, stmt))
-			server_prepare(server, stmt);
-		return stmt_server_name(stmt);
-	}
-	if (server_unnamed(server) != entry->serial) {
-		tail = stmt_tail(entry->stmt, &len);
-		server_set_unnamed(server, entry->serial);
-		pgbuild_parse(server_out(server), "", tail, len);
-		server_owe(server, TRACK_PARSE, TRACK_OURS, NULL);
-	}
-	return "";
 }
 
 /* Bind with other names in front; the rest of the body as it is. */
@@ -448,6 +311,7 @@ static enum relay_result relay_bind(struct session *session,
 	default: *why = "invalid message format (Bind)"; return RELAY_BAD;
 	}
 	if (names_is_unsure(session, bind.statement) ||
+	    relay_names_must_wait(session, bind.statement) ||
 	    (*bind.statement && must_settle(session)))
 		return RELAY_HOLD;
 	entry = stmtmap_find(session->names, bind.statement);
@@ -461,11 +325,12 @@ static enum relay_result relay_bind(struct session *session,
 	if (entry && !materialise_entry(session, entry, &class))
 		return RELAY_HOLD;
 	count_total(session, COUNTER_BINDS);
-	name = name_on_server(session, bind.statement, &entry);
+	name = relay_names_there(session, bind.statement, false, &entry);
 	note_effects(session, class);
 	session_effects_of_bind(session, entry, message);
 	session->has_bound = true;
-	server_owe(session->server, TRACK_BIND, 0, NULL);
+	server_owe(session->server, TRACK_BIND, 0,
+		   relay_names_note(entry, bind.statement));
 	if (name && *name)
 		rewrite_bind(session, message, &bind, name);
 	else if (!name && names_looks_like_ours(bind.statement))
@@ -482,40 +347,13 @@ static void describe_statement(struct session *session,
 			       const char *name)
 {
 	const struct stmtmap_entry *entry;
-	const char *there = name_on_server(session, name, &entry);
+	const char *there = relay_names_there(session, name, true, &entry);
 
 	server_owe(session->server, TRACK_DESCRIBE_STATEMENT, 0, NULL);
 	if (!there && names_looks_like_ours(name))
 		there = "?";
 	pgbuild_target(server_out(session->server), 'D', 'S',
 		       there ? there : name);
-	stream_consume(session->client, message->total);
-}
-
-/* The server keeps the statement for others; the name is the client's. */
-static void close_statement(struct session *session,
-			    const struct pgwire_message *message,
-			    const char *name)
-{
-	const struct stmtmap_entry *entry = stmtmap_find(session->names, name);
-	struct server_note *note;
-
-	if (!*name) {
-		note = names_keep_unnamed(session);
-		stmtmap_remove(session->names, "");
-		server_set_unnamed(session->server, 0);
-		session->unnamed_changes++;
-		server_owe(session->server, TRACK_CLOSE, 0, note);
-		pass_message(session, message);
-		return;
-	}
-	session->closes += entry != NULL;
-	note = server_note_new(entry ? entry->stmt : NULL,
-			       entry ? entry->serial : 0, false, name);
-	note->query_at = entry ? entry->query_at : 0;
-	stmtmap_remove(session->names, name);
-	(void)server_lack_guest(session->server, name);
-	server_owe(session->server, TRACK_CLOSE, TRACK_LOCAL, note);
 	stream_consume(session->client, message->total);
 }
 
@@ -533,12 +371,16 @@ static enum relay_result relay_target(struct session *session,
 		return RELAY_BAD;
 	}
 	if (kind == 'S' &&
-	    (names_is_unsure(session, name) || (*name && must_settle(session))))
+	    (names_is_unsure(session, name) ||
+	     (message->type == 'D' && relay_names_must_wait(session, name)) ||
+	     (*name && must_settle(session))))
 		return RELAY_HOLD;
 	if (kind == 'S' && message->type == 'D') {
 		describe_statement(session, message, name);
+	} else if (kind == 'S' && !relay_names_close(session, name)) {
+		stream_consume(session->client, message->total);
 	} else if (kind == 'S') {
-		close_statement(session, message, name);
+		pass_message(session, message);
 	} else if (message->type == 'D') {
 		server_owe(session->server, TRACK_DESCRIBE_PORTAL, 0, NULL);
 		pass_message(session, message);

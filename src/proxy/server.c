@@ -101,6 +101,7 @@ static void free_server(struct server *server)
 	util_wipe(server->key, sizeof(server->key));
 	buf_free(&server->last_words);
 	buf_free(&server->withheld);
+	buf_free(&server->described);
 	free(server->failure);
 	free(server);
 }

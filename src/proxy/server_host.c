@@ -62,6 +62,27 @@ bool server_need_guest(struct server *server, const char *name)
 	return true;
 }
 
+/* Under no name it is nobody's. */
+void server_stand_in(struct server *server, const char *name,
+		     const struct stmt_shape *shape)
+{
+	struct buf *out = server_out(server);
+	size_t start;
+
+	if (*name)
+		(void)server_lack_guest(server, name);
+	start = pgbuild_begin(out, 'P');
+	buf_append_cstring(out, name);
+	buf_append_cstring(out, "");
+	buf_append(out, shape->types, shape->len);
+	pgbuild_end(out, start);
+	owe_guest(server, TRACK_PARSE, 0, name);
+	if (*name)
+		(void)server_put_guest(server, name, NULL, false);
+	else
+		server_set_unnamed(server, SERVER_UNNAMED_UNKNOWN);
+}
+
 /* A statement without parameters, once; its portal has the same name. */
 static void send_command(struct server *server, const char *text, size_t len,
 			 unsigned flags, const char *name)

@@ -169,6 +169,9 @@ static void settle(struct server *server, const struct track_entry *entry,
 	if (server->hooks && !(entry->flags & TRACK_OURS))
 		server->hooks->settled(server->user, entry,
 				       outcome == ANSWERED);
+	else if (server->hooks && server->hooks->cleared &&
+		 track_owed(server->track) == 0)
+		server->hooks->cleared(server->user);
 	server_note_free(entry->note);
 }
 
@@ -497,17 +500,34 @@ static bool is_spared(struct server *server)
 	       server->hooks->spares(server->user, server->failure_state);
 }
 
+/* Who knows the client's name of a statement in an error. */
+struct namer {
+	const struct server *server;
+	const struct server_note *note; /* of the message that failed */
+};
+
+static const char *name_of(void *arg, uint64_t id)
+{
+	const struct namer *namer = arg;
+
+	if (namer->note && *namer->note->name)
+		return namer->note->name;
+	return namer->server->hooks->name_of(namer->server->user, id);
+}
+
 /* An error that names one of our statements, in the client's words. */
-static void pass_reworded(struct run *run, const struct pgwire_message *message)
+static void pass_reworded(struct run *run, const struct pgwire_message *message,
+			  const struct server_note *note)
 {
 	struct server *server = run->server;
+	struct namer namer = { server, note };
 	struct buf worded = BUF_INIT;
 	size_t start;
 
 	run_skip(run, message->total);
 	start = pgbuild_begin(&worded, 'E');
-	reword_error(&worded, message->body, message->body_len,
-		     server->hooks->name_of, server->user);
+	reword_error(&worded, message->body, message->body_len, name_of,
+		     &namer);
 	pgbuild_end(&worded, start);
 	give_bytes(server, buf_head(&worded), buf_len(&worded));
 	buf_free(&worded);
@@ -544,15 +564,33 @@ static void withhold(struct server *server,
 }
 
 static void pass_reply(struct run *run, const struct pgwire_message *message,
-		       bool is_for_client)
+		       bool is_for_client, const struct track_entry *entry)
 {
 	if (is_for_client && message->type == 'E' && is_withheld(run->server))
 		pass_withheld(run, message);
 	else if (is_for_client && message->type == 'E' && run->server->hooks &&
 		 reword_is_needed(message->body, message->body_len))
-		pass_reworded(run, message);
+		pass_reworded(run, message,
+			      entry->op == TRACK_BIND ? entry->note : NULL);
 	else
 		pass(run, message, is_for_client);
+}
+
+/* A Describe of ours: types of parameters, then columns or none. */
+static void note_described(struct server *server,
+			   const struct pgwire_message *message,
+			   const struct server_note *note)
+{
+	struct buf *types = &server->described;
+
+	if (message->type == 't' && pgwire_is_complete(message)) {
+		buf_append(types, message->body, message->body_len);
+		return;
+	}
+	if (buf_len(types) > 0 && message->type != 'E')
+		stmt_note_shape(note->stmt, buf_head(types), buf_len(types),
+				message->type == 'T');
+	buf_free(types);
 }
 
 static bool take_reply(struct run *run, const struct pgwire_message *message)
@@ -585,7 +623,10 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	if (!server->hooks && (message->type == 'G' || result.is_failed ||
 			       track_owed(server->track) == 0))
 		server->is_clean_due = true;
-	pass_reply(run, message, result.verdict == TRACK_FORWARD);
+	if (result.entry.op == TRACK_DESCRIBE_STATEMENT && result.entry.note)
+		note_described(server, message, result.entry.note);
+	pass_reply(run, message, result.verdict == TRACK_FORWARD,
+		   &result.entry);
 	server->is_row_run =
 		message->type == 'D' && result.verdict == TRACK_FORWARD;
 	if (!result.is_done && !result.is_failed && !facts.tag[0])

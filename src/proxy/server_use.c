@@ -224,6 +224,17 @@ bool server_has_statement(struct server *server, struct stmt *stmt)
 	return batch == 0 || batch == server_batch(server);
 }
 
+bool server_may_have(const struct server *server, const struct stmt *stmt)
+{
+	return stmtset_has(server->statements, stmt);
+}
+
+bool server_has_fresh(struct server *server, const struct stmt *stmt)
+{
+	return stmtset_use_fresh(server->statements, stmt,
+				 server_batch(server));
+}
+
 uint64_t server_batch(const struct server *server)
 {
 	/* 0 stands for "confirmed". */
@@ -246,11 +257,12 @@ static struct server_note *note_of_ours(const struct server *server,
 }
 
 /* To close a statement that does not exist is no error. */
-static void close_on_server(struct server *server, struct stmt *stmt)
+static void close_on_server(struct server *server, const char *name)
 {
-	pgbuild_target(stream_out(server->stream), 'C', 'S',
-		       stmt_server_name(stmt));
-	server_owe(server, TRACK_CLOSE, TRACK_OURS, NULL);
+	pgbuild_target(stream_out(server->stream), 'C', 'S', name);
+	/* Without a note it would be one of the unnamed statement. */
+	server_owe(server, TRACK_CLOSE, TRACK_OURS,
+		   server_note_new(NULL, 0, false, ""));
 }
 
 static void make_room(struct server *server)
@@ -285,7 +297,17 @@ void server_expect_statement(struct server *server, struct stmt *stmt)
 	/* Some client may have a name that looks like this one. */
 	if (server_has_guests(server))
 		server_forget_guest(server, stmt_server_name(stmt));
-	close_on_server(server, stmt);
+	close_on_server(server, stmt_server_name(stmt));
+}
+
+void server_describe_new(struct server *server, struct stmt *stmt)
+{
+	if (stmt_shape(stmt))
+		return;
+	pgbuild_target(stream_out(server->stream), 'D', 'S',
+		       stmt_server_name(stmt));
+	server_owe(server, TRACK_DESCRIBE_STATEMENT, TRACK_OURS,
+		   server_note_new(stmt, 0, false, ""));
 }
 
 void server_prepare(struct server *server, struct stmt *stmt)
@@ -298,6 +320,20 @@ void server_prepare(struct server *server, struct stmt *stmt)
 		      len);
 	metrics_count(server->site->totals, COUNTER_SERVER_PARSES, 0, 0, 1);
 	server_owe(server, TRACK_PARSE, TRACK_OURS, note_of_ours(server, stmt));
+	server_describe_new(server, stmt);
+}
+
+/* Closed in the same breath; one whose batch has failed was not there. */
+void server_try_parse(struct server *server, const struct stmt *stmt,
+		      struct server_note *note)
+{
+	static const char name[] = "pgweir_try";
+	size_t len;
+	const void *tail = stmt_tail(stmt, &len);
+
+	pgbuild_parse(stream_out(server->stream), name, tail, len);
+	server_owe(server, TRACK_PARSE, 0, note);
+	close_on_server(server, name);
 }
 
 uint64_t server_unnamed(const struct server *server)

@@ -97,6 +97,15 @@ static bool on_bytes(void *user, const void *data, size_t len)
 	return stream_len_is_high(stream_out_len(session->client));
 }
 
+/* What waits for all answers of its own batch may go on. */
+static void on_cleared(void *user)
+{
+	struct session *session = user;
+
+	if (session->is_moving || session->is_settling)
+		session->steps->pump(session);
+}
+
 static void on_settled(void *user, const struct track_entry *entry, bool ok)
 {
 	struct session *session = user;
@@ -106,9 +115,8 @@ static void on_settled(void *user, const struct track_entry *entry, bool ok)
 		session_drop_unit(user);
 	else
 		relay_settled(user, entry, ok);
-	if ((session->is_moving || session->is_settling) &&
-	    track_owed(server_track(session->server)) == 0)
-		session->steps->pump(session);
+	if (track_owed(server_track(session->server)) == 0)
+		on_cleared(user);
 }
 
 static void on_named(void *user, bool is_prepare)
@@ -318,6 +326,7 @@ const struct server_user_hooks session_server_hooks = {
 	.holds = on_holds,
 	.notified = on_notified,
 	.settled = on_settled,
+	.cleared = on_cleared,
 	.named = on_named,
 	.deallocated = on_deallocated,
 	.undrawn = on_undrawn,

@@ -290,6 +290,65 @@ static void names_are_found_by_number(void **state)
 	stmtmap_free(map);
 }
 
+/* What servers tell of a statement is told once. */
+static void shape_is_kept_once(void **state)
+{
+	static const uint8_t types[] = { 0, 1, 0, 0, 0, 23 };
+	struct stmt *stmt = stmt_intern(TAIL("select $1::int"));
+	const struct stmt_shape *shape;
+
+	(void)state;
+	assert_null(stmt_shape(stmt));
+	stmt_note_shape(stmt, types, sizeof(types), true);
+	shape = stmt_shape(stmt);
+	assert_non_null(shape);
+	assert_true(shape->has_result);
+	assert_int_equal(shape->len, sizeof(types));
+	assert_memory_equal(shape->types, types, sizeof(types));
+	stmt_note_shape(stmt, types, 2, false);
+	assert_ptr_equal(stmt_shape(stmt), shape);
+	assert_true(shape->has_result);
+	stmt_release(stmt);
+}
+
+/* Of several names for one statement the oldest speaks for it. */
+static void second_names_are_known(void **state)
+{
+	struct stmt *one = stmt_intern(TAIL("select 1"));
+	struct stmt *two = stmt_intern(TAIL("select 2"));
+	struct stmtmap *map = stmtmap_new();
+	struct stmtmap_entry *entry;
+
+	(void)state;
+	assert_false(stmtmap_put(map, "a", one)->is_second);
+	assert_true(stmtmap_put(map, "b", one)->is_second);
+	assert_false(stmtmap_put(map, "", one)->is_second);
+	assert_false(stmtmap_put(map, "c", two)->is_second);
+	assert_string_equal(stmtmap_name_of(map, stmt_id(one)), "a");
+	/* Put anew it is what it was. */
+	assert_false(stmtmap_put(map, "a", one)->is_second);
+	/* Without the first, any is right, and the next is first again. */
+	stmtmap_remove(map, "a");
+	assert_string_equal(stmtmap_name_of(map, stmt_id(one)), "b");
+	assert_false(stmtmap_put(map, "d", one)->is_second);
+	assert_string_equal(stmtmap_name_of(map, stmt_id(one)), "d");
+	stmtmap_remove(map, "b");
+	assert_true(stmtmap_put(map, "e", one)->is_second);
+	/* A name that changes its statement leaves the old one. */
+	entry = stmtmap_find(map, "d");
+	stmtmap_change(map, entry, two);
+	assert_true(entry->is_second);
+	assert_ptr_equal(entry->stmt, two);
+	assert_false(stmtmap_put(map, "f", one)->is_second);
+	stmtmap_change(map, stmtmap_find(map, ""), two);
+	stmtmap_clear_named(map);
+	assert_false(stmtmap_put(map, "g", two)->is_second);
+	stmtmap_free(map);
+	stmt_release(one);
+	stmt_release(two);
+	assert_int_equal(stmt_count(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +360,8 @@ int main(void)
 		cmocka_unit_test(numbers_are_never_reused),
 		cmocka_unit_test(hold_keeps),
 		cmocka_unit_test(threads_share),
+		cmocka_unit_test(shape_is_kept_once),
+		cmocka_unit_test(second_names_are_known),
 		cmocka_unit_test_setup_teardown(names_are_found, map_begin,
 						map_end),
 		cmocka_unit_test_setup_teardown(names_are_replaced, map_begin,

@@ -1,0 +1,123 @@
+"""What sessions say about statements where a server does not have them, and
+in the ways of known drivers; each compared with straight PostgreSQL."""
+import pytest
+
+from test_prepared import Crowd, play
+from wire import (bind, close, copy_data, copy_done, copy_fail, describe,
+                  execute, flush, parse, query, sync)
+
+pytestmark = pytest.mark.own
+
+SETUP = ["DROP TABLE IF EXISTS stat", "CREATE TABLE stat (a int, b text)",
+         "INSERT INTO stat SELECT i, 'b' || i FROM generate_series(1, 20) i",
+         "GRANT ALL ON stat TO app"]
+
+
+@pytest.fixture(scope="module")
+def tables(cluster):
+    for text in SETUP:
+        cluster.sql(text)
+    cluster.position()
+    return cluster
+
+
+INSERT = "INSERT INTO stat VALUES (100, $1::text)"
+READ = "SELECT a, b FROM stat WHERE a = $1 AND b <> $2"
+
+# Where it does not fit, a server has one statement only.
+FAILED = {
+    "known text again": [
+        query("BEGIN"),
+        parse(INSERT, "one") + sync(),
+        query("SELECT 1/0"),
+        parse(INSERT, "two") + sync(),
+        describe("S", "one") + sync(),
+        bind(["1", "2"], "one") + sync(),
+        bind(["1"], "one") + execute() + sync(),
+        parse("ROLLBACK", "end") + sync(),
+        describe("S", "end") + sync(),
+        bind(["1"], "end") + sync(),
+        parse("ROLLBACK", "end2") + bind([], "end2") + execute() + sync(),
+        bind(["x"], "one") + execute() + sync(),
+        query("DELETE FROM stat WHERE a = 100"),
+    ],
+    "not on this server": [
+        parse(INSERT, "one") + sync(),
+        parse(READ, "two", [23, 25]) + sync(),
+        parse("COMMIT", "end") + sync(),
+        parse("PREPARE TRANSACTION 'stat'", "end2") + sync(),
+        parse("SELECT 'makes room'", "three") + sync(),
+        query("BEGIN"),
+        query("SELECT 1/0"),
+        bind([], "end2") + execute() + sync(),
+        query("BEGIN"),
+        query("SELECT 1/0"),
+        bind(["1", "2"], "one") + sync(),
+        bind(["1"], "one") + sync(),
+        bind(["1"], "two") + sync(),
+        bind(["1", "2"], "two") + describe() + execute() + sync(),
+        describe("S", "two") + sync(),
+        describe("S", "one") + sync(),
+        bind(["1"], "end") + sync(),
+        describe("S", "end") + sync(),
+        bind(["1", "2", "3"], "three") + sync(),
+        close("S", "three") + sync(),
+        bind([], "three") + sync(),
+        bind([], "end") + execute() + sync(),
+        bind(["1", "2"], "two") + describe() + execute() + sync(),
+    ],
+    "not on this server, pipelined": [
+        parse(INSERT, "one") + sync(),
+        parse(READ, "two", [23, 25]) + sync(),
+        parse("SELECT 'makes room'", "three") + sync(),
+        query("BEGIN") + query("SELECT 1/0")
+        + bind(["1", "2"], "one") + sync() + bind(["1"], "one") + sync()
+        + describe("S", "one") + sync() + describe("S", "two") + sync()
+        + bind(["1"], "two") + sync() + query("ROLLBACK"),
+        parse("BEGIN", "begin") + sync(),
+        bind([], "begin") + execute() + sync()
+        + parse("SELECT 1/0") + bind() + execute() + sync()
+        + bind(["1", "2"], "one") + sync() + bind(["1"], "two") + sync()
+        + query("ROLLBACK"),
+    ],
+    "two names": [
+        parse(READ, "one", [23, 25]) + sync(),
+        parse(READ, "two", [23, 25]) + sync(),
+        bind(["1"], "one") + sync(),
+        bind(["1"], "two") + sync(),
+        close("S", "one") + sync(),
+        bind(["1"], "two") + sync(),
+        parse(READ, "one", [23, 25]) + bind(["1"], "one") + sync(),
+        bind(["1"], "two") + sync() + bind(["1"], "one") + sync(),
+    ],
+    "EXECUTE with too few": [
+        parse("SELECT $1::int", "one") + sync(),
+        query("PREPARE two (int) AS SELECT $1"),
+        query("BEGIN"),
+        parse("EXECUTE one") + bind() + describe() + execute() + sync(),
+        query("ROLLBACK"),
+        parse("EXECUTE two") + bind() + execute() + sync(),
+        parse("EXECUTE two(1, 2)", "run") + sync(),
+        bind([], "run") + execute() + sync(),
+        query("EXECUTE one"),
+        query("EXECUTE one(1, 2)"),
+    ],
+}
+
+
+def compare(tables, weir, steps, times=2):
+    straight = play(tables.ports["primary"], steps)
+    for _ in range(times):
+        through = play(weir.port, steps)
+        for number, (one, other) in enumerate(zip(straight, through)):
+            assert other == one, (number, straight[:number])
+        assert len(through) == len(straight)
+
+
+@pytest.mark.parametrize("kept", [1, 100])
+@pytest.mark.parametrize("story", FAILED)
+def test_failed_transaction(tables, make_weir, story, kept):
+    weir = make_weir({"default_pool_size": 2, "workers": 1,
+                      "max_prepared_statements": kept})
+    weir.settle()
+    compare(tables, weir, FAILED[story])
