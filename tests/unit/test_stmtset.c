@@ -44,11 +44,13 @@ static void members_are_known(void **state)
 
 	(void)state;
 	assert_false(stmtset_use(set, all[0]));
+	assert_false(stmtset_has(set, all[0]));
 	stmtset_remove(set, all[0]);
 	stmtset_add(set, all[0]);
 	stmtset_add(set, all[1]);
 	stmtset_add(set, all[0]);
 	assert_int_equal(stmtset_count(set), 2);
+	assert_true(stmtset_has(set, all[0]));
 	assert_true(stmtset_use(set, all[0]));
 	assert_true(stmtset_use(set, all[1]));
 	assert_false(stmtset_use(set, all[2]));
