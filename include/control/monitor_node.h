@@ -12,8 +12,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of replicas, in questions in a row: monitor_rise, monitor_fall; 0 is 1. */
+struct monitor_limits {
+	unsigned rise; /* answers, until one that was down gets reads */
+	unsigned fall; /* failures, until one that is up is down */
+};
+
 /* Embedded by the monitor; all zeros is a node of which nothing is known. */
 struct monitor_node {
+	struct monitor_limits limits; /* set by the owner */
 	struct topology_node now;
 	struct staleness samples; /* of its flush position, as a primary */
 	unsigned failures;        /* in a row */
@@ -40,9 +47,6 @@ enum {
 	NODE_NEW_LIMIT = 64,       /* the role turns out to see too little */
 	NODE_MOVED = 128           /* position or streaming */
 };
-
-/* A replica that was down must answer so often before it gets reads. */
-enum { MONITOR_RISE_REPLICA = 2 };
 
 unsigned monitor_node_take(struct monitor_node *node,
 			   const struct probe_report *report);

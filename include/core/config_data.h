@@ -61,6 +61,12 @@ struct config_node {
 	char *label; /* "host:port" as shown in logs and metrics */
 };
 
+/* How a host of a line shares its reads, while it is a replica. */
+struct config_share {
+	unsigned weight; /* 0: it gets none */
+	bool is_backup;  /* used when no other replica can be */
+};
+
 /* A line of [databases].  Strings are NULL when not given. */
 struct config_database {
 	char *name;   /* "*" for the fallback */
@@ -86,8 +92,9 @@ struct config_database {
 	uint64_t query_wait_timeout_us;
 	bool load_balance; /* load_balance_hosts = round-robin */
 	unsigned node_count;
-	unsigned *nodes; /* indexes into config.nodes */
-	unsigned line;   /* in the file, for messages */
+	unsigned *nodes;             /* indexes into config.nodes */
+	struct config_share *shares; /* of these */
+	unsigned line;               /* in the file, for messages */
 };
 
 /* A line of [users]. */
@@ -188,6 +195,7 @@ struct config_settings {
 	uint64_t dns_max_ttl_us;
 	/* TLS */
 	enum config_sslmode client_tls_sslmode;
+	enum config_sslmode server_tls_sslmode;
 	char *client_tls_key_file;
 	char *client_tls_cert_file;
 	char *client_tls_ca_file;
@@ -196,7 +204,6 @@ struct config_settings {
 	char *client_tls13_ciphers;
 	char *client_tls_dheparams;
 	char *client_tls_ecdhcurve;
-	enum config_sslmode server_tls_sslmode;
 	char *server_tls_key_file;
 	char *server_tls_cert_file;
 	char *server_tls_ca_file;
@@ -209,6 +216,9 @@ struct config_settings {
 	char *monitor_user;
 	char *monitor_password;
 	char *monitor_dbname;
+	int monitor_rise;
+	int monitor_fall;
+	uint64_t slow_start_us;
 	uint64_t max_replica_lag_us;
 	uint64_t max_staleness_us;
 	uint64_t causal_wait_us;

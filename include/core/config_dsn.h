@@ -39,6 +39,8 @@ struct config_dsn {
 enum config_dsn_result config_dsn_next(struct config_dsn *dsn, char **key,
 				       char **value);
 
+enum { CONFIG_HOSTS_MAX = 64 /* of a line */ };
+
 struct config_hosts {
 	unsigned count;
 	struct config_node *nodes;

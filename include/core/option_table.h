@@ -14,6 +14,8 @@ struct database_draft {
 	struct config_database database; /* first: rows point into both */
 	char *host;
 	char *port;
+	char *weight;
+	char *backup;
 };
 
 /* [pgweir], into struct config_settings. */

@@ -8,6 +8,7 @@
  */
 #include "core/login.h"
 #include "core/settings.h"
+#include "proxy/pool_replica.h"
 #include "proxy/pool_view.h"
 #include "proxy/quota.h"
 
@@ -23,7 +24,6 @@ struct local;
 struct mail;
 struct pool;
 struct pool_node;
-struct ticket;
 struct topology_node;
 struct server;
 
@@ -80,21 +80,8 @@ const struct topology_node *pool_node_seen(const struct pool *pool,
 /* How many sessions, of all workers, wait for a server of the node. */
 unsigned pool_waiting(const struct pool *pool, unsigned index);
 
-struct pool_wish {
-	uint64_t max_age_us;         /* of its data; 0: max_replica_lag */
-	const struct ticket *ticket; /* it must show this; NULL: nothing */
-	int preferred;               /* taken if it may be; -1: none */
-};
-
-struct pool_choice {
-	int node;        /* index in the pool, -1 none */
-	bool is_lagging; /* one was passed over for its lag */
-	bool is_behind;  /* ... since it does not show what it must, yet */
-};
-
-/* The replica that may serve a read and has the fewest units under way. */
-struct pool_choice pool_replica(const struct pool *pool,
-				const struct pool_wish *wish);
+/* Changes when nodes may have got other indexes. */
+uint64_t pool_generation(const struct pool *pool);
 
 /* --- taking and giving --- */
 

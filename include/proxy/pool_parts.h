@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/wheel.h"
+#include "core/replicas.h"
 #include "net/worker.h"
 #include "proxy/pool_view.h"
 #include "proxy/quota.h"
@@ -38,6 +39,7 @@ struct pool_node {
 	uint64_t retry_us; /* no attempt before; 0: any time */
 	/* Refused the last login: a database or role is not there (yet). */
 	bool is_lacking;
+	struct replicas_load load; /* of reads, while it is a replica */
 	struct worker_task feed;
 	struct wheel_timer upkeep;
 	struct list retired_link;
@@ -60,6 +62,7 @@ struct pool {
 	uint64_t generation; /* of the configuration that it follows */
 	uint64_t renewed_us; /* servers begun before are old */
 	uint64_t changed_us; /* a replica must have all that was before */
+	uint64_t floor;      /* of the accounts of replicas (core/replicas) */
 	unsigned sessions;
 	unsigned guests; /* clients with a server of their own */
 	unsigned node_count;
@@ -78,6 +81,11 @@ struct pool_node *pool_node_new(struct pool *pool, const char *label,
 void pool_node_free(struct pool_node *node);
 /* Takes what the topology says of it now. */
 void pool_node_refresh(struct pool_node *node, unsigned index);
+/*
+ * If it is a replica that is down, takes back what can be done elsewhere:
+ * nobody knows when one that hangs would answer.  Sessions may be called.
+ */
+void pool_node_forsake(struct pool_node *node);
 void pool_node_retire(struct pool_node *node);
 void pool_node_drain(struct pool_node *node);
 bool pool_node_is_empty(const struct pool_node *node);

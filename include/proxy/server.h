@@ -27,6 +27,12 @@ void server_close(struct server *server, enum metrics_close_reason reason,
 		  const char *why);
 
 /*
+ * Its node seems dead: closes it if it is logging in, or if the session on it
+ * can do what is under way elsewhere.
+ */
+void server_forsake(struct server *server);
+
+/*
  * Counts a server into (1) or out of (-1) the gauges of its site, so that a
  * site that changes its role can move its servers to the other label.
  */

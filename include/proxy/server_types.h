@@ -133,6 +133,11 @@ struct server_user_hooks {
 	bool (*spares)(void *user, const char *sqlstate);
 	/* The client's name of a statement, for an error that names it. */
 	const char *(*name_of)(void *user, uint64_t id);
+	/*
+	 * The node seems dead.  True: what is under way can be done elsewhere,
+	 * so that losing the connection is better than to wait; NULL: never.
+	 */
+	bool (*may_lose)(void *user);
 	/* The connection is gone; the server is detached already. */
 	void (*lost)(void *user, const struct server_loss *loss);
 };

@@ -166,7 +166,10 @@ struct session {
 	uint64_t fresh_since_us; /* since when; 0: has not waited */
 	uint64_t read_us;        /* its last read on a replica */
 	enum config_consistency consistency;
-	int replica; /* where that was; -1 nowhere */
+	int replica;                 /* where that was; -1 nowhere */
+	uint64_t replica_generation; /* of the pool, whose index it is */
+	uint64_t settled_us;         /* since when it reads there */
+	unsigned avoided; /* one more than that of one that failed the unit */
 
 	/* the transaction */
 	uint64_t transaction_us; /* begin; 0 none */
@@ -473,7 +476,9 @@ bool session_replay_can_lose(const struct session *session);
 bool session_replay_is_fault(const char *sqlstate);
 /* After such an error: a shape that replicas always refuse stays away. */
 void session_replay_learn(struct session *session, const char *sqlstate);
-/* Without a server: puts it all back; avoids replicas from there. */
+/* A replica could not serve the unit: another one shall, then none. */
+void session_replay_avoid(struct session *session);
+/* Without a server: puts it all back. */
 void session_replay_rewind(struct session *session);
 
 /* --- session_begin --- */

@@ -151,6 +151,10 @@ static void watch_aim(struct watch *watch)
 	};
 
 	probe_aim(watch->probe, &target);
+	watch->node.limits = (struct monitor_limits){
+		.rise = (unsigned)config->settings.monitor_rise,
+		.fall = (unsigned)config->settings.monitor_fall,
+	};
 }
 
 /* ---- snapshots ---------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "control/probe.h"
 #include "control/resolve.h"
 #include "core/config.h"
+#include "core/config_shares.h"
 #include "core/topology.h"
 #include "core/users.h"
 
@@ -358,6 +359,20 @@ static void tell_primary(struct check *check,
 			   line->name, primaries);
 }
 
+/* How replicas would share the reads, where they are not all alike. */
+static void tell_shares(const struct check *check,
+			const struct config_database *line)
+{
+	struct buf text = BUF_INIT;
+
+	config_shares_write(check->config, line, &text);
+	if (buf_len(&text) > 0)
+		buf_printf(check->out,
+			   "database %s: replicas share reads by%s\n",
+			   line->name, buf_text(&text));
+	buf_free(&text);
+}
+
 static void check_tell(struct check *check)
 {
 	const struct config *config = check->config;
@@ -366,8 +381,10 @@ static void check_tell(struct check *check)
 		tell_node(check, &check->trials[i]);
 	for (unsigned i = config->node_count; i < check->count; i++)
 		tell_login(check, &check->trials[i]);
-	for (unsigned i = 0; i < config->database_count; i++)
+	for (unsigned i = 0; i < config->database_count; i++) {
 		tell_primary(check, &config->databases[i]);
+		tell_shares(check, &config->databases[i]);
+	}
 }
 
 bool monitor_check_once(const struct config *config, const struct users *users,

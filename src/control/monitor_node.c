@@ -24,6 +24,13 @@ static bool set_reason(struct monitor_node *node,
 	return is_new;
 }
 
+/* A replica that missed too few questions in a row to be called down. */
+static bool is_kept(const struct monitor_node *node)
+{
+	return node->now.is_up && node->now.role == ROLE_REPLICA &&
+	       node->failures < node->limits.fall;
+}
+
 /* The role stays what it was: it says what the outage means to clients. */
 static unsigned take_failure(struct monitor_node *node,
 			     const struct probe_report *report)
@@ -32,11 +39,13 @@ static unsigned take_failure(struct monitor_node *node,
 
 	if (set_reason(node, report) || node->failures == 0)
 		changes |= NODE_NEW_FAILURE;
-	if (node->now.is_up)
-		changes |= NODE_WENT_DOWN;
 	node->failures++;
 	node->answers = 0;
 	node->is_doubtful = true;
+	if (is_kept(node))
+		return changes & ~(unsigned)NODE_NEW_FAILURE;
+	if (node->now.is_up)
+		changes |= NODE_WENT_DOWN;
 	node->now.is_up = false;
 	node->now.is_streaming = false;
 	node->is_receiving = false;
@@ -127,14 +136,14 @@ static unsigned take_position(struct monitor_node *node,
 
 /*
  * The first time of all a replica is taken at its word: a start must not wait
- * for MONITOR_RISE_REPLICA rounds.
+ * for as many rounds as one that was down.
  */
 static unsigned take_answer(struct monitor_node *node,
 			    const struct probe_report *report)
 {
 	unsigned needed = report->facts.is_primary || !node->was_up
 				  ? 1
-				  : MONITOR_RISE_REPLICA;
+				  : node->limits.rise;
 	unsigned changes = take_role(node, &report->facts);
 
 	changes |= take_position(node, report);

@@ -16,6 +16,7 @@
 #include "base/util.h"
 #include "core/config_dsn.h"
 #include "core/config_file.h"
+#include "core/config_shares.h"
 #include "core/option.h"
 #include "core/option_table.h"
 
@@ -213,32 +214,52 @@ static bool has_node(const struct config_database *database, unsigned node)
 	return false;
 }
 
+/* What is said of a host that is named twice counts where it is first. */
+static void add_host(struct builder *builder, const struct config_place *place,
+		     struct config_database *database, unsigned node,
+		     struct config_share share)
+{
+	if (has_node(database, node)) {
+		config_fault(&builder->warnings, place,
+			     "host: %s is named twice",
+			     builder->config->nodes[node].label);
+		return;
+	}
+	database->shares[database->node_count] = share;
+	database->nodes[database->node_count++] = node;
+}
+
+/* host=, port=, weight= and backup= of a line, once they are in order. */
+static void add_hosts(struct builder *builder, const struct config_place *place,
+		      struct config_database *database,
+		      const struct config_hosts *hosts,
+		      const struct config_share *shares)
+{
+	database->nodes = xcalloc(hosts->count, sizeof(*database->nodes));
+	database->shares = xcalloc(hosts->count, sizeof(*database->shares));
+	for (unsigned i = 0; i < hosts->count; i++)
+		add_host(builder, place, database,
+			 take_node(builder, &hosts->nodes[i]), shares[i]);
+}
+
 /* host= and port= of a line become indexes of nodes. */
 static void take_hosts(struct builder *builder,
 		       const struct config_place *place,
-		       struct database_draft *draft)
+		       const struct database_draft *draft,
+		       struct config_database *database)
 {
-	struct config_database *database = &draft->database;
-	struct config_hosts hosts;
+	struct config_share shares[CONFIG_HOSTS_MAX];
+	struct config_hosts hosts = { 0 };
 	struct buf why = BUF_INIT;
 
-	if (!config_hosts_parse(draft->host, draft->port, &hosts, &why)) {
+	if (config_hosts_parse(draft->host, draft->port, &hosts, &why) &&
+	    config_shares_parse(draft->weight, draft->backup, &hosts, shares,
+				&why))
+		add_hosts(builder, place, database, &hosts, shares);
+	else
 		config_fault(&builder->faults, place, "%s", buf_text(&why));
-		buf_free(&why);
-		return;
-	}
-	database->nodes = xcalloc(hosts.count, sizeof(*database->nodes));
-	for (unsigned i = 0; i < hosts.count; i++) {
-		unsigned node = take_node(builder, &hosts.nodes[i]);
-
-		if (has_node(database, node))
-			config_fault(&builder->warnings, place,
-				     "host: %s is named twice",
-				     builder->config->nodes[node].label);
-		else
-			database->nodes[database->node_count++] = node;
-	}
 	config_hosts_free(&hosts);
+	buf_free(&why);
 }
 
 /* False, and a fault, when the name cannot be used. */
@@ -284,10 +305,12 @@ static void take_database(struct builder *builder,
 	/* The draft's strings become the entry's; config_clear frees them. */
 	option_table_set_defaults(&option_database, &draft);
 	take_keys(builder, place, &option_database, value, &draft);
-	take_hosts(builder, place, &draft);
+	take_hosts(builder, place, &draft, &draft.database);
 	draft.database.name = xstrdup(name);
 	free(draft.host);
 	free(draft.port);
+	free(draft.weight);
+	free(draft.backup);
 	config->databases =
 		grow(config->databases, config->database_count,
 		     &builder->database_room, sizeof(*config->databases));
@@ -536,12 +559,13 @@ bool config_build(struct config *config, const struct config_source *source,
 void config_clear(struct config *config)
 {
 	for (unsigned i = 0; i < config->database_count; i++) {
-		struct database_draft draft = { config->databases[i], NULL,
-						NULL };
+		struct database_draft draft = { .database =
+							config->databases[i] };
 
 		option_table_clear(&option_database, &draft);
 		free(draft.database.name);
 		free(draft.database.nodes);
+		free(draft.database.shares);
 	}
 	for (unsigned i = 0; i < config->user_count; i++) {
 		option_table_clear(&option_user, &config->users[i]);

@@ -23,8 +23,7 @@ enum {
 	PORT_MAX = 65535,
 	HOST_MAX = 255,
 	/* sun_path holds 108 bytes, "/.s.PGSQL.65535" is 15 of them. */
-	SOCKET_DIR_MAX = 92,
-	HOSTS_MAX = 64 /* per database */
+	SOCKET_DIR_MAX = 92
 };
 
 /* The reason is a constant text: it cannot repeat a value. */
@@ -301,12 +300,12 @@ bool config_hosts_parse(const char *host, const char *port,
 	/* Where Debian's PostgreSQL listens, as PgBouncer's package has it. */
 	const char *at = host ? host : DEFAULT_SOCKET_DIR;
 	unsigned count = count_items(at);
-	uint16_t ports[HOSTS_MAX];
+	uint16_t ports[CONFIG_HOSTS_MAX];
 
 	*hosts = (struct config_hosts){ 0 };
-	if (count > HOSTS_MAX) {
+	if (count > CONFIG_HOSTS_MAX) {
 		buf_printf(why, "host: %u hosts, at most %d are possible",
-			   count, HOSTS_MAX);
+			   count, CONFIG_HOSTS_MAX);
 		return false;
 	}
 	if (!parse_ports(port, count, ports, why))

@@ -43,6 +43,7 @@ enum {
 	BACKLOG_MAX = 65535,
 	WORKERS_MAX = 64, /* as many queues as proxy/quota has */
 	VERBOSE_MAX = 3,
+	PROBES_MAX = 100, /* in a row */
 	KEEPALIVE_MAX = 32767,
 	SCRAM_ITERATIONS_MAX = 1000000,
 	SOCKET_BUFFER_MAX = 1 << 30
@@ -462,6 +463,17 @@ static const struct option split_rows[] = {
 	  .help = "His password; empty: none is needed." },
 	{ SETTING(monitor_dbname), .fallback = "postgres",
 	  .help = "Database where the nodes are asked." },
+	{ SETTING(monitor_rise), .type = OPTION_INT, .fallback = "2", .min = 1,
+	  .max = PROBES_MAX,
+	  .help = "Answers in a row after which a replica that was down gets "
+		  "reads again." },
+	{ SETTING(monitor_fall), .type = OPTION_INT, .fallback = "1", .min = 1,
+	  .max = PROBES_MAX,
+	  .help = "Questions in a row without an answer after which a replica "
+		  "is down." },
+	{ SETTING_TIME(slow_start), .fallback = "10",
+	  .help = "Time in which the share of a replica that was down grows "
+		  "from a tenth to all of it; 0: at once." },
 	{ SETTING_TIME(max_replica_lag), .fallback = "5",
 	  .help = "Replay delay beyond which a replica gets no reads." },
 	{ SETTING(consistency), .type = OPTION_CHOICE, .fallback = "session",
@@ -583,6 +595,17 @@ static const struct option database_rows[] = {
 	  FIELD(struct database_draft, port),
 	  .help = "Port of nodes without one of their own, or a port per "
 		  "node, between commas; default 5432." },
+	{ .name = "weight",
+	  .type = OPTION_LIST,
+	  FIELD(struct database_draft, weight),
+	  .help = "Share of the reads that a host gets while it is a replica, "
+		  "one for all or one per host, between commas, 0 to 1000; 0: "
+		  "none; default 1." },
+	{ .name = "backup",
+	  .type = OPTION_LIST,
+	  FIELD(struct database_draft, backup),
+	  .help = "Hosts of the list, between commas, that get reads only "
+		  "when no other replica can serve them." },
 	{ DATABASE(dbname),
 	  .help = "Name of the database on the server; default: as the client "
 		  "says." },

@@ -14,13 +14,11 @@
 #include "core/config.h"
 #include "core/metrics.h"
 #include "core/pgbuild.h"
-#include "core/ticket.h"
 #include "core/topology.h"
 #include "core/users.h"
 #include "proxy/changes.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
-#include "proxy/pool_ahead.h"
 #include "proxy/pool_change.h"
 #include "proxy/pool_parts.h"
 #include "proxy/server.h"
@@ -163,6 +161,9 @@ static void refresh_topology(struct pool *pool)
 {
 	for (unsigned i = 0; i < pool->node_count; i++)
 		pool_node_refresh(pool->nodes[i], pool->config->nodes[i]);
+	pool_price_replicas(pool);
+	for (unsigned i = 0; i < pool->node_count; i++)
+		pool_node_forsake(pool->nodes[i]);
 }
 
 /* What is connected belongs to another database now: it goes as it rests. */
@@ -425,6 +426,11 @@ const char *pool_database(const struct pool *pool)
 	return pool->database;
 }
 
+uint64_t pool_generation(const struct pool *pool)
+{
+	return pool->generation;
+}
+
 const char *pool_dbname(const struct pool *pool)
 {
 	return pool->dbname;
@@ -526,65 +532,6 @@ const struct topology_node *pool_primary_seen(const struct pool *pool)
 unsigned pool_waiting(const struct pool *pool, unsigned index)
 {
 	return quota_waiting(pool_node_at(pool, index)->quota);
-}
-
-/* Upper bound of the age of what it shows, now. */
-static uint64_t age_of(const struct pool *pool,
-		       const struct topology_node *seen)
-{
-	uint64_t now_us = local_now(pool->local);
-
-	return seen->lag_us +
-	       (now_us > seen->asked_us ? now_us - seen->asked_us : 0);
-}
-
-/* Whether a readable replica shows what is wished for. */
-static bool shows(const struct pool *pool, const struct topology_node *seen,
-		  const struct pool_wish *wish)
-{
-	if (wish->max_age_us > 0 && age_of(pool, seen) > wish->max_age_us)
-		return false;
-	return !wish->ticket || ticket_allows(wish->ticket, seen->position);
-}
-
-static bool is_better(const struct pool *pool, const struct pool_wish *wish,
-		      int one, int than)
-{
-	if (than < 0 || one == wish->preferred)
-		return true;
-	return than != wish->preferred &&
-	       pool->nodes[one]->busy_count < pool->nodes[than]->busy_count;
-}
-
-struct pool_choice pool_replica(const struct pool *pool,
-				const struct pool_wish *wish)
-{
-	const struct topology *topology = pool->local->topology;
-	uint64_t max_us = local_settings(pool->local)->max_replica_lag_us;
-	struct pool_choice choice = { .node = -1 };
-	int primary;
-
-	if (!topology || !pool->config)
-		return choice;
-	primary = topology_primary(topology, pool->config->nodes,
-				   pool->config->node_count);
-	for (unsigned i = 0; i < pool->node_count; i++) {
-		unsigned id = pool->config->nodes[i];
-		const struct topology_node *seen = &topology->nodes[id];
-
-		if (!topology_can_read(topology, id, primary, max_us)) {
-			choice.is_lagging |=
-				seen->is_up && seen->lag_us > max_us;
-			continue;
-		}
-		if (pool->nodes[i]->is_lacking || pool_is_ahead(pool, id))
-			continue;
-		if (!shows(pool, seen, wish))
-			choice.is_behind = true;
-		else if (is_better(pool, wish, (int)i, choice.node))
-			choice.node = (int)i;
-	}
-	return choice;
 }
 
 /* --- taking --- */

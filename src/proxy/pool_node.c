@@ -742,6 +742,15 @@ void pool_node_refresh(struct pool_node *node, unsigned index)
 		pool_node_feed_later(node);
 }
 
+void pool_node_forsake(struct pool_node *node)
+{
+	if (node->was_up || !node->site.is_replica)
+		return;
+	LIST_FOREACH_SAFE (link, &node->busy)
+		server_forsake(server_of_link(link));
+	refuse_waiters(node, "57P03", "node is down");
+}
+
 void pool_node_retire(struct pool_node *node)
 {
 	node->is_retired = true;

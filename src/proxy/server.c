@@ -187,6 +187,14 @@ void server_close(struct server *server, enum metrics_close_reason reason,
 	free(text);
 }
 
+void server_forsake(struct server *server)
+{
+	if (!is_logged_in(server->state) ||
+	    (server->hooks && server->hooks->may_lose &&
+	     server->hooks->may_lose(server->user)))
+		server_close(server, METRICS_CLOSE_NODE_DOWN, "node is down");
+}
+
 /* The protocol was broken, or a FATAL came: failure has the words. */
 static void close_broken(struct server *server)
 {

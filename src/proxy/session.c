@@ -233,7 +233,7 @@ static void on_refused(struct local *local, uint64_t id, const char *sqlstate,
 	if (session->home || (session->state == SESSION_WAITING &&
 			      pool_node_is_replica(pool_node_at(
 				      session->pool, session->node)))) {
-		session->avoids_replicas = true;
+		session_replay_avoid(session);
 		session_try_again(session);
 		return;
 	}

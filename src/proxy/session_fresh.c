@@ -27,6 +27,9 @@
 
 #include <assert.h>
 
+/* No two moves of a session for balance alone are closer. */
+enum { STAY_US = 2000000 };
+
 void session_judge_consistency(struct session *session)
 {
 	const char *asked =
@@ -77,6 +80,19 @@ static void note_write(struct process *process, uint64_t now_us)
 		continue;
 }
 
+/* It has read there: that is its replica now. */
+static void settle(struct session *session, uint64_t now_us)
+{
+	uint64_t generation = pool_generation(session->pool);
+
+	if (session->replica != (int)session->node ||
+	    session->replica_generation != generation)
+		session->settled_us = now_us;
+	session->replica = (int)session->node;
+	session->replica_generation = generation;
+	session->read_us = now_us;
+}
+
 void session_fresh_note(struct session *session, const struct sqlclass *judged,
 			bool is_over)
 {
@@ -90,8 +106,7 @@ void session_fresh_note(struct session *session, const struct sqlclass *judged,
 	session->has_touched = false;
 	now_us = util_now_us();
 	if (server_site(session->server)->is_replica) {
-		session->replica = (int)session->node;
-		session->read_us = now_us;
+		settle(session, now_us);
 		return;
 	}
 	ticket_note(&session->ticket, now_us);
@@ -129,34 +144,59 @@ static void redeem(struct session *session)
 			      primary->position);
 }
 
-/* Its last replica, as long as that has not started anew since. */
+/*
+ * Its last replica, as long as that has not started anew since, and has the
+ * same index still.
+ */
 static int usual_replica(const struct session *session)
 {
-	const struct topology_node *seen =
-		session->replica < 0
-			? NULL
-			: pool_node_seen(session->pool,
-					 (unsigned)session->replica);
+	const struct topology_node *seen = NULL;
 
+	if (session->replica >= 0 &&
+	    session->replica_generation == pool_generation(session->pool))
+		seen = pool_node_seen(session->pool,
+				      (unsigned)session->replica);
 	return seen && seen->is_up && seen->up_since_us < session->read_us
 		       ? session->replica
 		       : -1;
 }
 
-static struct pool_choice choose(struct session *session)
+/* A move for the sake of balance, once in a while and never under a wait. */
+static bool may_shift(const struct session *session)
 {
-	struct pool_wish wish = { .preferred = usual_replica(session) };
-	struct pool_choice choice;
+	return session->fresh_since_us == 0 && session->replica >= 0 &&
+	       session_now(session) > session->settled_us + STAY_US;
+}
+
+/* Weak levels bind a session to no replica: each read is placed anew. */
+static struct pool_choice choose_any(const struct session *session)
+{
+	struct pool_wish wish = { .preferred = -1,
+				  .avoided = session->avoided };
 
 	if (session->consistency == CONSISTENCY_BOUNDED)
 		wish.max_age_us =
 			local_settings(session->local)->max_staleness_us;
+	return pool_replica(session->pool, &wish);
+}
+
+static struct pool_choice choose(struct session *session)
+{
+	struct pool_wish wish = { .ticket = &session->ticket,
+				  .preferred = usual_replica(session),
+				  .may_shift = may_shift(session),
+				  .avoided = session->avoided };
+	struct pool_choice choice;
+
 	if (session->consistency < CONSISTENCY_SESSION)
-		return pool_replica(session->pool, &wish);
+		return choose_any(session);
 	add_demands(session);
 	redeem(session);
-	wish.ticket = &session->ticket;
 	choice = pool_replica(session->pool, &wish);
+	if (choice.is_shift) {
+		session->settled_us = session_now(session);
+		pool_note_shift(session->pool, (unsigned)choice.node);
+	}
 	if (choice.node >= 0 && choice.node != wish.preferred &&
 	    session->read_us != 0) {
 		/*
@@ -166,6 +206,7 @@ static struct pool_choice choose(struct session *session)
 		ticket_note(&session->ticket, session->read_us);
 		session->read_us = 0;
 		redeem(session);
+		wish.may_shift = false;
 		choice = pool_replica(session->pool, &wish);
 	}
 	return choice;

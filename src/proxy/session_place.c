@@ -26,6 +26,8 @@ static void note_decision(const struct session *session)
 		return;
 	metrics_count(pool_totals(session->pool), COUNTER_ROUTING, role,
 		      session->reason, 1);
+	if (role == METRICS_ROLE_REPLICA)
+		pool_note_read(server_site(session->server)->owner);
 	log_noise("client %s db=%s: unit to %s %s (%s)", session->address,
 		  pool_database(session->pool),
 		  role == METRICS_ROLE_REPLICA ? "replica" : "primary",

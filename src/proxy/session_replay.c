@@ -162,6 +162,15 @@ void session_replay_learn(struct session *session, const char *sqlstate)
 				   parse.query_len, &context);
 }
 
+/* The first replica that dies is avoided, then all are. */
+void session_replay_avoid(struct session *session)
+{
+	if (session->avoided == 0)
+		session->avoided = session->node + 1;
+	else
+		session->avoids_replicas = true;
+}
+
 /* What was in flight is taken back and stands in the in-buffer again. */
 void session_replay_rewind(struct session *session)
 {
@@ -174,7 +183,6 @@ void session_replay_rewind(struct session *session)
 	session->ends_unit = false;
 	session->unit = (struct session_unit){ 0 };
 	session->scan = (struct session_scan){ 0 };
-	session->avoids_replicas |= !session->is_replay_bound;
 	session->has_repeated = true;
 	session->has_erred = false;
 	session->transaction_us = 0;

@@ -220,10 +220,12 @@ static bool on_spares(void *user, const char *sqlstate)
 		return false;
 	if (server_has_stale_plan(server)) {
 		epoch_advance(stmtscope_epoch(session->scope));
+		session->avoids_replicas |= !session->is_replay_bound;
 	} else if (!session->is_replay_bound &&
 		   session_replay_is_fault(sqlstate) &&
 		   server_site(server)->is_replica) {
 		session_replay_learn(session, sqlstate);
+		session->avoids_replicas = true;
 	} else {
 		return false;
 	}
@@ -247,9 +249,14 @@ static void begin_again(struct session *session)
 	session_replay_forget(session);
 	session->is_becoming = false;
 	session->is_mid_unit = false;
-	session->avoids_replicas = true;
+	session_replay_avoid(session);
 	session_set_state(session, SESSION_IDLE);
 	session->steps->pump(session);
+}
+
+static bool on_may_lose(void *user)
+{
+	return session_replay_can_lose(user);
 }
 
 static void on_lost(void *user, const struct server_loss *loss)
@@ -263,6 +270,7 @@ static void on_lost(void *user, const struct server_loss *loss)
 		return;
 	}
 	if (session_replay_can_lose(session)) {
+		session_replay_avoid(session);
 		repeat(session);
 		return;
 	}
@@ -335,5 +343,6 @@ const struct server_user_hooks session_server_hooks = {
 	.drained = on_server_drained,
 	.spares = on_spares,
 	.name_of = on_name_of,
+	.may_lose = on_may_lose,
 	.lost = on_lost,
 };

@@ -28,11 +28,13 @@ static void count_unit(struct session *session, const struct session_unit *unit)
 	};
 	struct metrics_cell *totals = pool_totals(session->pool);
 	unsigned role = session_role(session);
+	uint64_t took_us = session_now(session) - unit->since_us;
 
 	metrics_count(totals, COUNTER_QUERIES, role,
 		      classes[unit->judged.access], 1);
-	metrics_observe(totals, HISTOGRAM_QUERY, role,
-			session_now(session) - unit->since_us);
+	metrics_observe(totals, HISTOGRAM_QUERY, role, took_us);
+	if (role == METRICS_ROLE_REPLICA && unit->judged.access == ACCESS_READ)
+		pool_note_answer(server_site(session->server)->owner, took_us);
 }
 
 static struct session_unit pop_unit(struct session *session)
@@ -134,6 +136,7 @@ void session_note_unit(struct session *session, char status)
 	bool is_alone;
 
 	session->has_repeated = false;
+	session->avoided = 0;
 	session_replay_forget(session);
 	count_unit(session, &unit);
 	if (session->ddl)

@@ -198,7 +198,7 @@ static void test_sample_uncommented(void **state)
 	assert_string_equal((char *)buf_head(&error), "");
 	assert_non_null(config);
 	expect_defaults(config);
-	assert_int_equal(config->database_count, 3);
+	assert_int_equal(config->database_count, 4);
 	assert_int_equal(config->user_count, 1);
 	assert_string_equal(config_find_database(config, "jobs")->password,
 			    "it's");

@@ -99,7 +99,7 @@ static void test_never_up(void **state)
 
 static void test_replica_rises_slowly(void **state)
 {
-	struct monitor_node node = { 0 };
+	struct monitor_node node = { .limits.rise = 2 };
 
 	(void)state;
 	(void)take(&node, answer(false, 1, 5, SECOND));
@@ -110,6 +110,31 @@ static void test_replica_rises_slowly(void **state)
 	(void)take(&node, answer(false, 1, 5, SECOND));
 	assert_true(take(&node, answer(false, 1, 5, SECOND)) & NODE_CAME_UP);
 	assert_true(node.now.is_up);
+}
+
+/* Hysteresis: two misses in a row, then three answers in a row. */
+static void test_replica_falls_slowly(void **state)
+{
+	struct monitor_node node = { .limits = { .rise = 3, .fall = 2 } };
+
+	(void)state;
+	(void)take(&node, answer(false, 1, 5, SECOND));
+	assert_int_equal(take(&node, failure("slow")), 0);
+	assert_true(node.now.is_up);
+	(void)take(&node, answer(false, 1, 6, 2 * SECOND));
+	assert_int_equal(take(&node, failure("slow")), 0);
+	assert_int_equal(take(&node, failure("slow")), NODE_WENT_DOWN);
+	assert_false(node.now.is_up);
+	for (unsigned i = 0; i < 2; i++) {
+		(void)take(&node, answer(false, 1, 6, 3 * SECOND));
+		assert_false(node.now.is_up);
+	}
+	assert_true(take(&node, answer(false, 1, 6, 4 * SECOND)) &
+		    NODE_CAME_UP);
+	assert_int_equal(node.now.up_since_us, 4 * SECOND + 100);
+	/* A primary is down at once: its writers wait for another one. */
+	(void)take(&node, answer(true, 2, 9, 5 * SECOND));
+	assert_true(take(&node, failure("slow")) & NODE_WENT_DOWN);
 }
 
 static void test_promotion(void **state)
@@ -133,7 +158,7 @@ static void test_promotion(void **state)
 /* A primary that was killed comes back as a replica. */
 static void test_demotion(void **state)
 {
-	struct monitor_node node = { 0 };
+	struct monitor_node node = { .limits.rise = 2 };
 
 	(void)state;
 	(void)take(&node, answer(true, 1, 50, SECOND));
@@ -312,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_never_up),
 		cmocka_unit_test(test_replica_rises_slowly),
+		cmocka_unit_test(test_replica_falls_slowly),
 		cmocka_unit_test(test_promotion),
 		cmocka_unit_test(test_demotion),
 		cmocka_unit_test(test_refusal_at_start),
