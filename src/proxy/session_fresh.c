@@ -88,6 +88,7 @@ static void settle(struct session *session, uint64_t now_us)
 	if (session->replica != (int)session->node ||
 	    session->replica_generation != generation)
 		session->settled_us = now_us;
+	session->shift = 0;
 	session->replica = (int)session->node;
 	session->replica_generation = generation;
 	session->read_us = now_us;
@@ -146,12 +147,14 @@ static void redeem(struct session *session)
 
 /*
  * Its last replica, as long as that has not started anew since, and has the
- * same index still.
+ * same index still; or the one that it is moving to.
  */
 static int usual_replica(const struct session *session)
 {
 	const struct topology_node *seen = NULL;
 
+	if (session->shift > 0)
+		return (int)session->shift - 1;
 	if (session->replica >= 0 &&
 	    session->replica_generation == pool_generation(session->pool))
 		seen = pool_node_seen(session->pool,
@@ -180,6 +183,14 @@ static struct pool_choice choose_any(const struct session *session)
 	return pool_replica(session->pool, &wish);
 }
 
+/* It counts at once, so that not all sessions move together. */
+static void begin_shift(struct session *session, int node)
+{
+	session->shift = (unsigned)node + 1;
+	session->settled_us = session_now(session);
+	pool_note_shift(session->pool, (unsigned)node);
+}
+
 static struct pool_choice choose(struct session *session)
 {
 	struct pool_wish wish = { .ticket = &session->ticket,
@@ -193,10 +204,8 @@ static struct pool_choice choose(struct session *session)
 	add_demands(session);
 	redeem(session);
 	choice = pool_replica(session->pool, &wish);
-	if (choice.is_shift) {
-		session->settled_us = session_now(session);
-		pool_note_shift(session->pool, (unsigned)choice.node);
-	}
+	if (choice.is_shift)
+		begin_shift(session, choice.node);
 	if (choice.node >= 0 && choice.node != wish.preferred &&
 	    session->read_us != 0) {
 		/*
@@ -207,6 +216,7 @@ static struct pool_choice choose(struct session *session)
 		session->read_us = 0;
 		redeem(session);
 		wish.may_shift = false;
+		wish.preferred = choice.node;
 		choice = pool_replica(session->pool, &wish);
 	}
 	return choice;

@@ -201,6 +201,7 @@ static void forget_replica(struct session *session)
 		ticket_note(&session->ticket, session->read_us);
 	session->read_us = 0;
 	session->replica = -1;
+	session->shift = 0;
 }
 
 static void settle_down(struct local *local, struct session *session)
