@@ -8,11 +8,11 @@
  */
 #include "net/socket.h"
 
+#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct event;
 struct event_base;
 struct tls;
 
@@ -21,11 +21,11 @@ typedef void channel_callback(int fd, short what, void *arg);
 
 /* Embedded in the stream; fields are read by it, changed here only. */
 struct channel {
-	int fd;          /* -1: closed */
-	short watched;   /* EV_READ, EV_WRITE */
-	struct tls *tls; /* NULL: plain */
-	struct event_base *base;
-	struct event *readable;
+	int fd;                  /* -1: closed */
+	short watched;           /* EV_READ, EV_WRITE */
+	struct tls *tls;         /* NULL: plain */
+	struct event_base *base; /* NULL: not on a loop */
+	struct event readable;
 	struct event *writable; /* NULL until it is wanted; most never are */
 	channel_callback *on_writable;
 	void *arg;

@@ -22,6 +22,7 @@ struct listener_options {
 	int unix_mode;
 	const char *unix_group;
 	bool defer_accept;
+	bool keepalive; /* inherited by the sockets accepted */
 };
 
 typedef void listener_callback(void *arg, int fd, bool is_unix,
@@ -41,6 +42,9 @@ struct listeners *listeners_new(const struct listener_options *options,
  */
 bool listeners_serve(struct listeners *listeners, struct event_base *base,
 		     listener_callback *callback, void *arg);
+
+/* From here on; on the thread of the loop that serves them. */
+void listeners_set_keepalive(const struct listeners *listeners, bool keepalive);
 
 /*
  * Stops accepting; clients see connection refused.  Unix files go.  On the

@@ -35,6 +35,15 @@ enum socket_result {
 void socket_prepare(int fd, const struct stream_options *options);
 
 /*
+ * What each connection would need a call for and Linux lets it inherit from
+ * the TCP socket that it was accepted from: TCP_NODELAY, keepalive or not.
+ * May be called again while it listens.
+ */
+void socket_prepare_listener(int fd, bool keepalive);
+/* Sets the options that an accepted socket does not inherit. */
+void socket_prepare_accepted(int fd, const struct stream_options *options);
+
+/*
  * A prepared socket on its way to address, or -1 with errno.  *error is 0
  * when it is connected already, EINPROGRESS when it will become writable,
  * else why it failed at once.

@@ -47,6 +47,16 @@ struct stream *stream_new(struct worker *worker, int fd,
 			  stream_callback *callback, void *owner);
 
 /*
+ * As stream_new, for a socket that a listener has accepted and prepared.  What
+ * a client says first is usually there already: it is read at the end of this
+ * turn when has_data says so, instead of at the next wake-up.
+ */
+struct stream *stream_accept(struct worker *worker, int fd,
+			     const struct stream_options *options,
+			     bool has_data, stream_callback *callback,
+			     void *owner);
+
+/*
  * Starts to connect; STREAM_CONNECTED or STREAM_CLOSED follows, never from
  * inside this call.  NULL with errno when not even a socket could be had.
  */

@@ -462,6 +462,7 @@ static bool open_ports(struct house *house, struct buf *error)
 		.unix_mode = settings->unix_socket_mode,
 		.unix_group = settings->unix_socket_group,
 		.defer_accept = settings->tcp_defer_accept,
+		.keepalive = settings->tcp_keepalive,
 	};
 
 	house->listeners = listeners_new(&options, error);

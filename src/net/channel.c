@@ -31,29 +31,27 @@ void channel_attach(struct channel *channel, struct event_base *base,
 		    channel_callback *on_readable,
 		    channel_callback *on_writable, void *arg)
 {
-	assert(channel->watched == 0 && !channel->readable);
+	assert(channel->watched == 0 && !channel->base);
 	channel->base = base;
 	channel->on_writable = on_writable;
 	channel->arg = arg;
-	channel->readable = event_new(base, channel->fd, EV_READ | EV_PERSIST,
-				      on_readable, arg);
+	(void)event_assign(&channel->readable, base, channel->fd,
+			   EV_READ | EV_PERSIST, on_readable, arg);
 }
 
 void channel_detach(struct channel *channel)
 {
-	if (channel->readable)
-		event_free(channel->readable);
+	if (channel->watched & EV_READ)
+		(void)event_del(&channel->readable);
 	if (channel->writable)
 		event_free(channel->writable);
-	channel->readable = NULL;
+	channel->base = NULL;
 	channel->writable = NULL;
 	channel->watched = 0;
 }
 
 static bool switch_event(struct event *event, bool is_on)
 {
-	if (!event)
-		return false;
 	return (is_on ? event_add(event, NULL) : event_del(event)) == 0;
 }
 
@@ -63,6 +61,8 @@ static bool switch_writable(struct channel *channel, bool is_on)
 		channel->writable = event_new(
 			channel->base, channel->fd, EV_WRITE | EV_PERSIST,
 			channel->on_writable, channel->arg);
+	if (!channel->writable)
+		return false;
 	return switch_event(channel->writable, is_on);
 }
 
@@ -75,7 +75,7 @@ bool channel_watch(struct channel *channel, short events)
 		return true;
 	channel->watched = events;
 	if (change & EV_READ)
-		is_done = switch_event(channel->readable, events & EV_READ);
+		is_done = switch_event(&channel->readable, events & EV_READ);
 	if (change & EV_WRITE && !switch_writable(channel, events & EV_WRITE))
 		is_done = false;
 	return is_done;

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "net/socket.h"
 #include "net/unixpath.h"
 
 #include <errno.h>
@@ -235,6 +236,7 @@ static void set_tcp_options(const struct listener *listener,
 	if (options->defer_accept)
 		set_int(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT,
 			DEFER_SECONDS);
+	socket_prepare_listener(listener->fd, options->keepalive);
 }
 
 static struct listener *make_listener(struct opening *opening, int family)
@@ -473,6 +475,17 @@ bool listeners_serve(struct listeners *listeners, struct event_base *base,
 		is_done &= join_loop(LIST_ENTRY(link, struct listener, link),
 				     base);
 	return is_done;
+}
+
+void listeners_set_keepalive(const struct listeners *listeners, bool keepalive)
+{
+	LIST_FOREACH (link, &listeners->members) {
+		const struct listener *listener =
+			LIST_ENTRY(link, struct listener, link);
+
+		if (!is_unix(listener))
+			socket_prepare_listener(listener->fd, keepalive);
+	}
 }
 
 /* Nothing of it may outlive the loop: its owner may be freed next. */

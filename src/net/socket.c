@@ -26,9 +26,14 @@ static void set_option(int fd, int level, int name, int value)
 		(void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-static void set_keepalive(int fd, const struct stream_options *options)
+/* Those of the rest that nothing is inherited of. */
+static void set_rare(int fd, const struct stream_options *options)
 {
-	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, SOL_SOCKET, SO_SNDBUF, options->socket_buffer);
+	set_option(fd, SOL_SOCKET, SO_RCVBUF, options->socket_buffer);
+	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout_ms);
+	if (!options->keepalive)
+		return;
 	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, options->keepcnt);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, options->keepidle);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, options->keepintvl);
@@ -38,14 +43,25 @@ void socket_prepare(int fd, const struct stream_options *options)
 {
 	int one = 1;
 
-	set_option(fd, SOL_SOCKET, SO_SNDBUF, options->socket_buffer);
-	set_option(fd, SOL_SOCKET, SO_RCVBUF, options->socket_buffer);
-	/* A Unix socket says no here, and wants none of the others. */
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0)
-		return;
-	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout_ms);
-	if (options->keepalive)
-		set_keepalive(fd, options);
+	/* A Unix socket says no, and needs no probes. */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 &&
+	    options->keepalive)
+		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_rare(fd, options);
+}
+
+void socket_prepare_listener(int fd, bool keepalive)
+{
+	int one = 1;
+	int probes = keepalive;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &probes, sizeof(probes));
+}
+
+void socket_prepare_accepted(int fd, const struct stream_options *options)
+{
+	set_rare(fd, options);
 }
 
 int socket_connect(const struct sockaddr_storage *address, socklen_t len,

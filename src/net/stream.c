@@ -501,6 +501,23 @@ struct stream *stream_new(struct worker *worker, int fd,
 	return stream;
 }
 
+struct stream *stream_accept(struct worker *worker, int fd,
+			     const struct stream_options *options,
+			     bool has_data, stream_callback *callback,
+			     void *owner)
+{
+	struct stream *stream = stream_make(fd, OPEN);
+
+	socket_prepare_accepted(fd, options);
+	attach(stream, worker, callback, owner);
+	/* Settling registers it, too. */
+	if (has_data)
+		owe(stream, OWES_READ);
+	else
+		register_events(stream);
+	return stream;
+}
+
 struct stream *stream_connect(struct worker *worker,
 			      const struct sockaddr_storage *address,
 			      socklen_t address_len,

@@ -198,6 +198,42 @@ static void test_accepts_tcp(void **state)
 	(void)close(fd);
 }
 
+static int get_option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* What is told of the listener, and no call for each client. */
+static void test_options_are_inherited(void **state)
+{
+	struct fixture *f = *state;
+	struct listener_options options = { .addresses = "127.0.0.1",
+					    .backlog = 16,
+					    .unix_dir = "",
+					    .keepalive = true };
+	int fds[2];
+
+	assert_true(open_with(f, &options));
+	fds[0] = try_tcp(port_of(f));
+	loop_for(f, 1);
+	assert_int_not_equal(get_option(f->fds[0], SOL_SOCKET, SO_KEEPALIVE),
+			     0);
+	assert_int_not_equal(get_option(f->fds[0], IPPROTO_TCP, TCP_NODELAY),
+			     0);
+	listeners_set_keepalive(f->listeners, false);
+	fds[1] = try_tcp(port_of(f));
+	loop_for(f, 2);
+	assert_int_equal(get_option(f->fds[1], SOL_SOCKET, SO_KEEPALIVE), 0);
+	assert_int_not_equal(get_option(f->fds[1], IPPROTO_TCP, TCP_NODELAY),
+			     0);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 static void test_many_clients_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -501,6 +537,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_accepts_tcp),
+		CASE(test_options_are_inherited),
 		CASE(test_many_clients_at_once),
 		CASE(test_close_refuses),
 		CASE(test_wildcard),

@@ -93,6 +93,56 @@ static void test_connect_tcp(void **state)
 	(void)close(listener);
 }
 
+/* An accepted socket of which the client has the other end. */
+static int accept_second(struct fixture *f, const char *said, bool has_data)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX,
+				    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				    0, ends),
+			 0);
+	say(ends[1], said);
+	f->second.stream = stream_accept(f->worker, ends[0], &no_options,
+					 has_data, on_event, &f->second);
+	assert_string_equal(f->second.order, "");
+	return ends[1];
+}
+
+static void test_accepted_with_data(void **state)
+{
+	struct fixture *f = *state;
+	int fd = accept_second(f, "first", true);
+
+	/* Nothing is registered yet: it is the turn's end that reads. */
+	turn(f, 1);
+	expect_got(&f->second, "first");
+	say(fd, "second");
+	turn(f, 1);
+	expect_got(&f->second, "firstsecond");
+	(void)close(fd);
+}
+
+/* Against the promise nothing is there; or nothing was promised. */
+static void test_accepted_without_data(void **state)
+{
+	struct fixture *f = *state;
+	int fd = accept_second(f, "", true);
+
+	turn(f, 1);
+	assert_string_equal(f->second.order, "");
+	say(fd, "late");
+	turn(f, 1);
+	expect_got(&f->second, "late");
+	(void)close(fd);
+	stream_close(f->second.stream, false);
+	f->second.order[0] = '\0';
+	fd = accept_second(f, "now", false);
+	turn(f, 1);
+	expect_got(&f->second, "latenow");
+	(void)close(fd);
+}
+
 static void test_connect_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -370,6 +420,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_connect_tcp),
+		CASE(test_accepted_with_data),
+		CASE(test_accepted_without_data),
 		CASE(test_connect_refused),
 		CASE(test_connect_unix),
 		CASE(test_connect_nowhere),
