@@ -95,8 +95,9 @@ enum pgwire_startup_kind {
 
 struct pgwire_startup {
 	enum pgwire_startup_kind kind;
-	size_t total;   /* bytes of the packet */
-	uint16_t major; /* of a login */
+	const uint8_t *bytes; /* the packet as it came */
+	size_t total;         /* bytes of it */
+	uint16_t major;       /* of a login */
 	uint16_t minor;
 	const char *parameters; /* name\0value\0 ... \0, checked */
 	size_t parameters_len;  /* 0 unless major is 3 */

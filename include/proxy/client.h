@@ -10,24 +10,26 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct client_ask;
 struct local;
 struct pool;
 struct replication_startup;
-struct settings;
 struct stream;
 
 enum { CLIENT_ADDRESS_ROOM = 64 };
 
-/* What a login ends with; everything in it is the receiver's. */
+/*
+ * What a login ends with.  Stream, pool and replication are the receiver's;
+ * the rest is there for the time of the call.
+ */
 struct client_login {
 	struct stream *stream; /* AuthenticationOk is in its out-buffer */
 	struct pool *pool;     /* joined; NULL: the console */
-	const struct settings *settings;
-	char address[CLIENT_ADDRESS_ROOM]; /* "127.0.0.1:50123", "unix" */
-	char *user;
-	uint64_t since_us;
 	struct replication_startup *replication; /* NULL: an ordinary one */
-	bool is_admin;                           /* of the console */
+	struct client_ask *ask;
+	const char *address; /* "127.0.0.1:50123", "unix" */
+	uint64_t since_us;
+	bool is_admin; /* of the console */
 };
 
 struct client_hooks {

@@ -21,8 +21,13 @@ enum client_auth_result {
 	CLIENT_AUTH_BAD    /* broke the protocol: client_auth_error */
 };
 
+/* Is the user let in without a question? */
+bool client_auth_is_needless(const struct local *local, const char *user,
+			     bool is_console);
+
+/* Of one who is not. */
 struct client_auth *client_auth_new(const struct local *local, const char *user,
-				    bool is_console, bool is_unix);
+				    bool is_console);
 void client_auth_free(struct client_auth *auth); /* NULL is fine */
 
 /* The first question, appended to out. */

@@ -119,6 +119,7 @@ struct local {
 	struct shapes *shapes;
 	struct metrics_cell *cell; /* METRICS_WORKER */
 	struct strmap *pools;      /* "user\ndatabase" -> pool */
+	struct strmap *asks;       /* startup packets seen: client_ask */
 	struct session_table *sessions;
 	uint64_t changes_seen; /* taken in, of the process's changes */
 	struct strmap *hubs;   /* listener connections that live here */

@@ -20,6 +20,7 @@ struct buf;
 struct catalog;
 struct config_database;
 struct config_user;
+struct headcount_place;
 struct local;
 struct mail;
 struct pool;
@@ -58,6 +59,8 @@ const char *pool_user(const struct pool *pool); /* the client's */
 /* Lines of the configuration now; NULL once the database is gone. */
 const struct config_database *pool_config(const struct pool *pool);
 const struct config_user *pool_config_user(const struct pool *pool);
+/* Where its clients are counted. */
+const struct headcount_place *pool_headcount(const struct pool *pool);
 struct metrics_cell *pool_totals(const struct pool *pool);
 struct metrics_cell *pool_gauges(const struct pool *pool);
 
@@ -112,6 +115,8 @@ bool pool_stop_waiting(struct pool *pool, unsigned index,
  */
 bool pool_welcome(const struct pool *pool, const struct settings *settings,
 		  struct buf *out);
+/* Another value: what pool_welcome told before may not hold any more. */
+uint64_t pool_welcome_age(const struct pool *pool);
 /*
  * Appends them from what the server reports now, and remembers them; with
  * is_plain also as those of a client that sets nothing which is reported.

@@ -63,6 +63,7 @@ struct pool {
 	uint64_t renewed_us; /* servers begun before are old */
 	uint64_t changed_us; /* a replica must have all that was before */
 	uint64_t floor;      /* of the accounts of replicas (core/replicas) */
+	struct headcount_place *headcount;
 	unsigned sessions;
 	unsigned guests; /* clients with a server of their own */
 	unsigned node_count;

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct client_ask;
 struct ear;
 struct server;
 struct pgwire_message;
@@ -290,8 +291,11 @@ void session_out_of_time(struct wheel_timer *timer);
 
 /* --- session_greet --- */
 
-/* Greets a client of a known kind; false when a server must be asked. */
-bool session_greet_known(struct session *session);
+/*
+ * Greets a client of a known kind; false when a server must be asked.  The
+ * greeting stays with what the client asked for.
+ */
+bool session_greet_known(struct session *session, struct client_ask *ask);
 /* Greets a client of a kind that can be told without a server, or false. */
 bool session_greet_likely(struct session *session);
 /* Greets with what the session's server shows, and remembers it. */
@@ -301,6 +305,8 @@ void session_greet_shown(struct session *session);
 
 /* What the settings mean for the reading of statements. */
 void session_judge_settings(struct session *session);
+/* The same at login, found out once for all who ask the same. */
+void session_judge_ask(struct session *session, struct client_ask *ask);
 /*
  * The server reports a value: it counts when the transaction is over.  True:
  * the client shall hear of it.

@@ -7,6 +7,7 @@
  * that only the first client of a kind waits for a server to log in.
  */
 #include <stdbool.h>
+#include <stdint.h>
 
 struct buf;
 struct settings;
@@ -23,6 +24,12 @@ void welcomes_free(struct welcomes *welcomes);
 bool welcomes_find(struct welcomes *welcomes, const char *database,
 		   const char *user, const struct settings *settings,
 		   struct buf *out);
+
+/*
+ * As long as it is the same, what was found is so still.  To be asked first,
+ * then for the greeting.  Any thread.
+ */
+uint64_t welcomes_age(const struct welcomes *welcomes);
 
 /* Remembers a greeting; takes the bytes.  Any thread. */
 void welcomes_put(struct welcomes *welcomes, const char *database,

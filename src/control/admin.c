@@ -15,7 +15,6 @@
 #include "control/admin_sockets.h"
 #include "control/console.h"
 #include "control/rates.h"
-#include "core/settings.h"
 #include "proxy/client.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
@@ -182,9 +181,6 @@ void admin_take(struct admin *admin, struct local *local,
 		return;
 	}
 	client_fail(login->stream, "57P01", "pgweir is shutting down", NULL);
-	if (login->settings)
-		settings_release(login->settings);
-	free(login->user);
 }
 
 /* On each worker, at the end; who logs in later is sent away. */

@@ -19,9 +19,9 @@
 #include "core/config.h"
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
-#include "core/settings.h"
 #include "net/stream.h"
 #include "proxy/client.h"
+#include "proxy/client_ask.h"
 #include "proxy/local.h"
 
 #include <assert.h>
@@ -570,14 +570,12 @@ struct console *console_new(struct local *local,
 	console->id = id;
 	(void)util_copy(console->address, sizeof(console->address),
 			login->address);
-	console->user = login->user;
+	console->user = xstrdup(login->ask->user);
 	console->is_admin = login->is_admin;
 	console->statements = strmap_new();
 	console->portals = strmap_new();
 	worker_task_init(&console->burial, bury);
 	list_append(consoles, &console->link);
-	if (login->settings)
-		settings_release(login->settings);
 	if (local_settings(local)->log_connections)
 		log_info("console %s user=%s: logged in%s", console->address,
 			 console->user, console->is_admin ? ", admin" : "");

@@ -205,7 +205,7 @@ static enum pgwire_result read_by_code(const uint8_t *data,
 enum pgwire_result pgwire_read_startup(const uint8_t *data, size_t len,
 				       struct pgwire_startup *startup)
 {
-	struct pgwire_startup found = { 0 };
+	struct pgwire_startup found = { .bytes = data };
 	enum pgwire_result result;
 
 	/* No length up to the limit has a bit in its first two bytes. */

@@ -52,8 +52,8 @@ struct client {
 	bool has_asked_tls;
 	bool has_asked_gss;
 	char address[CLIENT_ADDRESS_ROOM];
-	struct client_ask ask;
-	struct client_auth *auth;
+	struct client_ask *ask;   /* NULL: nothing yet */
+	struct client_auth *auth; /* NULL: nothing was asked */
 	uint64_t since_us;
 };
 
@@ -82,7 +82,7 @@ static void bury(struct worker_task *task)
 	struct client *client = LIST_ENTRY(task, struct client, burial);
 
 	client_auth_free(client->auth);
-	client_ask_free(&client->ask);
+	client_ask_release(client->ask);
 	free(client);
 }
 
@@ -99,6 +99,7 @@ static void finish(struct client *client)
 	worker_free_later(client->local->worker, &client->burial);
 }
 
+/* The name of who asks, or of what for. */
 static const char *or_unknown(const char *text)
 {
 	return text ? text : "?";
@@ -107,15 +108,16 @@ static const char *or_unknown(const char *text)
 static void reject(struct client *client, enum metrics_reject reason,
 		   const char *sqlstate, const char *message, const char *hint)
 {
-	struct stream *stream = client->stream;
+	const struct client_ask *ask = client->ask;
 
 	metrics_count(client->local->cell, COUNTER_CLIENT_REJECTED, reason, 0,
 		      1);
 	if (local_settings(client->local)->log_pooler_errors)
 		log_warning("client %s db=%s user=%s: refused (%s)",
-			    client->address, or_unknown(client->ask.database),
-			    or_unknown(client->ask.user), message);
-	client_fail(stream, sqlstate, message, hint);
+			    client->address,
+			    or_unknown(ask ? ask->database : NULL),
+			    or_unknown(ask ? ask->user : NULL), message);
+	client_fail(client->stream, sqlstate, message, hint);
 	finish(client);
 }
 
@@ -136,10 +138,13 @@ static void hang_up(struct client *client, const char *why)
 
 static void learn_secrets(struct client *client, struct pool *pool)
 {
-	const char *password = client_auth_password(client->auth);
+	const char *password;
 	uint8_t client_key[SCRAM_KEY_LEN];
 	uint8_t server_key[SCRAM_KEY_LEN];
 
+	if (!client->auth)
+		return;
+	password = client_auth_password(client->auth);
 	if (password)
 		pool_learn_password(pool, password);
 	if (client_auth_keys(client->auth, client_key, server_key))
@@ -152,21 +157,19 @@ static void hand_over(struct client *client, struct pool *pool)
 	struct client_login login = {
 		.stream = client->stream,
 		.pool = pool,
-		.settings = client->ask.settings,
-		.user = xstrdup(client->ask.user),
+		.ask = client->ask,
+		.address = client->address,
 		.since_us = client->since_us,
-		.is_admin =
-			client_auth_is_admin(client->local, client->ask.user),
+		.is_admin = !pool && client_auth_is_admin(client->local,
+							  client->ask->user),
 	};
 
-	(void)util_copy(login.address, sizeof(login.address), client->address);
 	pgbuild_auth(stream_out(client->stream), 0, NULL, 0);
-	client->ask.settings = NULL;
 	/* A session takes its place over; the console needs none. */
 	if (pool) {
 		client->is_counted = false;
-		login.replication = client->ask.replication;
-		client->ask.replication = NULL;
+		login.replication = client->ask->replication;
+		client->ask->replication = NULL;
 	}
 	finish(client);
 	hooks_now->logged_in(client->local, &login);
@@ -193,8 +196,7 @@ static bool enter(struct client *client, const struct pool *pool)
 	};
 
 	switch (headcount_enter(client->local->process->headcount,
-				client->ask.database, client->ask.user,
-				&limits)) {
+				pool_headcount(pool), &limits)) {
 	case HEADCOUNT_GRANTED: return true;
 	case HEADCOUNT_DATABASE_FULL:
 		reject(client, METRICS_REJECT_MAX_CONN, "53300",
@@ -217,7 +219,7 @@ static void reject_database(struct client *client)
 	char text[160];
 
 	(void)snprintf(text, sizeof(text), "database \"%.63s\" does not exist",
-		       client->ask.database);
+		       client->ask->database);
 	reject(client, METRICS_REJECT_NO_DATABASE, "3D000", text,
 	       "Databases are listed in the configuration's section "
 	       "[databases].");
@@ -232,26 +234,27 @@ static void find_cluster(struct client *client)
 	const struct config *config = local_config(client->local);
 	const struct config_database *line = config_sole_cluster(config);
 
-	if (replication_kind(client->ask.replication) != REPLICATION_PHYSICAL ||
-	    !line || config_find_database(config, client->ask.database))
+	if (replication_kind(client->ask->replication) !=
+		    REPLICATION_PHYSICAL ||
+	    !line || config_find_database(config, client->ask->database))
 		return;
-	free(client->ask.database);
-	client->ask.database = xstrdup(line->name);
+	free(client->ask->database);
+	client->ask->database = xstrdup(line->name);
 }
 
 static struct pool *join(struct client *client)
 {
-	if (!client->ask.replication)
-		return pool_join(client->local, client->ask.database,
-				 client->ask.user);
+	if (!client->ask->replication)
+		return pool_join(client->local, client->ask->database,
+				 client->ask->user);
 	find_cluster(client);
-	return pool_join_guest(client->local, client->ask.database,
-			       client->ask.user);
+	return pool_join_guest(client->local, client->ask->database,
+			       client->ask->user);
 }
 
 static void leave(const struct client *client, struct pool *pool)
 {
-	if (client->ask.replication)
+	if (client->ask->replication)
 		pool_leave_guest(pool);
 	else
 		pool_leave(pool);
@@ -261,7 +264,7 @@ static void accept_login(struct client *client)
 {
 	struct pool *pool = NULL;
 
-	if (!client_ask_is_console(&client->ask)) {
+	if (!client->ask->is_console) {
 		pool = join(client);
 		if (!pool) {
 			reject_database(client);
@@ -271,6 +274,7 @@ static void accept_login(struct client *client)
 			leave(client, pool);
 			return;
 		}
+		client_ask_share(client->ask, client->local);
 		learn_secrets(client, pool);
 		metrics_observe(pool_totals(pool), HISTOGRAM_AUTH, 0,
 				local_now(client->local) - client->since_us);
@@ -294,7 +298,7 @@ static void take_auth_result(struct client *client,
 		(void)snprintf(text, sizeof(text),
 			       "password authentication failed for user "
 			       "\"%.63s\"",
-			       client->ask.user);
+			       client->ask->user);
 		reject(client, METRICS_REJECT_AUTH, "28P01", text, NULL);
 		break;
 	}
@@ -322,7 +326,7 @@ static bool has_room(struct client *client)
 		atomic_fetch_add(&client->local->process->clients, 1);
 
 	client->is_counted = true;
-	if (clients < (unsigned)limit || client_ask_is_console(&client->ask))
+	if (clients < (unsigned)limit || client->ask->is_console)
 		return true;
 	reject(client, METRICS_REJECT_MAX_CONN, "53300",
 	       "no more connections allowed (max_client_conn)",
@@ -348,9 +352,13 @@ static bool has_tls_as_demanded(struct client *client)
 static void begin_auth(struct client *client)
 {
 	client->state = CLIENT_AUTH;
-	client->auth = client_auth_new(client->local, client->ask.user,
-				       client_ask_is_console(&client->ask),
-				       client->is_unix);
+	if (client_auth_is_needless(client->local, client->ask->user,
+				    client->ask->is_console)) {
+		accept_login(client);
+		return;
+	}
+	client->auth = client_auth_new(client->local, client->ask->user,
+				       client->ask->is_console);
 	take_auth_result(client, client_auth_begin(client->auth,
 						   stream_out(client->stream)));
 }
@@ -373,7 +381,8 @@ static void take_login(struct client *client,
 	if (!take_parameters(client, startup) || !has_room(client) ||
 	    !has_tls_as_demanded(client))
 		return;
-	client_ask_negotiate(startup, stream_out(client->stream));
+	if (client->ask->is_negotiating)
+		client_ask_negotiate(startup, stream_out(client->stream));
 	stream_consume(client->stream, startup->total);
 	begin_auth(client);
 }
@@ -573,8 +582,10 @@ void client_accept(struct local *local, int fd, bool is_unix,
 	client->is_unix = is_unix;
 	client->since_us = local_now(local);
 	describe(client, peer);
-	client->stream =
-		stream_new(local->worker, fd, &options, on_event, client);
+	client->stream = stream_accept(
+		local->worker, fd, &options,
+		!is_unix && local_settings(local)->tcp_defer_accept, on_event,
+		client);
 	stream_set_unread_limit(client->stream,
 				PGWIRE_AUTH_MAX + PGWIRE_STARTUP_MAX);
 	list_append(&local->client_list, &client->link);

@@ -8,15 +8,20 @@
  *
  * Nothing is looked up here that the client may not know: whether its user or
  * its database exists is no question of this room.
+ *
+ * Applications connect again and again with the same packet, so what was read
+ * is kept, by the packet's bytes, for as long as the configuration stands.
  */
 #include "proxy/client_ask.h"
 
+#include "base/strmap.h"
 #include "base/util.h"
 #include "core/config.h"
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
 #include "core/replication.h"
 #include "core/settings.h"
+#include "core/stmtscope.h"
 #include "proxy/local.h"
 
 #include <stdarg.h>
@@ -24,20 +29,68 @@
 #include <stdlib.h>
 #include <string.h>
 
-void client_ask_free(struct client_ask *ask)
+enum {
+	SHARED_MAX = 512,       /* then all are forgotten */
+	SHARED_PACKET_MAX = 512 /* bytes; longer ones are read each time */
+};
+
+void client_ask_release(struct client_ask *ask)
 {
-	if (ask->settings)
-		settings_release(ask->settings);
+	if (!ask || --ask->references > 0)
+		return;
+	if (ask->reading.scope)
+		stmtscope_release(ask->reading.scope);
+	settings_release(ask->settings);
 	replication_free(ask->replication);
+	free(ask->greeting);
+	free(ask->packet);
 	free(ask->user);
 	free(ask->database);
-	*ask = (struct client_ask){ 0 };
+	free(ask);
 }
 
-bool client_ask_is_console(const struct client_ask *ask)
+/* --- sharing --- */
+
+static struct client_ask *find_shared(const struct local *local,
+				      const struct pgwire_startup *startup)
 {
-	return strcmp(ask->database, "pgbouncer") == 0 ||
-	       strcmp(ask->database, "pgweir") == 0;
+	return strmap_get_bytes(local->asks, startup->bytes, startup->total);
+}
+
+static void keep_packet(struct client_ask *ask,
+			const struct pgwire_startup *startup)
+{
+	if (startup->total > SHARED_PACKET_MAX)
+		return;
+	ask->packet = xmalloc(startup->total);
+	memcpy(ask->packet, startup->bytes, startup->total);
+	ask->packet_len = startup->total;
+}
+
+static void forget_one(void *value)
+{
+	client_ask_release(value);
+}
+
+void client_asks_forget(struct local *local)
+{
+	strmap_free(local->asks, forget_one);
+	local->asks = strmap_new();
+}
+
+void client_ask_share(struct client_ask *ask, struct local *local)
+{
+	struct client_ask *other;
+
+	if (ask->is_shared || !ask->packet)
+		return;
+	if (strmap_count(local->asks) >= SHARED_MAX)
+		client_asks_forget(local);
+	ask->is_shared = true;
+	ask->references++;
+	other = strmap_put_bytes(local->asks, ask->packet, ask->packet_len,
+				 ask);
+	client_ask_release(other);
 }
 
 static bool refuse(struct client_refusal *refusal, const char *sqlstate,
@@ -88,13 +141,18 @@ static bool add_options(struct client_ask *ask, const struct local *local,
 		      "%s", why);
 }
 
+/* Of the protocol. */
+static bool is_option(const char *name)
+{
+	return strncmp(name, "_pq_.", 5) == 0;
+}
+
 /* Those that are settings; the others are read by name. */
 static bool is_setting(const char *name)
 {
 	return strcmp(name, "user") != 0 && strcmp(name, "database") != 0 &&
 	       strcmp(name, "options") != 0 &&
-	       strcmp(name, "replication") != 0 &&
-	       strncmp(name, "_pq_.", 5) != 0;
+	       strcmp(name, "replication") != 0 && !is_option(name);
 }
 
 static bool add_parameters(struct client_ask *ask, const struct local *local,
@@ -157,6 +215,18 @@ static void add_host(struct client_ask *ask, const struct local *local,
 
 /* --- the packet --- */
 
+static bool is_to_negotiate(const struct pgwire_startup *startup)
+{
+	const char *name;
+	const char *value;
+	size_t at = 0;
+
+	while (pgwire_next_parameter(startup, &at, &name, &value))
+		if (is_option(name))
+			return true;
+	return startup->minor > 0;
+}
+
 /* PostgreSQL's words for a value that is none. */
 static bool read_replication(struct client_ask *ask,
 			     const struct pgwire_startup *startup,
@@ -172,9 +242,15 @@ static bool read_replication(struct client_ask *ask,
 			      "invalid value for parameter \"replication\": "
 			      "\"%.63s\"",
 			      value);
-	if (kind != REPLICATION_NONE && !client_ask_is_console(ask))
+	if (kind != REPLICATION_NONE && !ask->is_console)
 		ask->replication = replication_keep(startup, kind);
 	return true;
+}
+
+static bool is_console(const char *database)
+{
+	return strcmp(database, "pgbouncer") == 0 ||
+	       strcmp(database, "pgweir") == 0;
 }
 
 static bool read_names(struct client_ask *ask,
@@ -190,16 +266,16 @@ static bool read_names(struct client_ask *ask,
 			"no PostgreSQL user name specified in startup packet");
 	ask->user = xstrdup(user);
 	ask->database = xstrdup(database && *database ? database : user);
+	ask->is_console = is_console(ask->database);
 	return true;
 }
 
-bool client_ask_read(struct client_ask *ask, const struct local *local,
-		     const struct pgwire_startup *startup, const char *address,
-		     struct client_refusal *refusal)
+static bool read_packet(struct client_ask *ask, const struct local *local,
+			const struct pgwire_startup *startup,
+			const char *address, struct client_refusal *refusal)
 {
 	const char *options = pgwire_parameter(startup, "options");
 
-	ask->settings = settings_empty();
 	if (!read_names(ask, startup, refusal) ||
 	    !read_replication(ask, startup, refusal))
 		return false;
@@ -212,7 +288,25 @@ bool client_ask_read(struct client_ask *ask, const struct local *local,
 		return false;
 	add_defaults(ask, local);
 	add_host(ask, local, address);
+	if (!local_settings(local)->application_name_add_host)
+		keep_packet(ask, startup);
 	return true;
+}
+
+bool client_ask_read(struct client_ask **ask, struct local *local,
+		     const struct pgwire_startup *startup, const char *address,
+		     struct client_refusal *refusal)
+{
+	*ask = find_shared(local, startup);
+	if (*ask) {
+		(*ask)->references++;
+		return true;
+	}
+	*ask = xcalloc(1, sizeof(**ask));
+	(*ask)->references = 1;
+	(*ask)->settings = settings_empty();
+	(*ask)->is_negotiating = is_to_negotiate(startup);
+	return read_packet(*ask, local, startup, address, refusal);
 }
 
 void client_ask_negotiate(const struct pgwire_startup *startup, struct buf *out)
@@ -225,8 +319,7 @@ void client_ask_negotiate(const struct pgwire_startup *startup, struct buf *out)
 	const char *value;
 
 	while (pgwire_next_parameter(startup, &at, &name, &value))
-		if (strncmp(name, "_pq_.", 5) == 0 && count < OPTIONS_SHOWN)
+		if (is_option(name) && count < OPTIONS_SHOWN)
 			options[count++] = name;
-	if (startup->minor > 0 || count > 0)
-		pgbuild_negotiate(out, 0, options, count);
+	pgbuild_negotiate(out, 0, options, count);
 }

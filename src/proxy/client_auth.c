@@ -33,7 +33,6 @@ struct client_auth {
 	char *secret; /* NULL: unknown user */
 	enum config_auth_type method;
 	uint32_t iterations;
-	bool is_let_in;  /* nothing to ask */
 	bool is_refused; /* whatever it answers */
 	uint8_t salt[PASSWD_SALT_LEN];
 	struct scram_server *scram;
@@ -67,29 +66,41 @@ static enum config_auth_type method_for(enum config_auth_type type,
 	return type;
 }
 
+bool client_auth_is_needless(const struct local *local, const char *user,
+			     bool is_console)
+{
+	const struct users *users = local->snapshot->users;
+
+	if (is_console && !may_use_console(local, user))
+		return false;
+	switch (local_settings(local)->auth_type) {
+	case AUTH_ANY: return true;
+	case AUTH_TRUST: return !users || users_find(users, user);
+	case AUTH_PLAIN:
+	case AUTH_MD5:
+	case AUTH_SCRAM:
+	case AUTH_CERT:
+	case AUTH_HBA:
+	case AUTH_PAM:
+	case AUTH_LDAP:
+	default: return false;
+	}
+}
+
 struct client_auth *client_auth_new(const struct local *local, const char *user,
-				    bool is_console, bool is_unix)
+				    bool is_console)
 {
 	const struct config_settings *settings = local_settings(local);
-	const struct users *users = local->snapshot->users;
-	const char *secret = users_find(users, user);
+	const char *secret = users_find(local->snapshot->users, user);
 	struct client_auth *auth = xcalloc(1, sizeof(*auth));
 
-	(void)is_unix;
 	auth->user = xstrdup(user);
 	auth->secret = secret ? xstrdup(secret) : NULL;
 	auth->method = method_for(settings->auth_type, secret);
 	auth->iterations = (uint32_t)settings->scram_iterations;
 	auth->error = "";
-	if (auth->method == AUTH_TRUST)
-		auth->is_let_in = secret || !users;
-	else
-		auth->is_let_in = auth->method == AUTH_ANY;
-	auth->is_refused = auth->method == AUTH_TRUST && !auth->is_let_in;
-	if (is_console && !may_use_console(local, user)) {
-		auth->is_let_in = false;
-		auth->is_refused = true;
-	}
+	auth->is_refused = auth->method == AUTH_TRUST ||
+			   (is_console && !may_use_console(local, user));
 	return auth;
 }
 
@@ -114,8 +125,6 @@ void client_auth_free(struct client_auth *auth)
 enum client_auth_result client_auth_begin(struct client_auth *auth,
 					  struct buf *out)
 {
-	if (auth->is_let_in)
-		return CLIENT_AUTH_DONE;
 	switch (auth->method) {
 	case AUTH_PLAIN:
 		pgbuild_auth(out, AUTH_CODE_CLEARTEXT, NULL, 0);

@@ -16,10 +16,22 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* Of a database, or of a user; there while somebody counts or is counted. */
+struct tally {
+	char *name;
+	unsigned clients;
+	unsigned places;
+};
+
+struct headcount_place {
+	struct tally *database;
+	struct tally *user;
+};
+
 struct headcount {
 	struct {
 		pthread_mutex_t mutex;
-		struct strmap *databases; /* name -> number of clients */
+		struct strmap *databases; /* name -> tally */
 		struct strmap *users;
 	} shared;
 };
@@ -44,60 +56,110 @@ void headcount_free(struct headcount *headcount)
 	free(headcount);
 }
 
-/* The mutex is held, here and in the next two. */
-static bool is_full(const struct strmap *map, const char *name, unsigned limit)
+static void lock(struct headcount *headcount)
 {
-	const unsigned *count = strmap_get(map, name);
-
-	return limit > 0 && count && *count >= limit;
+	(void)pthread_mutex_lock(&headcount->shared.mutex);
 }
 
-static void add(struct strmap *map, const char *name)
+static void unlock(struct headcount *headcount)
 {
-	unsigned *count = strmap_get(map, name);
+	(void)pthread_mutex_unlock(&headcount->shared.mutex);
+}
 
-	if (!count) {
-		count = xcalloc(1, sizeof(*count));
-		(void)strmap_put(map, name, count);
+/* The mutex is held, here and in the next two. */
+static struct tally *tally_open(struct strmap *map, const char *name)
+{
+	struct tally *tally = strmap_get(map, name);
+
+	if (!tally) {
+		tally = xcalloc(1, sizeof(*tally));
+		tally->name = xstrdup(name);
+		(void)strmap_put(map, name, tally);
 	}
-	++*count;
+	tally->places++;
+	return tally;
+}
+
+static void drop_if_unused(struct strmap *map, struct tally *tally)
+{
+	if (tally->clients > 0 || tally->places > 0)
+		return;
+	(void)strmap_remove(map, tally->name);
+	free(tally->name);
+	free(tally);
 }
 
 static void subtract(struct strmap *map, const char *name)
 {
-	unsigned *count = strmap_get(map, name);
+	struct tally *tally = strmap_get(map, name);
 
-	assert(count && *count > 0);
-	if (--*count > 0)
-		return;
-	(void)strmap_remove(map, name);
-	free(count);
+	assert(tally && tally->clients > 0);
+	tally->clients--;
+	drop_if_unused(map, tally);
+}
+
+struct headcount_place *headcount_open(struct headcount *headcount,
+				       const char *database, const char *user)
+{
+	struct headcount_place *place = xcalloc(1, sizeof(*place));
+
+	lock(headcount);
+	place->database = tally_open(headcount->shared.databases, database);
+	place->user = tally_open(headcount->shared.users, user);
+	unlock(headcount);
+	return place;
+}
+
+void headcount_close(struct headcount *headcount, struct headcount_place *place)
+{
+	lock(headcount);
+	place->database->places--;
+	drop_if_unused(headcount->shared.databases, place->database);
+	place->user->places--;
+	drop_if_unused(headcount->shared.users, place->user);
+	unlock(headcount);
+	free(place);
+}
+
+static bool is_full(const struct tally *tally, unsigned limit)
+{
+	return limit > 0 && tally->clients >= limit;
 }
 
 enum headcount_answer headcount_enter(struct headcount *headcount,
-				      const char *database, const char *user,
+				      const struct headcount_place *place,
 				      const struct headcount_limits *limits)
 {
 	enum headcount_answer answer = HEADCOUNT_GRANTED;
 
-	(void)pthread_mutex_lock(&headcount->shared.mutex);
-	if (is_full(headcount->shared.databases, database, limits->database)) {
+	lock(headcount);
+	if (is_full(place->database, limits->database)) {
 		answer = HEADCOUNT_DATABASE_FULL;
-	} else if (is_full(headcount->shared.users, user, limits->user)) {
+	} else if (is_full(place->user, limits->user)) {
 		answer = HEADCOUNT_USER_FULL;
 	} else {
-		add(headcount->shared.databases, database);
-		add(headcount->shared.users, user);
+		place->database->clients++;
+		place->user->clients++;
 	}
-	(void)pthread_mutex_unlock(&headcount->shared.mutex);
+	unlock(headcount);
 	return answer;
 }
 
-void headcount_leave(struct headcount *headcount, const char *database,
-		     const char *user)
+void headcount_leave(struct headcount *headcount,
+		     const struct headcount_place *place)
 {
-	(void)pthread_mutex_lock(&headcount->shared.mutex);
+	lock(headcount);
+	assert(place->database->clients > 0 && place->user->clients > 0);
+	place->database->clients--;
+	place->user->clients--;
+	unlock(headcount);
+}
+
+void headcount_leave_named(struct headcount *headcount, const char *database,
+			   const char *user)
+{
+	lock(headcount);
 	subtract(headcount->shared.databases, database);
 	subtract(headcount->shared.users, user);
-	(void)pthread_mutex_unlock(&headcount->shared.mutex);
+	unlock(headcount);
 }

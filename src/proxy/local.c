@@ -200,6 +200,7 @@ struct local *local_new(struct process *process, unsigned index)
 	local->process = process;
 	local->catalogs = strmap_new();
 	local->pools = strmap_new();
+	local->asks = strmap_new();
 	local->hubs = strmap_new();
 	local->ears = strmap_new();
 	local->shapes = shapes_new(LOCAL_SHAPES);
@@ -222,6 +223,7 @@ void local_free(struct local *local)
 	free(local->addresses);
 	strmap_free(local->catalogs, release_catalog);
 	strmap_free(local->pools, NULL);
+	strmap_free(local->asks, NULL);
 	strmap_free(local->hubs, NULL);
 	strmap_free(local->ears, NULL);
 	shapes_free(local->shapes);

@@ -17,6 +17,7 @@
 #include "core/topology.h"
 #include "core/users.h"
 #include "proxy/changes.h"
+#include "proxy/headcount.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
 #include "proxy/pool_change.h"
@@ -256,6 +257,7 @@ static void free_pool(struct pool *pool)
 	assert(list_is_empty(&pool->retired));
 	set_secret(pool, NULL);
 	util_wipe(pool->client_key, SCRAM_KEY_LEN);
+	headcount_close(pool->local->process->headcount, pool->headcount);
 	metrics_close(pool->cell);
 	metrics_close(pool->totals);
 	free(pool->nodes);
@@ -309,6 +311,8 @@ static struct pool *pool_new(struct local *local, char *key,
 				    &labels);
 	pool->cell =
 		metrics_open(local->process->metrics, METRICS_POOL, &labels);
+	pool->headcount =
+		headcount_open(local->process->headcount, database, user);
 	list_init(&pool->retired);
 	worker_task_init(&pool->farewell, farewell);
 	refresh_config(pool);
@@ -449,6 +453,11 @@ const struct config_database *pool_config(const struct pool *pool)
 const struct config_user *pool_config_user(const struct pool *pool)
 {
 	return pool->config_user;
+}
+
+const struct headcount_place *pool_headcount(const struct pool *pool)
+{
+	return pool->headcount;
 }
 
 struct metrics_cell *pool_totals(const struct pool *pool)
@@ -683,6 +692,11 @@ bool pool_welcome(const struct pool *pool, const struct settings *settings,
 {
 	return welcomes_find(pool->local->process->welcomes, pool->database,
 			     pool->user, settings, out);
+}
+
+uint64_t pool_welcome_age(const struct pool *pool)
+{
+	return welcomes_age(pool->local->process->welcomes);
 }
 
 void pools_visit(struct local *local,

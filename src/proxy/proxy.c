@@ -21,6 +21,7 @@
 #include "proxy/cancel.h"
 #include "proxy/changes.h"
 #include "proxy/client.h"
+#include "proxy/client_ask.h"
 #include "proxy/headcount.h"
 #include "proxy/hub.h"
 #include "proxy/keyring.h"
@@ -86,9 +87,13 @@ static const struct client_hooks client_hooks = {
 static void take_snapshot(struct local *local, struct mail_snapshot *mail)
 {
 	welcomes_clear(local->process->welcomes);
+	client_asks_forget(local);
 	sessions_unqueue(local);
 	local_set_snapshot(local, mail->snapshot, mail->topology,
 			   mail->addresses);
+	if (local->index == 0 && the_proxy->door)
+		listeners_set_keepalive(the_proxy->door,
+					local_settings(local)->tcp_keepalive);
 	pools_refresh(local);
 	hubs_refresh(local);
 	sessions_requeue(local);
@@ -310,6 +315,7 @@ static void on_stopped(void *arg)
 		listeners_close(the_proxy->door);
 	sessions_shutdown(local, SHUTDOWN_NOW);
 	clients_refuse_all(local);
+	client_asks_forget(local);
 	tunnels_free(local);
 	cancels_free(local);
 	hubs_free(local);

@@ -15,6 +15,7 @@
 #include "core/metrics.h"
 #include "core/track.h"
 #include "net/stream.h"
+#include "proxy/client_ask.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -290,8 +291,8 @@ static struct session *session_new(struct local *local,
 	session->local = local;
 	session->client = login->stream;
 	session->pool = login->pool;
-	session->settings = login->settings;
-	session->startup = settings_hold(login->settings);
+	session->settings = settings_hold(login->ask->settings);
+	session->startup = settings_hold(login->ask->settings);
 	session->connected_us = local_now(local);
 	session->waiting_node = -1;
 	session->replica = -1;
@@ -304,16 +305,16 @@ static struct session *session_new(struct local *local,
 	session->mode =
 		config_mode_of(local_config(local), pool_config(login->pool),
 			       pool_config_user(login->pool));
-	session_judge_settings(session);
+	session_judge_ask(session, login->ask);
 	worker_task_init(&session->burial, session_bury);
 	session_move_init(session);
 	wheel_timer_init(&session->timer, session_out_of_time);
 	return session;
 }
 
-static void greet(struct session *session)
+static void greet(struct session *session, struct client_ask *ask)
 {
-	if (session_greet_known(session)) {
+	if (session_greet_known(session, ask)) {
 		session_renew_limit(session);
 		session_pump(session);
 		return;
@@ -332,7 +333,6 @@ void session_start(struct local *local, const struct client_login *login)
 {
 	struct session *session = session_new(local, login);
 
-	free(login->user);
 	session_table_add(local->sessions, session,
 			  local->process->worker_count, local->index);
 	quota_waiter_init(&session->waiter, local->index, session->id);
@@ -342,7 +342,7 @@ void session_start(struct local *local, const struct client_login *login)
 	stream_set_owner(session->client, session_on_event, session);
 	/* The login's was small; intake relies on the usual one. */
 	stream_set_unread_limit(session->client, STREAM_UNREAD_LIMIT);
-	greet(session);
+	greet(session, login->ask);
 }
 
 static const struct pool_hooks pool_hooks_of_sessions = {

@@ -19,6 +19,7 @@
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
 #include "net/stream.h"
+#include "proxy/client_ask.h"
 #include "proxy/keyring.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
@@ -97,15 +98,43 @@ static const struct settings *kind_of(const struct session *session)
 			     is_named ? "" : NULL);
 }
 
-static bool append_welcome(struct session *session)
+/* Somebody who asked the same was greeted so, and it is as it was then. */
+static bool append_same(struct session *session, const struct client_ask *ask)
+{
+	if (!ask->greeting ||
+	    ask->greeting_age != pool_welcome_age(session->pool))
+		return false;
+	buf_append(stream_out(session->client), ask->greeting,
+		   ask->greeting_len);
+	return true;
+}
+
+static void keep_greeting(struct client_ask *ask, const uint8_t *bytes,
+			  size_t len, uint64_t age)
+{
+	if (!ask->is_shared)
+		return;
+	ask->greeting = xrealloc(ask->greeting, len);
+	memcpy(ask->greeting, bytes, len);
+	ask->greeting_len = len;
+	ask->greeting_age = age;
+}
+
+static bool append_welcome(struct session *session, struct client_ask *ask)
 {
 	const struct settings *key = kind_of(session);
+	const struct buf *out = stream_out(session->client);
+	uint64_t age = pool_welcome_age(session->pool);
+	size_t before = buf_len(out);
 	struct buf kept = BUF_INIT;
 	bool is_known = pool_welcome(session->pool, key, &kept);
 
 	settings_release(key);
-	if (is_known)
+	if (is_known) {
 		append_own(session, &kept, NULL);
+		keep_greeting(ask, buf_head(out) + before,
+			      buf_len(out) - before, age);
+	}
 	buf_free(&kept);
 	return is_known;
 }
@@ -127,9 +156,11 @@ static void send_rest(struct session *session)
 			 stream_tls(session->client) ? ", TLS" : "");
 }
 
-bool session_greet_known(struct session *session)
+bool session_greet_known(struct session *session, struct client_ask *ask)
 {
-	if (session->mode == POOL_MODE_SESSION || !append_welcome(session))
+	if (session->mode == POOL_MODE_SESSION)
+		return false;
+	if (!append_same(session, ask) && !append_welcome(session, ask))
 		return false;
 	send_rest(session);
 	return true;

@@ -114,7 +114,7 @@ void session_dissolve(struct session *session)
 			       session->secret);
 	atomic_fetch_sub(&session->local->process->clients, 1);
 	headcount_leave(session->local->process->headcount,
-			pool_database(session->pool), pool_user(session->pool));
+			pool_headcount(session->pool));
 	pool_leave(session->pool);
 	worker_free_later(session->local->worker, &session->burial);
 }

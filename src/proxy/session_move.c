@@ -172,7 +172,7 @@ static void abandon(struct process *process, struct mail_session *mail)
 	if (session->is_on_keyring)
 		keyring_remove(process->keyring, session->pid, session->secret);
 	atomic_fetch_sub(&process->clients, 1);
-	headcount_leave(process->headcount, mail->database, mail->user);
+	headcount_leave_named(process->headcount, mail->database, mail->user);
 	session_bury(&session->burial);
 }
 

@@ -15,6 +15,7 @@
 #include "core/route.h"
 #include "core/settings.h"
 #include "core/stmtscope.h"
+#include "proxy/client_ask.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -96,6 +97,39 @@ void session_judge_settings(struct session *session)
 	session->prefers_primary = wants_primary(session);
 	session_judge_consistency(session);
 	session_rescope(session);
+}
+
+/* It depends on the ask and on the configuration, which has it forgotten. */
+static void keep_reading(struct session *session,
+			 struct client_ask_reading *reading)
+{
+	*reading = (struct client_ask_reading){
+		.is_judged = true,
+		.is_plain_backslash = session->is_plain_backslash,
+		.is_safe_encoding = session->is_safe_encoding,
+		.is_state_unsafe = session->is_state_unsafe,
+		.prefers_primary = session->prefers_primary,
+		.consistency = session->consistency,
+		.scope = stmtscope_hold(session->scope),
+	};
+}
+
+void session_judge_ask(struct session *session, struct client_ask *ask)
+{
+	const struct client_ask_reading *reading = &ask->reading;
+
+	if (!reading->is_judged) {
+		session_judge_settings(session);
+		if (ask->is_shared)
+			keep_reading(session, &ask->reading);
+		return;
+	}
+	session->is_plain_backslash = reading->is_plain_backslash;
+	session->is_safe_encoding = reading->is_safe_encoding;
+	session->is_state_unsafe = reading->is_state_unsafe;
+	session->prefers_primary = reading->prefers_primary;
+	session->consistency = reading->consistency;
+	session->scope = stmtscope_hold(reading->scope);
 }
 
 /* Reported for other reasons, or nothing that a session may set. */

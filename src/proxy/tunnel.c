@@ -28,10 +28,10 @@
 #include "core/metrics.h"
 #include "core/pgbuild.h"
 #include "core/replication.h"
-#include "core/settings.h"
 #include "net/stream.h"
 #include "net/tls.h"
 #include "proxy/client.h"
+#include "proxy/client_ask.h"
 #include "proxy/headcount.h"
 #include "proxy/keyring.h"
 #include "proxy/local.h"
@@ -212,7 +212,7 @@ static void dissolve(struct tunnel *tunnel, enum metrics_close_reason reason,
 	drop_server(tunnel, reason, why);
 	atomic_fetch_sub(&tunnel->local->process->clients, 1);
 	headcount_leave(tunnel->local->process->headcount,
-			pool_database(tunnel->pool), pool_user(tunnel->pool));
+			pool_headcount(tunnel->pool));
 	pool_leave_guest(tunnel->pool);
 	/* The server may still look at what pool_own holds in this turn. */
 	worker_free_later(tunnel->local->worker, &tunnel->burial);
@@ -554,7 +554,7 @@ static struct tunnel *tunnel_new(struct local *local,
 	tunnel->client = login->stream;
 	tunnel->pool = login->pool;
 	tunnel->asked = login->replication;
-	tunnel->user = login->user;
+	tunnel->user = xstrdup(login->ask->user);
 	tunnel->connected_us = local_now(local);
 	tunnel->id = session_foreign_id(++local->tunnels_begun);
 	if (limit_us > 0)
@@ -572,7 +572,6 @@ void tunnel_start(struct local *local, const struct client_login *login)
 {
 	struct tunnel *tunnel = tunnel_new(local, login);
 
-	settings_release(login->settings);
 	list_append(&local->tunnels, &tunnel->link);
 	gauge(tunnel, METRICS_CLIENT_LOGIN, 1);
 	stream_set_owner(tunnel->client, on_client_event, tunnel);

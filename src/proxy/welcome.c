@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ struct welcome {
 };
 
 struct welcomes {
+	_Atomic uint64_t age; /* changed under the mutex, read without */
 	struct {
 		pthread_mutex_t mutex;
 		struct strmap *map;
@@ -93,9 +95,21 @@ bool welcomes_find(struct welcomes *welcomes, const char *database,
 	return welcome != NULL;
 }
 
+uint64_t welcomes_age(const struct welcomes *welcomes)
+{
+	return atomic_load_explicit(&welcomes->age, memory_order_acquire);
+}
+
+/* Something is not as it was. */
+static void grow_older(struct welcomes *welcomes)
+{
+	(void)atomic_fetch_add(&welcomes->age, 1);
+}
+
 /* The mutex is held. */
 static void forget_all(struct welcomes *welcomes)
 {
+	grow_older(welcomes);
 	strmap_free(welcomes->shared.map, free_welcome);
 	welcomes->shared.map = strmap_new();
 }
@@ -115,6 +129,8 @@ void welcomes_put(struct welcomes *welcomes, const char *database,
 	if (strmap_count(welcomes->shared.map) >= WELCOMES_MAX)
 		forget_all(welcomes);
 	old = strmap_put(welcomes->shared.map, key, welcome);
+	if (old)
+		grow_older(welcomes);
 	(void)pthread_mutex_unlock(&welcomes->shared.mutex);
 	if (old)
 		free_welcome(old);
@@ -141,6 +157,7 @@ void welcomes_forget(struct welcomes *welcomes, const char *database)
 	char *key;
 
 	(void)pthread_mutex_lock(&welcomes->shared.mutex);
+	grow_older(welcomes);
 	while ((key = find_of(welcomes, database)) != NULL) {
 		free_welcome(strmap_remove(welcomes->shared.map, key));
 		free(key);

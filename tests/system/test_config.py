@@ -350,6 +350,33 @@ def test_databases_come_and_go(make_weir):
         assert conn.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_equal_logins_follow_what_changes(cluster, make_weir):
+    """What is kept of a startup packet goes with the configuration, what is
+    kept of a greeting when the servers greet otherwise."""
+    weir = make_weir({"workers": 1}, nodes=("primary",))
+
+    def zone():
+        with Wire(weir.port) as conn:
+            conn.login(application_name="kept")
+            assert conn.parameters["application_name"] == "kept"
+            shown = conn.parameters["TimeZone"]
+            assert conn.value("SHOW timezone") == shown
+            return shown
+    usual = [zone() for _ in range(3)]
+    assert len(set(usual)) == 1
+    line = weir.databases["app"]
+    weir.reload(databases={"app": line + " timezone=Asia/Tokyo"})
+    assert [zone() for _ in range(3)] == ["Asia/Tokyo"] * 3
+    weir.reload(databases={"app": line})
+    assert [zone() for _ in range(3)] == usual
+    try:
+        with weir.connect(user="postgres") as conn:
+            conn.execute("ALTER ROLE app SET timezone = 'Asia/Tokyo'")
+        assert [zone() for _ in range(3)] == ["Asia/Tokyo"] * 3
+    finally:
+        cluster.sql("ALTER ROLE app RESET timezone")
+
+
 def test_new_passwords_by_reload(make_weir):
     weir = make_weir({"auth_type": "scram-sha-256"}, nodes=("primary",),
                      auth_file={"app": "first"})
