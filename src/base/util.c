@@ -58,8 +58,11 @@ void *xcalloc(size_t count, size_t size)
 {
 	void *memory;
 
-	if (size > 0 && count <= HANDY_BYTES / size)
-		return memset(xmalloc(count * size), 0, count * size);
+	if (size > 0 && count <= HANDY_BYTES / size) {
+		memory = xmalloc(count * size);
+		memset(memory, 0, count * size);
+		return memory;
+	}
 	memory = calloc(count ? count : 1, size ? size : 1);
 	if (!memory)
 		die_of_memory(size);
