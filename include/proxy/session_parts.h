@@ -63,15 +63,19 @@ struct session_unit {
 	uint64_t since_us;
 };
 
+/* A Parse of the unit that stands first, for when it is relayed. */
+struct session_parsed {
+	struct sqlclass judged;
+	uint64_t name; /* its hash */
+};
+
 /* The judgement of the unit that stands first in the in-buffer. */
 struct session_scan {
 	size_t at; /* bytes of it looked at */
 	struct sqlclass judged;
-	unsigned parses;                        /* Parse messages seen */
-	struct sqlclass parsed[SESSION_JUDGED]; /* and their classes */
-	uint64_t parsed_names[SESSION_JUDGED];  /* hashes */
-	unsigned binds;                         /* Bind messages seen */
-	unsigned named_binds;                   /* ... of a name */
+	unsigned parses;      /* Parse messages seen: session->parsed */
+	unsigned binds;       /* Bind messages seen */
+	unsigned named_binds; /* ... of a name */
 	bool is_judged;
 	bool is_local;  /* nothing in it needs a server */
 	bool has_names; /* prepares or closes a name */
@@ -115,7 +119,6 @@ struct session {
 	struct session_move move;
 	struct wheel_timer timer;
 	uint64_t id;
-	char address[CLIENT_ADDRESS_ROOM];
 	uint64_t connected_us;
 	struct local_flow counted;
 
@@ -138,6 +141,8 @@ struct session {
 	size_t left;    /* bytes of the current message still to come */
 	size_t discard; /* bytes of a stray message still to drop */
 	struct session_scan scan;
+	struct session_parsed
+		*parsed; /* SESSION_JUDGED; NULL until one comes */
 	struct session_unit unit;
 	uint64_t draw_turn;      /* of its server, when it last drew; 0 never */
 	struct session_ddl *ddl; /* databases or roles under way, or NULL */
@@ -223,6 +228,7 @@ struct session {
 	bool has_touched;         /* the transaction: data, read or written */
 	bool is_becoming;         /* somebody else: its unit waits for that */
 	bool is_restoring; /* back to the startup packet's settings, aloud */
+	char address[];    /* of the client: "127.0.0.1:50123", "unix" */
 };
 
 static inline bool session_has_pending(const struct session *session)

@@ -136,9 +136,12 @@ static bool scan_parse(struct session *session,
 		return false;
 	class = intake_judge(session, parse.query, parse.query_len);
 	if (scan->parses < SESSION_JUDGED) {
-		scan->parsed[scan->parses] = class;
-		scan->parsed_names[scan->parses] =
-			util_hash(parse.name, strlen(parse.name));
+		if (!session->parsed)
+			session->parsed = xcalloc(SESSION_JUDGED,
+						  sizeof(*session->parsed));
+		session->parsed[scan->parses] = (struct session_parsed){
+			class, util_hash(parse.name, strlen(parse.name))
+		};
 	}
 	scan->parses++;
 	scan->has_names |= *parse.name != '\0';
@@ -166,14 +169,15 @@ static struct sqlclass class_of_entry(const struct session *session,
 }
 
 /* Of a batch with very many nobody knows. */
-static bool is_parsed_here(const struct session_scan *scan, const char *name)
+static bool is_parsed_here(const struct session *session, const char *name)
 {
+	const struct session_scan *scan = &session->scan;
 	uint64_t hash = util_hash(name, strlen(name));
 
 	if (scan->parses > SESSION_JUDGED)
 		return false;
 	for (unsigned i = 0; i < scan->parses; i++)
-		if (scan->parsed_names[i] == hash)
+		if (session->parsed[i].name == hash)
 			return true;
 	return false;
 }
@@ -185,7 +189,7 @@ static void scan_name(struct session *session, const char *name)
 	struct stmtmap_entry *entry = stmtmap_find(session->names, name);
 
 	scan->is_local = false;
-	if (is_parsed_here(scan, name))
+	if (is_parsed_here(session, name))
 		return;
 	add_class(&scan->judged,
 		  entry ? class_of_entry(session, entry) : unknown(REASON_LEX));

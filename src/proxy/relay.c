@@ -58,7 +58,7 @@ static void note_effects(struct session *session, struct sqlclass class)
 
 static void grow_units(struct session *session)
 {
-	unsigned room = session->units_room ? session->units_room * 2 : 4;
+	unsigned room = session->units_room ? session->units_room * 2 : 2;
 	struct session_unit *units = xmalloc(room * sizeof(*units));
 
 	assert(session->units_count <= session->units_room);
@@ -171,7 +171,7 @@ static struct sqlclass class_of_parse(const struct session *session,
 	unsigned index = session->relayed_parses;
 
 	if (index < session->scan.parses && index < SESSION_JUDGED)
-		return session->scan.parsed[index];
+		return session->parsed[index].judged;
 	return intake_judge(session, parse->query, parse->query_len);
 }
 

@@ -285,7 +285,8 @@ static const struct session_steps steps = {
 static struct session *session_new(struct local *local,
 				   const struct client_login *login)
 {
-	struct session *session = xcalloc(1, sizeof(*session));
+	size_t address_size = strlen(login->address) + 1;
+	struct session *session = xcalloc(1, sizeof(*session) + address_size);
 
 	session->steps = &steps;
 	session->local = local;
@@ -299,8 +300,7 @@ static struct session *session_new(struct local *local,
 	list_init(&session->behind_link);
 	session->names = stmtmap_new();
 	list_init(&session->moves);
-	(void)util_copy(session->address, sizeof(session->address),
-			login->address);
+	memcpy(session->address, login->address, address_size);
 	util_random(&session->secret, sizeof(session->secret));
 	session->mode =
 		config_mode_of(local_config(local), pool_config(login->pool),

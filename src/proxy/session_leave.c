@@ -35,6 +35,7 @@ void session_bury(struct worker_task *task)
 	if (session->changing)
 		settings_release(session->changing);
 	free(session->units);
+	free(session->parsed);
 	session_begin_forget(session);
 	materialise_drop_moves(session);
 	free(session);
