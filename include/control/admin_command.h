@@ -16,6 +16,7 @@ struct admin_parsed {
 	const struct admin_command *command; /* NULL: an empty text */
 	char argument[ADMIN_ARGUMENT_ROOM];
 	char value[ADMIN_ARGUMENT_ROOM];
+	const char *text;     /* ADMIN_ARGUMENT_TEXT: the rest, borrowed */
 	const char *sqlstate; /* of the error */
 	char error[256];
 	char hint[128];

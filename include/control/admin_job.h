@@ -43,7 +43,8 @@ enum admin_argument {
 	ADMIN_ARGUMENT_NONE,
 	ADMIN_ARGUMENT_MAYBE,
 	ADMIN_ARGUMENT_ONE,
-	ADMIN_ARGUMENT_SET /* name = value, name TO value */
+	ADMIN_ARGUMENT_SET, /* name = value, name TO value */
+	ADMIN_ARGUMENT_TEXT /* whatever stands behind the words */
 };
 
 /* Which workers must be visited. */
@@ -62,6 +63,8 @@ struct admin_command {
 	enum admin_reach reach;
 	const char *columns; /* admin_write_columns; NULL: no rows */
 	void (*run)(struct admin_job *job);
+	/* Behind the last worker, where the console is; NULL: nothing. */
+	void (*finish)(struct admin_job *job);
 	const char *help; /* NULL: not listed */
 };
 
@@ -73,6 +76,9 @@ struct admin_job {
 	const struct admin_command *command;
 	char argument[ADMIN_ARGUMENT_ROOM]; /* unquoted, "" none */
 	char value[ADMIN_ARGUMENT_ROOM];    /* of SET */
+	char *text;                         /* ADMIN_ARGUMENT_TEXT, or NULL */
+	void *gathered; /* by run, from worker to worker; NULL nothing */
+	void (*drop)(void *gathered);
 	bool is_admin;
 	struct process *process;
 	struct local *local; /* of the worker that it is on */

@@ -158,6 +158,7 @@ enum metrics_counter {
 	COUNTER_PREPARED_EVICTIONS, /* DATABASE */
 	COUNTER_NOTIFICATIONS,      /* DATABASE */
 	COUNTER_LISTENER_LOSSES,    /* DATABASE */
+	COUNTER_REPLAYS,            /* DATABASE; metrics_sqlstate_class */
 	COUNTER_ERRORS,             /* BACKEND; metrics_sqlstate_class() */
 	COUNTER_SERVER_CONNECTS,    /* NODE */
 	COUNTER_CONNECT_ERRORS,     /* NODE; metrics_connect_error */

@@ -7,11 +7,18 @@
  * catalog; no locks.  Entries of an older catalog are dropped on sight.
  */
 #include "core/sqlclass.h"
+#include "core/tally.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 struct shapes;
+
+/*
+ * The class of a text names its shape by number: what becomes of it is
+ * counted there, without another look-up.
+ */
+enum { SHAPES_NUMBERED = UINT16_MAX }; /* those beyond are not counted */
 
 /* Holds at most limit shapes. */
 struct shapes *shapes_new(size_t limit);
@@ -29,6 +36,26 @@ struct sqlclass shapes_classify(struct shapes *shapes, const char *sql,
 /* The shape learned that a replica refuses it: from now on ACCESS_WRITE. */
 void shapes_learn_write(struct shapes *shapes, const char *sql, size_t len,
 			const struct sqlclass_context *context);
+
+/*
+ * A statement of a class that shapes_classify of this very cache has given
+ * was answered, or sent once more.  Nothing happens if its shape is forgotten.
+ */
+void shapes_note_answer(struct shapes *shapes, const struct sqlclass *class,
+			const struct tally_answer *answer);
+void shapes_note_repeat(struct shapes *shapes, const struct sqlclass *class);
+
+/* What is remembered of a shape; borrowed until the cache changes. */
+struct shapes_row {
+	const uint8_t *shape; /* as core/sqlshape writes it */
+	size_t shape_len;
+	const struct sqlclass *class;
+	const struct tally *tally;
+};
+
+/* The next shape that was answered; *at begins with 0.  False at the end. */
+bool shapes_next(const struct shapes *shapes, size_t *at,
+		 struct shapes_row *row);
 
 uint64_t shapes_hits(const struct shapes *shapes);
 uint64_t shapes_misses(const struct shapes *shapes);

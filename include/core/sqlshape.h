@@ -5,6 +5,21 @@
 #include "core/sqllex.h"
 
 /*
+ * Tags of a shape.  Behind a word or an operator its bytes follow, folded;
+ * behind a name two bytes of its length, the low one first, and its bytes.
+ * Any other byte is a punctuation.
+ */
+enum sqlshape_tag {
+	SQLSHAPE_WORD = 1,
+	SQLSHAPE_NAME,
+	SQLSHAPE_UNICODE,
+	SQLSHAPE_LITERAL,
+	SQLSHAPE_OPERATOR,
+	SQLSHAPE_CAST,
+	SQLSHAPE_ASSIGN
+};
+
+/*
  * The shape of a text: its tokens without literals, comments and white space,
  * written so that two texts have the same bytes only if they have the same
  * tokens.  Returns the length, or 0 when the text is BAD, empty, or its shape

@@ -40,6 +40,7 @@ struct pool_node {
 	/* Refused the last login: a database or role is not there (yet). */
 	bool is_lacking;
 	struct replicas_load load; /* of reads, while it is a replica */
+	uint64_t reads;            /* sent there */
 	struct worker_task feed;
 	struct wheel_timer upkeep;
 	struct list retired_link;

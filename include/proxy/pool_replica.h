@@ -39,6 +39,15 @@ void pool_note_answer(struct pool_node *node, uint64_t took_us);
 /* A session moves to this one for the sake of balance alone. */
 void pool_note_shift(struct pool *pool, unsigned index);
 
+/* What a worker's pools have to do with a node; sums. */
+struct pool_work {
+	unsigned outstanding; /* servers that are not idle */
+	uint64_t reads;       /* sent to it as a replica */
+	uint64_t response_us; /* of reads, smoothed, of all who know */
+	unsigned timed;       /* ... which are so many */
+};
+void pool_node_add_work(const struct pool_node *node, struct pool_work *work);
+
 /* After topology or configuration have changed. */
 void pool_price_replicas(struct pool *pool);
 

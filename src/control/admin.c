@@ -64,6 +64,8 @@ static void come_home(struct local *local, void *arg)
 		&job->admin->seats[local->index].consoles, job->console);
 
 	job->local = local;
+	if (console && job->command->finish && !*job->sqlstate)
+		job->command->finish(job);
 	if (console)
 		console_answer(console, job);
 	else

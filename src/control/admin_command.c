@@ -10,6 +10,9 @@
 
 #include "base/util.h"
 #include "control/admin_act.h"
+#include "control/admin_explain.h"
+#include "control/admin_nodes.h"
+#include "control/admin_routes.h"
 #include "control/admin_show.h"
 #include "control/admin_sockets.h"
 #include "core/pgbuild.h"
@@ -95,10 +98,14 @@ static const struct admin_command commands[] = {
 	  .run = admin_show_mem,
 	  .help = "memory of the process" },
 	{ .words = "SHOW NODES",
+	  .reach = ADMIN_ALL,
 	  .columns = "node host port:i address role up streaming lag_us:q "
-		     "lag_bytes:q timeline:i lsn server_version probed",
-	  .run = admin_show_nodes,
-	  .help = "nodes, their roles and their lag" },
+		     "lag_bytes:q timeline:i lsn server_version probed state "
+		     "lag_ms:n weight backup outstanding:i response_us:q "
+		     "reads:q",
+	  .run = admin_gather_nodes,
+	  .finish = admin_show_nodes,
+	  .help = "nodes, their roles, their lag and what they have to do" },
 	{ .words = "SHOW PEERS",
 	  .columns = "peer_id:i host port:i pool_size:i",
 	  .run = admin_show_nothing,
@@ -117,6 +124,15 @@ static const struct admin_command commands[] = {
 		  "load_balance_hosts",
 	  .run = admin_show_pools,
 	  .help = "pools, their clients and servers" },
+	{ .words = "SHOW ROUTES",
+	  .argument = ADMIN_ARGUMENT_MAYBE,
+	  .shown = "[<count>]",
+	  .reach = ADMIN_ALL,
+	  .columns = "count:q class reason replica_percent:n kept_by "
+		     "mean_us:q p99_us:q repeats:q statement",
+	  .run = admin_gather_routes,
+	  .finish = admin_show_routes,
+	  .help = "statements by shape: where they go, how long they take" },
 	{ .words = "SHOW SERVERS",
 	  .reach = ADMIN_ALL,
 	  .columns = SOCKET_COLUMNS "node role",
@@ -180,6 +196,12 @@ static const struct admin_command commands[] = {
 	  .columns = "timezone",
 	  .run = admin_show_parameter },
 
+	{ .words = "EXPLAIN ROUTE",
+	  .argument = ADMIN_ARGUMENT_TEXT,
+	  .shown = "[ON <db>] <statement>",
+	  .columns = "target node class reason detail change",
+	  .run = admin_explain_route,
+	  .help = "where it would go, why, and what would change that" },
 	{ .words = "RELOAD",
 	  .is_admin = true,
 	  .run = admin_reload,
@@ -498,6 +520,7 @@ static bool read_argument(const struct words *words, unsigned at,
 		if (rest != 0)
 			return false;
 		break;
+	case ADMIN_ARGUMENT_TEXT: return false;
 	case ADMIN_ARGUMENT_ONE:
 		if (rest != 1)
 			return false;
@@ -514,9 +537,21 @@ static bool read_argument(const struct words *words, unsigned at,
 	return true;
 }
 
+/* The one place where permission is judged. */
+static bool may_use(const struct admin_command *command, bool is_admin,
+		    struct admin_parsed *parsed)
+{
+	if (!command->is_admin || is_admin)
+		return true;
+	(void)snprintf(parsed->error, sizeof(parsed->error),
+		       "permission denied for %s", command->words);
+	return fail(parsed, "42501",
+		    "This command is for those in admin_users.");
+}
+
 /*
- * The one place where permission is judged.  It comes before the argument:
- * who may not use a command need not be told how.
+ * Permission comes before the argument: who may not use a command need not be
+ * told how.
  */
 static bool judge(const struct words *words, bool is_admin,
 		  struct admin_parsed *parsed)
@@ -526,13 +561,8 @@ static bool judge(const struct words *words, bool is_admin,
 	parsed->command = find(words, &matched);
 	if (!parsed->command)
 		return fail_unknown(parsed, words);
-	if (parsed->command->is_admin && !is_admin) {
-		(void)snprintf(parsed->error, sizeof(parsed->error),
-			       "permission denied for %s",
-			       parsed->command->words);
-		return fail(parsed, "42501",
-			    "This command is for those in admin_users.");
-	}
+	if (!may_use(parsed->command, is_admin, parsed))
+		return false;
 	if (read_argument(words, matched, parsed))
 		return true;
 	(void)snprintf(parsed->error, sizeof(parsed->error),
@@ -540,6 +570,43 @@ static bool judge(const struct words *words, bool is_admin,
 		       parsed->command->shown ? " " : "",
 		       parsed->command->shown ? parsed->command->shown : "");
 	return fail(parsed, "42601", "SHOW HELP lists the commands.");
+}
+
+/* Behind the words of the row, in any case and with any blanks; or NULL. */
+static const char *skip_words(const struct admin_command *command,
+			      const char *text)
+{
+	static const char blanks[] = " \t\r\n";
+	const char *at = command->words;
+
+	while (*at) {
+		size_t len = strcspn(at, " ");
+
+		text += strspn(text, blanks);
+		if (strncasecmp(text, at, len) != 0 || is_word_char(text[len]))
+			return NULL;
+		text += len;
+		at += len;
+		at += strspn(at, " ");
+	}
+	return text + strspn(text, blanks);
+}
+
+/* A command whose argument is a text of another language. */
+static bool find_text(const char *text, struct admin_parsed *parsed)
+{
+	for (unsigned i = 0; admin_command_at(i); i++) {
+		const char *rest = NULL;
+
+		if (commands[i].argument == ADMIN_ARGUMENT_TEXT)
+			rest = skip_words(&commands[i], text);
+		if (!rest)
+			continue;
+		parsed->command = &commands[i];
+		parsed->text = rest;
+		return true;
+	}
+	return false;
 }
 
 /*
@@ -551,6 +618,8 @@ bool admin_parse(const char *text, bool is_admin, struct admin_parsed *parsed)
 	struct words words;
 
 	*parsed = (struct admin_parsed){ .sqlstate = "" };
+	if (find_text(text, parsed))
+		return may_use(parsed->command, is_admin, parsed);
 	if (strlen(text) > TEXT_MAX || !read_words(text, &words)) {
 		(void)snprintf(parsed->error, sizeof(parsed->error),
 			       "syntax error: this is the console, not a "

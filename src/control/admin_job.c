@@ -36,7 +36,10 @@ void admin_job_fail(struct admin_job *job, const char *sqlstate,
 
 void admin_job_free(struct admin_job *job)
 {
+	if (job->gathered)
+		job->drop(job->gathered);
 	buf_free(&job->out);
+	free(job->text);
 	free(job->error);
 	free(job);
 }

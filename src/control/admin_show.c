@@ -10,7 +10,6 @@
 #include "control/admin_job.h"
 #include "control/rates.h"
 #include "core/config.h"
-#include "core/topology.h"
 #include "proxy/local.h"
 
 #include <arpa/inet.h>
@@ -111,9 +110,8 @@ void admin_show_config(struct admin_job *job)
 /* --- nodes -----------------------------------------------------------------
  */
 
-/* "" while it is not known. */
-static void format_address(const struct node_address *address, char *out,
-			   size_t room)
+void admin_format_address(const struct node_address *address, char *out,
+			  size_t room)
 {
 	const struct sockaddr_in *v4 = (const void *)&address->address;
 	const struct sockaddr_in6 *v6 = (const void *)&address->address;
@@ -129,65 +127,6 @@ static void format_address(const struct node_address *address, char *out,
 	else
 		(void)snprintf(out, room, "%.*s", (int)sizeof(path->sun_path),
 			       path->sun_path);
-}
-
-/* Timeline and LSN as PostgreSQL writes it; NULL while unknown. */
-static void put_position(struct admin_job *job, struct watermark position)
-{
-	char text[32];
-
-	if (position.system == 0) {
-		admin_put_text(job, NULL);
-		admin_put_text(job, NULL);
-		return;
-	}
-	admin_put_number(job, position.timeline);
-	(void)snprintf(text, sizeof(text), "%X/%X",
-		       (unsigned)(position.lsn >> 32), (unsigned)position.lsn);
-	admin_put_text(job, text);
-}
-
-/* 150018 is 15.18. */
-static void put_server_version(struct admin_job *job, uint32_t version)
-{
-	char text[32];
-
-	(void)snprintf(text, sizeof(text), "%u.%u", version / 10000,
-		       version % 10000);
-	admin_put_text(job, version > 0 ? text : NULL);
-}
-
-/* What the monitor last told this worker of a node. */
-static void put_node(struct admin_job *job, unsigned index)
-{
-	static const struct topology_node unknown;
-	const struct local *local = job->local;
-	const struct config_node *node = &local_config(local)->nodes[index];
-	const struct topology_node *seen =
-		local->topology ? &local->topology->nodes[index] : &unknown;
-	char address[INET6_ADDRSTRLEN + sizeof(struct sockaddr_un)];
-
-	format_address(&local->addresses[index], address, sizeof(address));
-	admin_row_begin(job);
-	admin_put_text(job, node->label);
-	admin_put_text(job, node->host);
-	admin_put_number(job, node->port);
-	admin_put_text(job, address);
-	admin_put_text(job, topology_role_name(seen->role));
-	admin_put_text(job, seen->is_up ? "yes" : "no");
-	admin_put_text(job, seen->is_streaming ? "yes" : "no");
-	admin_put_number(job, (int64_t)seen->lag_us);
-	admin_put_number(job, (int64_t)seen->lag_bytes);
-	put_position(job, seen->position);
-	put_server_version(job, seen->server_version);
-	admin_put_time(job, seen->probed_us);
-	admin_row_end(job);
-}
-
-void admin_show_nodes(struct admin_job *job)
-{
-	for (unsigned i = 0; i < local_config(job->local)->node_count; i++)
-		put_node(job, i);
 }
 
 bool admin_is_host_name(const struct config_node *node)
@@ -218,8 +157,8 @@ void admin_show_dns_hosts(struct admin_job *job)
 		if (!admin_is_host_name(&config->nodes[i]) ||
 		    is_repeated(config, i))
 			continue;
-		format_address(&job->local->addresses[i], address,
-			       sizeof(address));
+		admin_format_address(&job->local->addresses[i], address,
+				     sizeof(address));
 		admin_row_begin(job);
 		admin_put_text(job, config->nodes[i].host);
 		admin_put_number(job, 0);

@@ -157,6 +157,7 @@ static void start_job(struct console *console,
 	job->sqlstate = "";
 	memcpy(job->argument, parsed->argument, sizeof(job->argument));
 	memcpy(job->value, parsed->value, sizeof(job->value));
+	job->text = parsed->text ? xstrdup(parsed->text) : NULL;
 	console->is_busy = true;
 	console->hooks->start(console->hooks->arg, console, job);
 }

@@ -198,6 +198,13 @@ static const struct metrics_row counters[] = {
 		.scope = METRICS_DATABASE,
 		.labels = METRICS_LABEL_DATABASE,
 	},
+	[COUNTER_REPLAYS] = {
+		.name = "pgweir_replays_total",
+		.help = "Reads done once more, by why a replica failed them.",
+		.scope = METRICS_DATABASE,
+		.labels = METRICS_LABEL_DATABASE,
+		.first = &sqlstate,
+	},
 	[COUNTER_ERRORS] = {
 		.name = "pgweir_errors_total",
 		.help = "Errors answered by servers, by class of SQLSTATE.",

@@ -33,7 +33,9 @@ struct shape {
 	uint64_t hash;
 	uint64_t catalog_id;
 	struct sqlclass class;
-	bool is_recent; /* asked for since the hand passed */
+	struct tally *tally; /* NULL: not counted yet */
+	bool is_recent;      /* asked for since the hand passed */
+	uint8_t turn;        /* of the entry, in which another shape had it */
 };
 
 struct shapes {
@@ -78,8 +80,10 @@ void shapes_free(struct shapes *shapes)
 {
 	if (!shapes)
 		return;
-	for (size_t i = 0; i < shapes->count; i++)
+	for (size_t i = 0; i < shapes->count; i++) {
 		free(shapes->entries[i].key);
+		free(shapes->entries[i].tally);
+	}
 	free(shapes->entries);
 	free(shapes->chains);
 	free(shapes);
@@ -148,6 +152,9 @@ static struct shape *make_room(struct shapes *shapes)
 	}
 	unlink_shape(shapes, shape);
 	free(shape->key);
+	free(shape->tally);
+	shape->tally = NULL;
+	shape->turn++;
 	shapes->evictions++;
 	return shape;
 }
@@ -166,6 +173,19 @@ static struct shape *add(struct shapes *shapes, const struct key *key)
 	shape->next = *chain;
 	*chain = (uint32_t)(shape - shapes->entries);
 	return shape;
+}
+
+/* The class with the number of its shape in it. */
+static struct sqlclass take_class(struct shapes *shapes, struct shape *shape,
+				  struct sqlclass class, uint64_t catalog_id)
+{
+	size_t number = (size_t)(shape - shapes->entries) + 1;
+
+	class.shape = number < SHAPES_NUMBERED ? (uint16_t)number : 0;
+	class.shape_turn = shape->turn;
+	shape->class = class;
+	shape->catalog_id = catalog_id;
+	return class;
 }
 
 struct sqlclass shapes_classify(struct shapes *shapes, const char *sql,
@@ -192,15 +212,14 @@ struct sqlclass shapes_classify(struct shapes *shapes, const char *sql,
 	class = sqlclass_judge(sql, len, context);
 	if (!shape)
 		shape = add(shapes, &key);
-	shape->class = class;
-	shape->catalog_id = id;
-	return class;
+	return take_class(shapes, shape, class, id);
 }
 
 void shapes_learn_write(struct shapes *shapes, const char *sql, size_t len,
 			const struct sqlclass_context *context)
 {
 	struct shape *shape;
+	struct sqlclass class;
 	struct key key;
 
 	if (!make_key(&key, sql, len, context))
@@ -209,11 +228,62 @@ void shapes_learn_write(struct shapes *shapes, const char *sql, size_t len,
 	if (!shape)
 		shape = add(shapes, &key);
 	/* Command and effects stay what the text says. */
-	shape->class = sqlclass_judge(sql, len, context);
-	shape->class.access = ACCESS_WRITE;
-	shape->class.reason = REASON_VERB;
-	shape->class.is_certain = false;
-	shape->catalog_id = catalog_id(context->catalog);
+	class = sqlclass_judge(sql, len, context);
+	class.access = ACCESS_WRITE;
+	class.reason = REASON_VERB;
+	class.is_certain = false;
+	(void)take_class(shapes, shape, class, catalog_id(context->catalog));
+}
+
+/* NULL: another shape has its place by now, or it never had one. */
+static struct tally *tally_of(struct shapes *shapes,
+			      const struct sqlclass *class)
+{
+	struct shape *shape;
+
+	if (class->shape == 0 || class->shape > shapes->count)
+		return NULL;
+	shape = &shapes->entries[class->shape - 1];
+	if (shape->turn != class->shape_turn)
+		return NULL;
+	if (!shape->tally)
+		shape->tally = xcalloc(1, sizeof(*shape->tally));
+	return shape->tally;
+}
+
+void shapes_note_answer(struct shapes *shapes, const struct sqlclass *class,
+			const struct tally_answer *answer)
+{
+	struct tally *tally = tally_of(shapes, class);
+
+	if (tally)
+		tally_note(tally, answer);
+}
+
+void shapes_note_repeat(struct shapes *shapes, const struct sqlclass *class)
+{
+	struct tally *tally = tally_of(shapes, class);
+
+	if (tally)
+		tally_note_repeat(tally);
+}
+
+bool shapes_next(const struct shapes *shapes, size_t *at,
+		 struct shapes_row *row)
+{
+	while (*at < shapes->count) {
+		const struct shape *shape = &shapes->entries[(*at)++];
+
+		if (!shape->tally)
+			continue;
+		/* The settings of the lexer stand in front. */
+		*row = (struct shapes_row){ .shape = shape->key + 1,
+					    .shape_len = shape->key_len - 1,
+					    .class = &shape->class,
+					    .tally = shape->tally };
+		return true;
+	}
+	return false;
 }
 
 uint64_t shapes_hits(const struct shapes *shapes)

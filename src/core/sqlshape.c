@@ -13,15 +13,14 @@
 #include <string.h>
 #include <strings.h>
 
-/* Tags of a shape; idents are folded text, the rest below the printable. */
 enum {
-	TAG_WORD = 1,
-	TAG_NAME,
-	TAG_UNICODE,
-	TAG_LITERAL,
-	TAG_OPERATOR,
-	TAG_CAST,
-	TAG_ASSIGN
+	TAG_WORD = SQLSHAPE_WORD,
+	TAG_NAME = SQLSHAPE_NAME,
+	TAG_UNICODE = SQLSHAPE_UNICODE,
+	TAG_LITERAL = SQLSHAPE_LITERAL,
+	TAG_OPERATOR = SQLSHAPE_OPERATOR,
+	TAG_CAST = SQLSHAPE_CAST,
+	TAG_ASSIGN = SQLSHAPE_ASSIGN
 };
 
 static inline char fold(char byte)

@@ -9,9 +9,8 @@
  */
 #include "base/util.h"
 #include "core/catalog.h"
-#include "core/inspect.h"
+#include "core/judge.h"
 #include "core/pgwire.h"
-#include "core/shapes.h"
 #include "core/sqlclass.h"
 #include "core/sqlhint.h"
 #include "core/track.h"
@@ -37,16 +36,8 @@ struct sqlclass intake_judge(const struct session *session, const char *sql,
 			     size_t len)
 {
 	struct sqlclass_context context = intake_context(session);
-	struct sqlclass class =
-		shapes_classify(session->local->shapes, sql, len, &context);
 
-	class.hint = (uint8_t)sqlhint_find(sql, len);
-	/* A shape does not show it: the name of a setting is a literal. */
-	if ((class.effects & EFFECT_SET) && inspect_is_local(sql, len)) {
-		class.effects &= ~(uint32_t)EFFECT_SET;
-		class.effects |= EFFECT_SET_LOCAL;
-	}
-	return class;
+	return judge_text(session->local->shapes, sql, len, &context);
 }
 
 /* Adds a statement's class to the unit's: the worst counts. */

@@ -99,7 +99,16 @@ void pool_price_replicas(struct pool *pool)
 
 void pool_note_read(struct pool_node *node)
 {
+	node->reads++;
 	replicas_charge(&node->load, node->pool->floor, REPLICAS_UNIT);
+}
+
+void pool_node_add_work(const struct pool_node *node, struct pool_work *work)
+{
+	work->outstanding += node->busy_count;
+	work->reads += node->reads;
+	work->response_us += node->load.response_us;
+	work->timed += node->load.response_us > 0;
 }
 
 void pool_note_answer(struct pool_node *node, uint64_t took_us)

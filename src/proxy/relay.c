@@ -43,6 +43,10 @@ static void note_effects(struct session *session, struct sqlclass class)
 	if (class.command != COMMAND_OTHER)
 		unit->command = class.command;
 	unit->effects |= class.effects;
+	if (unit->shape == 0) {
+		unit->shape = class.shape;
+		unit->shape_turn = class.shape_turn;
+	}
 	session_inspect_sent(session, class.effects);
 	session_sequence_sent(session, class);
 	if (class.effects & EFFECT_SET)

@@ -178,6 +178,9 @@ void session_replay_rewind(struct session *session)
 	stream_unread(session->client, buf_head(&session->replay),
 		      buf_len(&session->replay));
 	session_replay_forget(session);
+	for (unsigned i = 0; i < session->units_count; i++)
+		shapes_note_repeat(session->local->shapes,
+				   &session_unit_at(session, i)->judged);
 	session->units_count = 0;
 	session->relayed_parses = 0;
 	session->ends_unit = false;

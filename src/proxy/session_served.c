@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "core/epoch.h"
+#include "core/metrics.h"
 #include "core/stmtscope.h"
 #include "core/track.h"
 #include "net/stream.h"
@@ -202,8 +203,10 @@ static void on_erred(void *user, const char *sqlstate)
 }
 
 /* The server is gone, or let go of: what is in flight begins again. */
-static void repeat(struct session *session)
+static void repeat(struct session *session, const char *sqlstate)
 {
+	metrics_count(pool_totals(session->pool), COUNTER_REPLAYS,
+		      metrics_sqlstate_class(sqlstate), 0, 1);
 	session_replay_rewind(session);
 	session_set_state(session, SESSION_IDLE);
 	log_debug("client %s db=%s: what its server has failed is repeated",
@@ -232,7 +235,7 @@ static bool on_spares(void *user, const char *sqlstate)
 	session_want_catalog(session);
 	session->server = NULL;
 	server_detach(server);
-	repeat(session);
+	repeat(session, sqlstate);
 	return true;
 }
 
@@ -271,7 +274,7 @@ static void on_lost(void *user, const struct server_loss *loss)
 	}
 	if (session_replay_can_lose(session)) {
 		session_replay_avoid(session);
-		repeat(session);
+		repeat(session, *loss->sqlstate ? loss->sqlstate : "08006");
 		return;
 	}
 	if (loss->words_len > 0) {

@@ -10,6 +10,7 @@
 #include "core/epoch.h"
 #include "core/metrics.h"
 #include "core/settings.h"
+#include "core/shapes.h"
 #include "core/stmtscope.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
@@ -33,6 +34,11 @@ static void count_unit(struct session *session, const struct session_unit *unit)
 	metrics_count(totals, COUNTER_QUERIES, role,
 		      classes[unit->judged.access], 1);
 	metrics_observe(totals, HISTOGRAM_QUERY, role, took_us);
+	shapes_note_answer(session->local->shapes, &unit->judged,
+			   &(struct tally_answer){
+				   .is_replica = role == METRICS_ROLE_REPLICA,
+				   .reason = session->reason,
+				   .took_us = took_us });
 	if (role == METRICS_ROLE_REPLICA && unit->judged.access == ACCESS_READ)
 		pool_note_answer(server_site(session->server)->owner, took_us);
 }

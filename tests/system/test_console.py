@@ -60,7 +60,10 @@ COLUMNS = {
     "VERSION": ["version"],
 }
 OWN = {"NODES": """node host port address role up streaming lag_us lag_bytes
-    timeline lsn server_version probed""".split()}
+    timeline lsn server_version probed state lag_ms weight backup outstanding
+    response_us reads""".split(),
+    "ROUTES": """count class reason replica_percent kept_by mean_us p99_us
+    repeats statement""".split()}
 NUMBERS = {"port", "pool_size", "cl_active", "sv_idle", "items", "maxwait_us",
            "total_query_count", "query_count", "id", "current_connections"}
 LISTS = """databases users peers pools peer_pools free_clients used_clients

@@ -123,6 +123,27 @@ static void test_nearest(void **state)
 	assert_non_null(strstr(parsed.hint, "autocommit"));
 }
 
+/* What stands behind EXPLAIN ROUTE is another language's, of any length. */
+static void test_statements(void **state)
+{
+	char *text = calloc(1, 5000);
+
+	(void)state;
+	assert_true(reads(" explain\n ROUTE  SELECT 'a;b' ; -- x"));
+	assert_string_equal(parsed.command->words, "EXPLAIN ROUTE");
+	assert_string_equal(parsed.text, "SELECT 'a;b' ; -- x");
+	assert_true(reads("EXPLAIN ROUTE"));
+	assert_string_equal(parsed.text, "");
+	assert_refused("EXPLAIN ROUTER SELECT 1", "42601");
+	assert_refused("EXPLAIN SELECT 1", "42601");
+	assert_refused("EXPLAIN", "42601");
+	memset(text, 'x', 4999);
+	memcpy(text, "EXPLAIN ROUTE ", 14);
+	assert_true(reads(text));
+	assert_int_equal(strlen(parsed.text), 4999 - 14);
+	free(text);
+}
+
 /* Long words and texts end in an error, never beyond a buffer. */
 static void test_huge(void **state)
 {
@@ -155,7 +176,7 @@ static bool is_for_all(const char *words)
 {
 	return (strncmp(words, "SHOW ", 5) == 0 &&
 		strcmp(words, "SHOW FDS") != 0) ||
-	       strcmp(words, "SET") == 0;
+	       strcmp(words, "EXPLAIN ROUTE") == 0 || strcmp(words, "SET") == 0;
 }
 
 static void test_permissions(void **state)
@@ -250,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_permissions),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_statistics),
+		cmocka_unit_test(test_statements),
 		cmocka_unit_test(test_tag),
 	};
 

@@ -215,6 +215,60 @@ static void test_long_literals(void **state)
 	catalog_release(context.catalog);
 }
 
+static void note(struct shapes *shapes, const struct sqlclass *class)
+{
+	shapes_note_answer(
+		shapes, class,
+		&(struct tally_answer){ .is_replica = true, .took_us = 10 });
+}
+
+static uint64_t count_of(const struct shapes *shapes, unsigned *rows)
+{
+	struct shapes_row row;
+	uint64_t count = 0;
+	size_t at = 0;
+
+	for (*rows = 0; shapes_next(shapes, &at, &row); (*rows)++) {
+		assert_true(row.shape_len > 0);
+		count += row.tally->count;
+	}
+	return count;
+}
+
+/* A class knows its shape, until another one has the place. */
+static void test_answers_are_counted(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(1);
+	const struct sqlclass none = { 0 };
+	const struct sqlclass beyond = { .shape = 9 };
+	struct sqlclass class;
+	unsigned rows;
+
+	(void)state;
+	class = shapes_classify(shapes, "SELECT 1", 8, &context);
+	assert_int_equal(count_of(shapes, &rows), 0);
+	assert_int_equal(rows, 0);
+	note(shapes, &class);
+	class = shapes_classify(shapes, "SELECT 2", 8, &context);
+	note(shapes, &class);
+	note(shapes, &none);
+	note(shapes, &beyond);
+	shapes_note_repeat(shapes, &class);
+	assert_int_equal(count_of(shapes, &rows), 2);
+	assert_int_equal(rows, 1);
+	/* What is learned does not make it another shape. */
+	shapes_learn_write(shapes, "SELECT 3", 8, &context);
+	note(shapes, &class);
+	assert_int_equal(count_of(shapes, &rows), 3);
+	(void)shapes_classify(shapes, "TABLE t", 7, &context);
+	note(shapes, &class);
+	shapes_note_repeat(shapes, &class);
+	assert_int_equal(count_of(shapes, &rows), 0);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_eviction),
 		cmocka_unit_test(test_one_and_no_entry),
 		cmocka_unit_test(test_unkept_texts),
+		cmocka_unit_test(test_answers_are_counted),
 		cmocka_unit_test(test_long_literals),
 	};
 
