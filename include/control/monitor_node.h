@@ -52,6 +52,12 @@ unsigned monitor_node_take(struct monitor_node *node,
 			   const struct probe_report *report);
 
 /*
+ * The kept connection to it broke.  True: it was a replica in use, which is
+ * taken for down until its next answer, and for up again with that.
+ */
+bool monitor_node_lose(struct monitor_node *node);
+
+/*
  * Works out a replica's lag and whether it streams, against the primary it
  * follows (NULL: none was ever seen).  While no primary is up nothing newer
  * can be missed: the lag stands still and a broken stream is no fault.

@@ -165,6 +165,7 @@ struct config_settings {
 	uint64_t max_packet_size;
 	/* authentication */
 	enum config_auth_type auth_type;
+	int scram_iterations;
 	char *auth_file;
 	char *auth_hba_file;
 	char *auth_ident_file;
@@ -173,7 +174,6 @@ struct config_settings {
 	char *auth_dbname;
 	char *admin_users;
 	char *stats_users;
-	int scram_iterations;
 	/* server checks and limits */
 	char *server_reset_query;
 	char *server_check_query;
@@ -187,6 +187,7 @@ struct config_settings {
 	uint64_t query_timeout_us;
 	uint64_t query_wait_timeout_us;
 	uint64_t query_wait_notify_us;
+	uint64_t failover_timeout_us;
 	uint64_t cancel_wait_timeout_us;
 	uint64_t idle_transaction_timeout_us;
 	uint64_t transaction_timeout_us;

@@ -177,6 +177,7 @@ enum metrics_gauge {
 	GAUGE_POOL_WAITING_SINCE,  /* POOL; metrics_role; util_now_us() at which
 				      the oldest began to wait, 0: nobody */
 	GAUGE_PREPARED_STATEMENTS, /* DATABASE */
+	GAUGE_PRIMARIES,           /* DATABASE; the monitor's */
 	GAUGE_LISTENERS,           /* DATABASE */
 	GAUGE_LISTEN_CHANNELS,     /* DATABASE */
 	GAUGE_SERVER_CONNECTIONS,  /* BACKEND; metrics_role, _server_state */

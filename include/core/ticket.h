@@ -26,6 +26,12 @@ struct ticket {
 void ticket_note(struct ticket *ticket, uint64_t at_us);
 
 /*
+ * The first position of the primary's epoch: a floor of an older one becomes
+ * this.  What of it has survived lies below; what has not is nowhere.
+ */
+void ticket_follow(struct ticket *ticket, struct watermark first);
+
+/*
  * A flush position of the primary, in the answer to a question that was sent
  * at asked_us.  After a change of the epoch it replaces every older floor.
  */

@@ -27,6 +27,9 @@ struct topology_node {
 	uint64_t probed_us;        /* monotonic, of the last answer; 0 never */
 	uint64_t asked_us;    /* ... of the question that position answers */
 	uint64_t up_since_us; /* ... since when it is up without a break */
+	/* A primary: since when it says so, and the first position then. */
+	uint64_t primary_since_us;
+	struct watermark first;
 };
 
 struct topology {
@@ -42,11 +45,20 @@ void topology_release(const struct topology *topology);
 
 /*
  * The primary among the nodes of a list (indexes): the one with the role,
- * the highest timeline winning; when none is known and no node has ever
- * answered, the first of the list; -1 when there is none.
+ * the highest timeline winning, else the one that has had it longest; when
+ * none is known and no node has ever answered, the first of the list; -1 when
+ * there is none.  One that was left behind is none.
  */
 int topology_primary(const struct topology *topology, const unsigned *nodes,
 		     unsigned count);
+
+/*
+ * The node says that it is the primary, but another of the list has been on a
+ * higher timeline of the same system: an old primary that has come back.
+ */
+bool topology_is_left_behind(const struct topology *topology,
+			     const unsigned *nodes, unsigned count,
+			     unsigned node);
 
 /*
  * True when the node may serve reads: up, a streaming replica, on the

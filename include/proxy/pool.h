@@ -75,6 +75,8 @@ struct pool_node *pool_node_at(const struct pool *pool, unsigned index);
 int pool_primary(const struct pool *pool);
 /* ... and its number in the configuration, or -1. */
 int pool_primary_id(const struct pool *pool);
+/* Since when there is none (monotonic); 0: there is one. */
+uint64_t pool_primary_missing_us(const struct pool *pool);
 /* What was last seen of them, borrowed until the next mail; or NULL. */
 const struct topology_node *pool_primary_seen(const struct pool *pool);
 const struct topology_node *pool_node_seen(const struct pool *pool,

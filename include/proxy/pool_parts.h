@@ -65,6 +65,7 @@ struct pool {
 	uint64_t changed_us; /* a replica must have all that was before */
 	uint64_t floor;      /* of the accounts of replicas (core/replicas) */
 	struct headcount_place *headcount;
+	uint64_t missing_us; /* without a primary since; 0: has one */
 	unsigned sessions;
 	unsigned guests; /* clients with a server of their own */
 	unsigned node_count;

@@ -82,6 +82,7 @@ struct server_loss {
 	const void *words; /* the server's own FATAL, as it came */
 	size_t words_len;  /* 0: it said nothing */
 	bool is_replica;
+	uint64_t sent; /* bytes that have left for it; UINT64_MAX unknown */
 };
 
 /* To the session. */

@@ -90,6 +90,8 @@ const struct track *server_track(const struct server *server);
 /* Status of the last ReadyForQuery. */
 char server_status(const struct server *server);
 bool server_is_idle(const struct server *server);
+/* All bytes for it so far, sent or not; 0 over TLS. */
+uint64_t server_queued(const struct server *server);
 
 /*
  * True when the statement is prepared, or will be by a Parse of the batch

@@ -153,6 +153,12 @@ struct session {
 
 	/* what is in flight and may be repeated if its server fails it */
 	struct buf replay;
+	uint64_t sent_mark; /* bytes of its server's that stand before it */
+
+	/* the unit was on the primary when that went: is it gone? */
+	uint64_t doubt_us;      /* asked since; 0: is not */
+	struct buf doubt_words; /* the server's last, if it is not */
+	unsigned doubt_node;    /* index in the pool */
 
 	struct ear *ear; /* what it listens to; NULL: to nothing */
 
@@ -214,14 +220,17 @@ struct session {
 	bool is_hoarding;         /* the client's unread limit is raised */
 	bool is_yielding;         /* its timer asks whether others wait */
 	bool is_mid_unit;
-	bool has_bound;       /* ... and has run something */
-	bool is_moving;       /* to the primary, as soon as nothing is owed */
-	bool is_replay_bound; /* it may only be repeated for a stale plan */
-	bool has_repeated;    /* the unit: not once more */
-	bool is_settling;     /* names change: it waits until nothing is owed */
-	bool is_skipping;     /* a cancelled unit, up to its end */
-	bool ends_unit;       /* ... with this message */
-	bool is_writing;      /* has a unit that may have written */
+	bool has_bound;        /* ... and has run something */
+	bool is_moving;        /* to the primary, as soon as nothing is owed */
+	bool is_replay_bound;  /* it may only be repeated for a stale plan */
+	bool is_replay_stale;  /* ... for a stale plan */
+	bool is_replay_redo;   /* ... if it was certainly not done */
+	bool is_doubt_refusal; /* a standby has refused it */
+	bool has_repeated;     /* the unit: not once more */
+	bool is_settling; /* names change: it waits until nothing is owed */
+	bool is_skipping; /* a cancelled unit, up to its end */
+	bool ends_unit;   /* ... with this message */
+	bool is_writing;  /* has a unit that may have written */
 	bool has_drawn_elsewhere; /* from sequences, in another turn */
 	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
@@ -493,6 +502,32 @@ void session_replay_learn(struct session *session, const char *sqlstate);
 void session_replay_avoid(struct session *session);
 /* Without a server: puts it all back. */
 void session_replay_rewind(struct session *session);
+
+/* --- session_doubt --- */
+
+enum session_doubt {
+	DOUBT_NONE, /* the unit may go */
+	DOUBT_OPEN, /* not known yet: behind, tried again with what is new */
+	DOUBT_ENDED /* its server had meant it alone; the session has ended */
+};
+
+/* Before the server is let go: may what is in flight have been committed? */
+bool session_doubt_is_unknown(const struct session *session,
+			      const struct server_loss *loss);
+/*
+ * What was in flight was certainly not done: true, its caller rewinds it and
+ * lets it find a server again, which session_doubt_look will hold up until it
+ * is known whether its primary is gone.  The session has let go of the server.
+ */
+bool session_doubt_lost(struct session *session,
+			const struct server_loss *loss);
+/* The same for an error, while the session has its server. */
+bool session_doubt_refused(struct session *session, const char *sqlstate);
+/* Does the server say that it has ended the connection? */
+bool session_doubt_says_fatal(const struct server_loss *loss);
+/* A unit that stands in the scan wants a server: may it have one? */
+enum session_doubt session_doubt_look(struct session *session);
+void session_doubt_forget(struct session *session);
 
 /* --- session_begin --- */
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "control/monitor_node.h"
+#include "control/monitor_primary.h"
 #include "control/probe.h"
 #include "control/resolve.h"
 #include "core/config.h"
@@ -26,6 +27,7 @@
 
 enum {
 	POKE_GAP_US = 20000,  /* pokes of many sessions are one */
+	SEEK_GAP_US = 25000,  /* between questions while writes wait */
 	HURRY_GAP_US = 1000,  /* ... and so are their calls for positions */
 	NAME_GAP_US = 50000,  /* between looks for a first address */
 	ASIDE_GAP_US = 50000, /* between looks whether it may be asked again */
@@ -46,6 +48,7 @@ struct watch {
 	struct metrics_cell *cell; /* NULL without metrics */
 	bool is_lagging;           /* said so in the log */
 	bool is_hurried;           /* a newer position is waited for */
+	bool is_poked;             /* to be asked once more soon */
 	uint64_t full_us;          /* when it was last asked for everything */
 };
 
@@ -59,7 +62,7 @@ struct monitor {
 	void *arg;
 	unsigned count;
 	struct watch **watches; /* by node */
-	bool *alarms;           /* by database line: two primaries, said so */
+	struct monitor_primary *primaries;
 	struct event *post;
 	bool is_hurried; /* positions are posted as soon as all are here */
 	struct topology *newest;
@@ -266,6 +269,12 @@ static bool watch_is_aside(const struct watch *watch)
 	       monitor->is_shut(monitor->shut_arg, login.dbname);
 }
 
+static bool watch_is_sought(const struct watch *watch, uint64_t now_us)
+{
+	return monitor_primary_is_sought(watch->monitor->primaries,
+					 watch->index, now_us);
+}
+
 /* Positions alone when somebody is in a hurry, but not for ever. */
 static void start_probe(struct watch *watch)
 {
@@ -273,7 +282,7 @@ static void start_probe(struct watch *watch)
 		&watch->monitor->config->settings;
 	uint64_t now_us = util_now_us();
 
-	if (watch->monitor->is_hurried &&
+	if ((watch->monitor->is_hurried || watch_is_sought(watch, now_us)) &&
 	    now_us - watch->full_us < settings->monitor_interval_us) {
 		probe_start_quick(watch->probe, settings->monitor_timeout_us);
 		return;
@@ -325,9 +334,32 @@ static void watch_schedule(struct watch *watch)
 	uint64_t interval_us =
 		watch->monitor->config->settings.monitor_interval_us;
 
+	uint64_t delay_us;
+
 	if (is_up_as(watch, ROLE_REPLICA))
 		interval_us += interval_us / 4;
-	watch_wait(watch, monitor_node_delay_us(&watch->node, interval_us));
+	delay_us = monitor_node_delay_us(&watch->node, interval_us);
+	if (watch->is_poked)
+		delay_us = POKE_GAP_US;
+	else if (delay_us > SEEK_GAP_US &&
+		 watch_is_sought(watch, util_now_us()))
+		delay_us = SEEK_GAP_US;
+	watch->is_poked = false;
+	watch_wait(watch, delay_us);
+}
+
+/* Some database has just lost its primary: whoever may be the next one. */
+static void seek_primary(struct monitor *monitor)
+{
+	uint64_t now_us = util_now_us();
+
+	for (unsigned i = 0; i < monitor->count; i++) {
+		struct watch *watch = monitor->watches[i];
+
+		if (!probe_is_busy(watch->probe) &&
+		    watch_is_sought(watch, now_us))
+			watch_wait(watch, 0);
+	}
 }
 
 static void call_replicas(const struct watch *primary)
@@ -408,18 +440,14 @@ static void tell_refusal(const struct watch *watch)
 /* One line per outage and cause: repeated failures are no news. */
 static void tell_failure(const struct watch *watch, unsigned changes)
 {
-	const struct monitor *monitor = watch->monitor;
-	uint64_t delay_us = monitor_node_delay_us(
-		&watch->node, monitor->config->settings.monitor_interval_us);
 	const char *consequence = "not used until it answers";
 
 	if (changes & NODE_WENT_DOWN)
 		consequence = watch->node.now.role == ROLE_PRIMARY
 				      ? "writes wait for a primary"
 				      : "reads go elsewhere";
-	log_warning("node %s: down (%s), %s, next probe in %llums",
-		    watch->label, watch->node.reason, consequence,
-		    (unsigned long long)delay_us / 1000);
+	log_warning("node %s: down (%s), %s", watch->label, watch->node.reason,
+		    consequence);
 }
 
 static void tell_up(const struct watch *watch)
@@ -476,42 +504,6 @@ static void watch_tell(const struct watch *watch, unsigned changes)
 		tell_failure(watch, changes);
 	if (changes & NODE_NEW_LIMIT)
 		tell_limit(watch);
-}
-
-/*
- * Split brain is judged by line, not over all nodes: two lines may well be two
- * systems.  Said once until it is over.
- */
-static void tell_primaries(struct monitor *monitor, unsigned index)
-{
-	const struct config_database *line = &monitor->config->databases[index];
-	const struct watch *first = NULL;
-	const struct watch *second = NULL;
-	int used;
-
-	assert(index < monitor->config->database_count);
-	for (unsigned i = 0; i < line->node_count; i++) {
-		const struct watch *watch = monitor->watches[line->nodes[i]];
-
-		if (!is_up_as(watch, ROLE_PRIMARY))
-			continue;
-		if (first && !second)
-			second = watch;
-		if (!first)
-			first = watch;
-	}
-	if (second && !monitor->alarms[index]) {
-		used = topology_primary(monitor->newest, line->nodes,
-					line->node_count);
-		log_error("database %s: nodes %s and %s both say that they are "
-			  "the primary (timelines %u and %u), writes go to %s; "
-			  "stop the other one",
-			  line->name, first->label, second->label,
-			  first->node.now.position.timeline,
-			  second->node.now.position.timeline,
-			  used < 0 ? "none" : monitor->watches[used]->label);
-	}
-	monitor->alarms[index] = second != NULL;
 }
 
 /* ---- reports ------------------------------------------------------------ */
@@ -571,8 +563,9 @@ static void probe_reported(void *arg, const struct probe_report *report)
 		call_replicas(watch);
 	if (changes & ~(unsigned)NODE_MOVED) {
 		monitor_post(monitor);
-		for (unsigned i = 0; i < monitor->config->database_count; i++)
-			tell_primaries(monitor, i);
+		if (monitor_primary_look(monitor->primaries, monitor->newest,
+					 util_now_us()))
+			seek_primary(monitor);
 	} else if (monitor->is_hurried && is_round_over(monitor)) {
 		monitor_post(monitor);
 	} else {
@@ -582,10 +575,22 @@ static void probe_reported(void *arg, const struct probe_report *report)
 		watch_hurry(watch);
 }
 
-/* The kept connection broke while idle: a crash shows here first. */
+/*
+ * The kept connection broke while idle: a crash shows here first.  A replica
+ * that has started anew may show less than it did, and may have done so
+ * before it is asked again: until then nothing is known of it.
+ */
 static void connection_lost(void *arg)
 {
-	watch_probe(arg);
+	struct watch *watch = arg;
+
+	if (monitor_node_lose(&watch->node)) {
+		log_info("node %s: the monitor's connection was lost, reads "
+			 "go elsewhere until it answers",
+			 watch->label);
+		monitor_post(watch->monitor);
+	}
+	watch_probe(watch);
 }
 
 /* ---- the owner's calls -------------------------------------------------- */
@@ -670,14 +675,16 @@ void monitor_reload(struct monitor *monitor, const struct config *config)
 	struct watch **before = monitor->watches;
 	unsigned before_count = monitor->count;
 	const struct config *held = config_hold(config);
+	struct monitor_primary *primaries;
 
 	config_release(monitor->config);
 	monitor->config = held;
 	monitor->count = config->node_count;
 	monitor->watches = xcalloc(monitor->count + 1, sizeof(struct watch *));
-	/* Lines are numbered anew, so what was said of them is forgotten. */
-	free(monitor->alarms);
-	monitor->alarms = xcalloc(config->database_count + 1, sizeof(bool));
+	primaries = monitor_primary_new(config, monitor->metrics,
+					monitor->primaries);
+	monitor_primary_free(monitor->primaries);
+	monitor->primaries = primaries;
 	for (unsigned i = 0; i < monitor->count; i++) {
 		const char *label = config->nodes[i].label;
 		struct watch *watch =
@@ -725,7 +732,9 @@ void monitor_poke(struct monitor *monitor, unsigned node)
 	if (node >= monitor->count)
 		return;
 	watch = monitor->watches[node];
-	if (probe_is_busy(watch->probe))
+	/* What is being asked may have been answered before the trouble. */
+	watch->is_poked = probe_is_busy(watch->probe);
+	if (watch->is_poked)
 		return;
 	age_us = util_now_us() - probe_started_us(watch->probe);
 	if (age_us < POKE_GAP_US)
@@ -753,7 +762,7 @@ void monitor_free(struct monitor *monitor)
 	for (unsigned i = 0; i < monitor->count; i++)
 		watch_free(monitor->watches[i]);
 	free(monitor->watches);
-	free(monitor->alarms);
+	monitor_primary_free(monitor->primaries);
 	event_free(monitor->post);
 	topology_release(monitor->newest);
 	users_release(monitor->users);

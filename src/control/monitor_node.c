@@ -106,6 +106,8 @@ static unsigned take_role(struct monitor_node *node,
 		node->old_timeline = before;
 	}
 	node->now.role = role;
+	if (!facts->is_primary)
+		node->now.primary_since_us = 0;
 	return changes;
 }
 
@@ -128,6 +130,10 @@ static unsigned take_position(struct monitor_node *node,
 		node->now.is_streaming = false;
 		node->now.lag_us = 0;
 		node->now.lag_bytes = 0;
+		if (node->now.primary_since_us == 0)
+			node->now.primary_since_us = report->done_us;
+		if (!watermark_same_epoch(node->now.first, facts->position))
+			node->now.first = facts->position;
 		staleness_note(&node->samples, report->sent_us,
 			       facts->position);
 	}
@@ -179,6 +185,15 @@ unsigned monitor_node_take(struct monitor_node *node,
 	}
 	node->outcome = report->outcome;
 	return changes;
+}
+
+bool monitor_node_lose(struct monitor_node *node)
+{
+	if (!node->now.is_up || node->now.role != ROLE_REPLICA)
+		return false;
+	node->now.is_up = false;
+	node->now.is_streaming = false;
+	return true;
 }
 
 /*

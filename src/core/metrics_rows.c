@@ -298,6 +298,12 @@ static const struct metrics_row gauges[] = {
 		.scope = METRICS_DATABASE,
 		.labels = METRICS_LABEL_DATABASE,
 	},
+	[GAUGE_PRIMARIES] = {
+		.name = "pgweir_primaries",
+		.help = "Nodes that say that they are the primary; 1 is right.",
+		.scope = METRICS_DATABASE,
+		.labels = METRICS_LABEL_DATABASE,
+	},
 	[GAUGE_LISTENERS] = {
 		.name = "pgweir_listeners",
 		.help = "Connections that listen for all clients.",

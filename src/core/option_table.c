@@ -383,6 +383,9 @@ static const struct option timeout_rows[] = {
 	{ SETTING_TIME(query_wait_notify), .fallback = "5",
 	  .help = "Wait after which the client is told by a notice; 0: "
 		  "never." },
+	{ SETTING_TIME(failover_timeout), .fallback = "30",
+	  .help = "Longest wait for a primary while there is none; then the "
+		  "client is closed; 0: query_wait_timeout alone." },
 	{ SETTING_TIME(cancel_wait_timeout), .fallback = "10",
 	  .help = "Longest wait of a cancel request; 0: any." },
 	{ SETTING_TIME(idle_transaction_timeout), .fallback = "0",

@@ -21,6 +21,15 @@ static bool is_older(struct watermark flushed, struct watermark floor)
 	       flushed.timeline < floor.timeline;
 }
 
+void ticket_follow(struct ticket *ticket, struct watermark first)
+{
+	if (first.system == 0 || ticket->floor.system == 0 ||
+	    is_older(first, ticket->floor) ||
+	    watermark_same_epoch(ticket->floor, first))
+		return;
+	ticket->floor = first;
+}
+
 void ticket_redeem(struct ticket *ticket, uint64_t asked_us,
 		   struct watermark flushed)
 {

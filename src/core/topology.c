@@ -62,16 +62,45 @@ void topology_release(const struct topology *topology)
 		free(counted);
 }
 
+static bool is_primary(const struct topology_node *node)
+{
+	return node->is_up && node->role == ROLE_PRIMARY;
+}
+
 /*
- * Of two that claim to be primary the higher timeline wins, and with equal
- * ones the one found first: lists keep their order, so the choice is stable.
+ * Nodes that are down count as well: while the new primary is away the old
+ * one, started again by mistake, must not get the writes.
+ */
+bool topology_is_left_behind(const struct topology *topology,
+			     const unsigned *nodes, unsigned count,
+			     unsigned node)
+{
+	const struct watermark *own;
+
+	if (node >= topology->count || !is_primary(&topology->nodes[node]))
+		return false;
+	own = &topology->nodes[node].position;
+	for (unsigned i = 0; i < count; i++) {
+		const struct watermark *other;
+
+		if (nodes[i] >= topology->count)
+			continue;
+		other = &topology->nodes[nodes[i]].position;
+		if (other->system == own->system &&
+		    other->timeline > own->timeline)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Of two that claim to be primary, on one timeline or of two systems, the one
+ * that was it before: what runs there is not moved.
  */
 static bool is_better_primary(const struct topology_node *node,
 			      const struct topology_node *best)
 {
-	if (!node->is_up || node->role != ROLE_PRIMARY)
-		return false;
-	return !best || node->position.timeline > best->position.timeline;
+	return !best || node->primary_since_us < best->primary_since_us;
 }
 
 int topology_primary(const struct topology *topology, const unsigned *nodes,
@@ -88,7 +117,9 @@ int topology_primary(const struct topology *topology, const unsigned *nodes,
 			continue;
 		node = &topology->nodes[nodes[i]];
 		has_answered |= node->probed_us != 0;
-		if (is_better_primary(node, best)) {
+		if (is_primary(node) && is_better_primary(node, best) &&
+		    !topology_is_left_behind(topology, nodes, count,
+					     nodes[i])) {
 			best = node;
 			primary = (int)nodes[i];
 		}

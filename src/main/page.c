@@ -57,15 +57,21 @@ void page_metrics(const struct house *house, struct buf *out)
 bool page_ready(const struct house *house, struct buf *why)
 {
 	const struct topology *topology = monitor_topology(house->monitor);
+	const struct config *config = house->snapshot->config;
 
 	if (house->mode != SHUTDOWN_NONE) {
 		buf_printf(why, "shutting down");
 		return false;
 	}
-	for (unsigned i = 0; i < topology->count; i++)
-		if (topology->nodes[i].role == ROLE_PRIMARY &&
-		    topology->nodes[i].is_up)
+	for (unsigned i = 0; i < config->database_count; i++) {
+		const struct config_database *line = &config->databases[i];
+		int node = topology_primary(topology, line->nodes,
+					    line->node_count);
+
+		if (node >= 0 && topology->nodes[node].is_up &&
+		    topology->nodes[node].role == ROLE_PRIMARY)
 			return true;
+	}
 	buf_printf(why, "no primary is reachable");
 	return false;
 }

@@ -165,6 +165,10 @@ static void refresh_topology(struct pool *pool)
 	pool_price_replicas(pool);
 	for (unsigned i = 0; i < pool->node_count; i++)
 		pool_node_forsake(pool->nodes[i]);
+	if (pool_primary(pool) >= 0)
+		pool->missing_us = 0;
+	else if (pool->missing_us == 0)
+		pool->missing_us = local_now(pool->local);
 }
 
 /* What is connected belongs to another database now: it goes as it rests. */
@@ -519,6 +523,11 @@ int pool_primary_id(const struct pool *pool)
 	int index = pool_primary(pool);
 
 	return index < 0 ? -1 : (int)pool->config->nodes[index];
+}
+
+uint64_t pool_primary_missing_us(const struct pool *pool)
+{
+	return pool->missing_us;
 }
 
 const struct topology_node *pool_node_seen(const struct pool *pool,

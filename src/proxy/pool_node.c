@@ -539,7 +539,7 @@ static void on_failed(void *owner, struct server *server, const char *sqlstate,
 	note_lack(node, sqlstate);
 	note_failure(node);
 	count_error(node, pool_node_classify(sqlstate));
-	if (!*sqlstate)
+	if (!*sqlstate || strncmp(sqlstate, "57P", 3) == 0)
 		process->node_trouble(process->arg, node->label);
 	quota_note_closed(node->quota);
 	refuse_waiters(node, sqlstate, why);

@@ -114,14 +114,30 @@ static bool has_same_roles(const struct topology *before,
 	return true;
 }
 
+/* A node that has only gone: clients are greeted as before. */
+static bool has_newcomer(const struct topology *before,
+			 const struct topology *after)
+{
+	if (!before || before->count != after->count)
+		return true;
+	for (unsigned i = 0; i < after->count; i++)
+		if (after->nodes[i].is_up &&
+		    (!before->nodes[i].is_up ||
+		     before->nodes[i].role != after->nodes[i].role ||
+		     before->nodes[i].position.timeline !=
+			     after->nodes[i].position.timeline))
+			return true;
+	return false;
+}
+
 static void take_topology(struct local *local, struct mail_topology *mail)
 {
 	bool is_same = has_same_roles(local->topology, mail->topology);
 
-	if (!is_same) {
-		welcomes_clear(local->process->welcomes);
+	if (!is_same)
 		sessions_unqueue(local);
-	}
+	if (has_newcomer(local->topology, mail->topology))
+		welcomes_clear(local->process->welcomes);
 	local_set_topology(local, mail->topology);
 	pools_refresh(local);
 	hubs_refresh(local);

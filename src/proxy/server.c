@@ -146,6 +146,9 @@ static void tell_closed(struct server *server, bool was_in, const char *why)
 		.words = buf_head(&server->last_words),
 		.words_len = buf_len(&server->last_words),
 		.is_replica = server->site->is_replica,
+		.sent = stream_tls(server->stream)
+				? UINT64_MAX
+				: stream_bytes_out(server->stream),
 	};
 
 	server->hooks = NULL;
@@ -195,9 +198,20 @@ void server_forsake(struct server *server)
 		server_close(server, METRICS_CLOSE_NODE_DOWN, "node is down");
 }
 
+/* A server that leaves by itself may be the first of all of its node. */
+static void tell_trouble(const struct server *server)
+{
+	const struct server_site *site = server->site;
+	const struct process *process = site->local->process;
+
+	if (is_logged_in(server->state))
+		process->node_trouble(process->arg, site->label);
+}
+
 /* The protocol was broken, or a FATAL came: failure has the words. */
 static void close_broken(struct server *server)
 {
+	tell_trouble(server);
 	server_close(server, METRICS_CLOSE_PROTO,
 		     server->failure ? server->failure : "protocol violation");
 }
@@ -441,8 +455,11 @@ static void on_closed(struct server *server)
 {
 	const char *why = stream_error(server->stream);
 
+	tell_trouble(server);
 	if (server->failure && buf_len(&server->last_words) > 0)
 		why = server->failure;
+	else if (is_logged_in(server->state))
+		server->failure_state[0] = '\0'; /* of another statement */
 	server_close(server, METRICS_CLOSE_PEER, why);
 }
 

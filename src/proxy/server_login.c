@@ -18,6 +18,7 @@
 #include "core/metrics.h"
 #include "core/pgbuild.h"
 #include "core/pgwire.h"
+#include "core/topology.h"
 #include "net/stream.h"
 #include "net/tls.h"
 #include "proxy/local.h"
@@ -198,6 +199,32 @@ static bool keep_greeting(const struct server *server,
 	return buf_len(&own->greeting) <= SERVER_TEXT_MAX / 16;
 }
 
+/*
+ * A standby, where the primary is believed to be: it was demoted.  Since
+ * version 14 it says so.
+ */
+static bool is_demoted(const struct server *server)
+{
+	const struct topology *topology = server->site->local->topology;
+	const char *standby = strmap_get(server->parameters, "in_hot_standby");
+	unsigned node = server->site->node;
+
+	return !server->site->own && topology && node < topology->count &&
+	       topology->nodes[node].role == ROLE_PRIMARY && standby &&
+	       strcmp(standby, "on") == 0;
+}
+
+static enum server_step take_first_ready(struct server *server,
+					 const struct pgwire_message *message)
+{
+	server->status = pgwire_read_ready(message);
+	if (server->status != 'I')
+		return fail(server, "08P01", "not idle after login");
+	if (is_demoted(server))
+		return fail(server, "", "it was the primary and is a standby");
+	return SERVER_STEP_DONE;
+}
+
 /* is_settings_due means "authenticated" until the login is over. */
 static enum server_step take_message(struct server *server,
 				     const struct pgwire_message *message)
@@ -216,11 +243,7 @@ static enum server_step take_message(struct server *server,
 	switch (message->type) {
 	case 'S': return take_parameter(server, message);
 	case 'K': return take_key(server, message);
-	case 'Z':
-		server->status = pgwire_read_ready(message);
-		if (server->status != 'I')
-			return fail(server, "08P01", "not idle after login");
-		return SERVER_STEP_DONE;
+	case 'Z': return take_first_ready(server, message);
 	default: return fail(server, "08P01", "unexpected message in login");
 	}
 }

@@ -203,6 +203,14 @@ char server_status(const struct server *server)
 	return server->status;
 }
 
+uint64_t server_queued(const struct server *server)
+{
+	return stream_tls(server->stream)
+		       ? 0
+		       : stream_bytes_out(server->stream) +
+				 stream_out_len(server->stream);
+}
+
 bool server_is_idle(const struct server *server)
 {
 	return server->status == 'I' && !server->is_mid_message &&

@@ -140,9 +140,10 @@ static void redeem(struct session *session)
 {
 	const struct topology_node *primary = pool_primary_seen(session->pool);
 
-	if (primary && primary->is_up && primary->role == ROLE_PRIMARY)
-		ticket_redeem(&session->ticket, primary->asked_us,
-			      primary->position);
+	if (!primary || !primary->is_up || primary->role != ROLE_PRIMARY)
+		return;
+	ticket_follow(&session->ticket, primary->first);
+	ticket_redeem(&session->ticket, primary->asked_us, primary->position);
 }
 
 /*

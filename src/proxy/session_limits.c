@@ -62,6 +62,23 @@ static uint64_t end_of_wait(const struct session *session)
 					     pool_config_user(session->pool)));
 }
 
+/*
+ * There is no primary, and it waits for one; the time before that was another
+ * wait, which has its own limit.
+ */
+static uint64_t end_of_failover(const struct session *session)
+{
+	uint64_t since_us = pool_primary_missing_us(session->pool);
+
+	if (since_us == 0 || session->waiting_node >= 0 ||
+	    session->fresh_since_us != 0)
+		return never_us;
+	if (since_us < session->wait_since_us)
+		since_us = session->wait_since_us;
+	return after(since_us,
+		     local_settings(session->local)->failover_timeout_us);
+}
+
 /* Once: when it is over it has been sent.  A login is not spoken to. */
 static uint64_t time_of_notice(const struct session *session)
 {
@@ -83,22 +100,38 @@ static uint64_t end_of_freshening(const struct session *session)
 		       : never_us;
 }
 
+static void tell_wait(struct session *session)
+{
+	bool has_primary = pool_primary_missing_us(session->pool) == 0;
+
+	pgbuild_notice(
+		stream_out(session->client),
+		&(struct pgbuild_error){
+			.severity = "NOTICE",
+			.sqlstate = "00000",
+			.message = has_primary ? "no server connection is free "
+						 "yet, the query waits in the "
+						 "queue"
+					       : "there is no primary, the "
+						 "query waits for one" });
+	session_renew_limit(session);
+}
+
 static void out_of_patience(struct session *session)
 {
 	if (session_now(session) >= end_of_freshening(session)) {
 		session->steps->try_again(session);
 		return;
 	}
+	if (session_now(session) >= end_of_failover(session)) {
+		session_fail(session, "57P03", "failover_timeout",
+			     "There is no primary. Nothing of the statement "
+			     "was run.");
+		return;
+	}
 	if (session->state == SESSION_WAITING &&
 	    session_now(session) < end_of_wait(session)) {
-		pgbuild_notice(
-			stream_out(session->client),
-			&(struct pgbuild_error){
-				.severity = "NOTICE",
-				.sqlstate = "00000",
-				.message = "no server connection is free yet, "
-					   "the query waits in the queue" });
-		session_renew_limit(session);
+		tell_wait(session);
 		return;
 	}
 	/* The server that it has will do. */
@@ -187,7 +220,8 @@ static uint64_t end_of_state(const struct session *session)
 	case SESSION_WAITING:
 		return earlier(
 			earlier(end_of_wait(session), time_of_notice(session)),
-			end_of_freshening(session));
+			earlier(end_of_freshening(session),
+				end_of_failover(session)));
 	case SESSION_IDLE:
 		return after(session_now(session),
 			     USER_LIMIT(session, client_idle_timeout));

@@ -204,6 +204,7 @@ static void drop_waiting_unit(struct session *session)
 					 "request" });
 	session_set_state(session, SESSION_IDLE);
 	session->wait_since_us = 0;
+	session_doubt_forget(session);
 	session_renew_limit(session);
 	unserved_skip(session);
 	/* What stands behind it waits no longer. */

@@ -220,6 +220,12 @@ bool session_find_server(struct session *session)
 	int replica;
 	struct route_decision decision;
 
+	switch (session_doubt_look(session)) {
+	case DOUBT_NONE: break;
+	case DOUBT_OPEN: begin_to_wait(session); return false;
+	case DOUBT_ENDED:
+	default: return false;
+	}
 	if (session_begin_is_misplaced(session))
 		session_begin_leave(session);
 	decision = decide(session, &replica);

@@ -5,10 +5,11 @@
  * What we sent to a replica by our own choice is kept: whole autocommit
  * reads that prepare no name; and for a stale plan (0A000, "cached plan must
  * not change result type"), whole autocommit batches that run one named
- * statement, also on the primary: that is told before anything has run.  The
- * bytes are kept until the first byte of an answer goes to the client; from
- * then on nothing is ever done again.  With several reads in flight they are
- * kept together, or not at all.
+ * statement, also on the primary: that is told before anything has run.  On
+ * the primary autocommit units are kept for the case that it goes under them
+ * (proxy/session_doubt).  The bytes are kept until the first byte of an answer
+ * goes to the client; from then on nothing is ever done again.  Several units
+ * in flight are kept together, or not at all.
  *
  * Invariant: replay holds exactly the units in flight, or nothing.
  */
@@ -103,18 +104,57 @@ static bool may_be_stale(const struct session *session)
 	       server_status(session->server) == 'I';
 }
 
+/*
+ * On the primary, alone on its server, and leaves nothing behind there: it may
+ * be done on the next primary, if it was certainly not done on this one.
+ */
+static bool may_be_redone(const struct session *session)
+{
+	const uint32_t harmless = EFFECT_SEQUENCE | EFFECT_CATALOG_READ |
+				  EFFECT_READ_ONLY | EFFECT_READ_WRITE |
+				  EFFECT_SERIALIZABLE;
+	const struct sqlclass *judged = &session->scan.judged;
+
+	return session->target == ROUTE_PRIMARY && session->pins == 0 &&
+	       session->mode != POOL_MODE_SESSION && !session->begin &&
+	       server_status(session->server) == 'I' &&
+	       !session->scan.has_names && !(judged->effects & ~harmless) &&
+	       (judged->command == COMMAND_OTHER ||
+		judged->command == COMMAND_BEGIN) &&
+	       (judged->reason != REASON_FUNCTION ||
+		(judged->effects & EFFECT_SEQUENCE));
+}
+
+/* For which accidents it is kept; what follows others, for theirs as well. */
+static void judge(struct session *session, bool is_first)
+{
+	bool is_bound = !is_repeatable(session);
+	bool is_stale = !is_bound || may_be_stale(session);
+	bool is_redo = may_be_redone(session);
+
+	session->is_replay_bound =
+		is_bound || (!is_first && session->is_replay_bound);
+	session->is_replay_stale =
+		is_stale && (is_first || session->is_replay_stale);
+	session->is_replay_redo =
+		is_redo && (is_first || session->is_replay_redo);
+}
+
 void session_replay_keep(struct session *session)
 {
 	bool is_first = !session_has_pending(session);
 	size_t len;
 	const uint8_t *data = stream_data(session->client, &len);
 
-	if (is_first)
+	if (is_first) {
 		session_replay_forget(session);
-	else if (buf_len(&session->replay) == 0)
+		session->sent_mark = server_queued(session->server);
+	} else if (buf_len(&session->replay) == 0) {
 		return;
-	session->is_replay_bound = !is_repeatable(session);
-	len = !session->is_replay_bound || may_be_stale(session)
+	}
+	judge(session, is_first);
+	len = !session->is_replay_bound || session->is_replay_stale ||
+			      session->is_replay_redo
 		      ? unit_len(session, data, len)
 		      : 0;
 	if (len == 0 || buf_len(&session->replay) + len > REPLAY_BYTES)

@@ -221,7 +221,7 @@ static bool on_spares(void *user, const char *sqlstate)
 
 	if (!session_replay_can(session))
 		return false;
-	if (server_has_stale_plan(server)) {
+	if (session->is_replay_stale && server_has_stale_plan(server)) {
 		epoch_advance(stmtscope_epoch(session->scope));
 		session->avoids_replicas |= !session->is_replay_bound;
 	} else if (!session->is_replay_bound &&
@@ -229,7 +229,7 @@ static bool on_spares(void *user, const char *sqlstate)
 		   server_site(server)->is_replica) {
 		session_replay_learn(session, sqlstate);
 		session->avoids_replicas = true;
-	} else {
+	} else if (!session_doubt_refused(session, sqlstate)) {
 		return false;
 	}
 	session_want_catalog(session);
@@ -246,7 +246,7 @@ static const char *on_name_of(void *user, uint64_t id)
 	return stmtmap_name_of(session->names, id);
 }
 
-/* A replica did not take its settings; nothing was sent behind them. */
+/* A server did not take its settings; nothing was sent behind them. */
 static void begin_again(struct session *session)
 {
 	session_replay_forget(session);
@@ -262,13 +262,44 @@ static bool on_may_lose(void *user)
 	return session_replay_can_lose(user);
 }
 
+/* Settings go in front of the unit: nothing of that was sent. */
+static bool is_lost_becoming(const struct session *session,
+			     const struct server_loss *loss)
+{
+	return session->is_becoming &&
+	       (loss->is_replica || (!session->has_repeated &&
+				     strncmp(loss->sqlstate, "57P", 3) == 0));
+}
+
+static void fail_lost(struct session *session, const struct server_loss *loss,
+		      bool is_unknown)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), "%s%.200s",
+		       session->state == SESSION_LOGIN && *loss->sqlstate
+			       ? ""
+			       : "the server connection was lost: ",
+		       loss->why);
+	if (is_unknown)
+		session_fail(session, "08007", text,
+			     "What was sent may or may not have been "
+			     "committed: look before you repeat it.");
+	else
+		session_fail(session,
+			     strlen(loss->sqlstate) == 5 ? loss->sqlstate
+							 : "08006",
+			     text, NULL);
+}
+
 static void on_lost(void *user, const struct server_loss *loss)
 {
 	struct session *session = user;
-	char text[256];
+	bool is_unknown = session_doubt_is_unknown(session, loss);
 
 	session->server = NULL;
-	if (session->is_becoming && loss->is_replica) {
+	if (is_lost_becoming(session, loss)) {
+		session->has_repeated = true;
 		begin_again(session);
 		return;
 	}
@@ -277,19 +308,16 @@ static void on_lost(void *user, const struct server_loss *loss)
 		repeat(session, *loss->sqlstate ? loss->sqlstate : "08006");
 		return;
 	}
-	if (loss->words_len > 0) {
-		stream_write(session->client, loss->words, loss->words_len);
-		session_end(session, true, loss->why);
+	if (session_doubt_lost(session, loss)) {
+		repeat(session);
 		return;
 	}
-	(void)snprintf(text, sizeof(text), "%s%.200s",
-		       session->state == SESSION_LOGIN && *loss->sqlstate
-			       ? ""
-			       : "the server connection was lost: ",
-		       loss->why);
-	session_fail(session,
-		     strlen(loss->sqlstate) == 5 ? loss->sqlstate : "08006",
-		     text, NULL);
+	if (loss->words_len > 0)
+		stream_write(session->client, loss->words, loss->words_len);
+	if (loss->words_len == 0 || is_unknown)
+		fail_lost(session, loss, is_unknown);
+	else
+		session_end(session, true, loss->why);
 }
 
 static void on_server_drained(void *user)

@@ -330,6 +330,67 @@ static void test_delays(void **state)
 	assert_int_equal(monitor_node_delay_us(&node, 100), 100);
 }
 
+/* The monitor's connection broke: it may have started anew and show less. */
+static void test_lost_connection(void **state)
+{
+	struct monitor_node node = { 0 };
+	struct probe_report report = answer(false, 1, 100, SECOND);
+
+	(void)state;
+	assert_false(monitor_node_lose(&node));
+	(void)monitor_node_take(&node, &report);
+	assert_true(node.now.is_up);
+	assert_int_equal(node.now.up_since_us, SECOND + 100);
+	assert_true(monitor_node_lose(&node));
+	assert_false(node.now.is_up);
+	assert_false(monitor_node_lose(&node));
+	/* One answer is enough: nothing says that it was down. */
+	report = answer(false, 1, 90, 2 * SECOND);
+	(void)monitor_node_take(&node, &report);
+	report = answer(false, 1, 90, 3 * SECOND);
+	(void)monitor_node_take(&node, &report);
+	assert_true(node.now.is_up);
+	assert_true(node.now.up_since_us > SECOND + 100);
+}
+
+/* A primary has clients who would have to wait: its answer is waited for. */
+static void test_lost_connection_of_primary(void **state)
+{
+	struct monitor_node node = { 0 };
+	struct probe_report report = answer(true, 1, 100, SECOND);
+
+	(void)state;
+	(void)monitor_node_take(&node, &report);
+	assert_false(monitor_node_lose(&node));
+	assert_true(node.now.is_up);
+}
+
+static void test_first_position_of_an_epoch(void **state)
+{
+	struct monitor_node node = { 0 };
+	struct probe_report report = answer(false, 1, 100, SECOND);
+
+	(void)state;
+	(void)monitor_node_take(&node, &report);
+	assert_int_equal(node.now.primary_since_us, 0);
+	report = answer(true, 2, 150, 2 * SECOND);
+	(void)monitor_node_take(&node, &report);
+	report = answer(true, 2, 900, 3 * SECOND);
+	(void)monitor_node_take(&node, &report);
+	assert_int_equal(node.now.primary_since_us, 2 * SECOND + 100);
+	assert_int_equal(node.now.first.lsn, 150);
+	assert_int_equal(node.now.first.timeline, 2);
+	/* Failures do not make it younger, being a replica does. */
+	report = failure("connection refused");
+	(void)monitor_node_take(&node, &report);
+	report = answer(true, 2, 950, 4 * SECOND);
+	(void)monitor_node_take(&node, &report);
+	assert_int_equal(node.now.primary_since_us, 2 * SECOND + 100);
+	report = answer(false, 3, 990, 5 * SECOND);
+	(void)monitor_node_take(&node, &report);
+	assert_int_equal(node.now.primary_since_us, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +410,9 @@ int main(void)
 		cmocka_unit_test(test_no_source),
 		cmocka_unit_test(test_source),
 		cmocka_unit_test(test_delays),
+		cmocka_unit_test(test_lost_connection),
+		cmocka_unit_test(test_lost_connection_of_primary),
+		cmocka_unit_test(test_first_position_of_an_epoch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

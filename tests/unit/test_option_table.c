@@ -81,6 +81,7 @@ static const char *const known[][2] = {
 	{ "query_timeout", "0" },
 	{ "query_wait_timeout", "120" },
 	{ "query_wait_notify", "5" },
+	{ "failover_timeout", "30" },
 	{ "cancel_wait_timeout", "10" },
 	{ "idle_transaction_timeout", "0" },
 	{ "transaction_timeout", "0" },

@@ -109,6 +109,38 @@ static void epochs_are_not_compared(void **state)
 	assert_true(ticket_is_open(&ticket));
 }
 
+static void follows_to_the_first_position(void **state)
+{
+	struct ticket ticket = { 0 };
+
+	(void)state;
+	/* Nothing seen: nothing to carry over. */
+	ticket_follow(&ticket, at(2, 900));
+	assert_true(ticket_allows(&ticket, at(1, 1)));
+	ticket_note(&ticket, 100);
+	ticket_redeem(&ticket, 101, at(1, 500));
+	ticket_follow(&ticket, (struct watermark){ 0 });
+	assert_true(ticket_allows(&ticket, at(1, 500)));
+	/* The same epoch: the floor is better known already. */
+	ticket_follow(&ticket, at(1, 700));
+	assert_true(ticket_allows(&ticket, at(1, 500)));
+	ticket_follow(&ticket, at(2, 600));
+	/* Beyond it by number, but on the old timeline. */
+	assert_false(ticket_allows(&ticket, at(1, 5000)));
+	assert_false(ticket_allows(&ticket, at(2, 599)));
+	assert_true(ticket_allows(&ticket, at(2, 600)));
+	/* The old primary is back: it says nothing. */
+	ticket_follow(&ticket, at(1, 50));
+	assert_true(ticket_allows(&ticket, at(2, 600)));
+	assert_false(ticket_allows(&ticket, at(1, 600)));
+	/* What is written after that is asked for as ever. */
+	ticket_redeem(&ticket, 300, at(2, 5000));
+	assert_true(ticket_allows(&ticket, at(2, 600)));
+	ticket_note(&ticket, 400);
+	ticket_redeem(&ticket, 401, at(2, 6000));
+	assert_false(ticket_allows(&ticket, at(2, 5999)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +149,7 @@ int main(void)
 		cmocka_unit_test(newest_moment_counts),
 		cmocka_unit_test(floor_never_falls),
 		cmocka_unit_test(epochs_are_not_compared),
+		cmocka_unit_test(follows_to_the_first_position),
 	};
 
 	return cmocka_run_group_tests_name("ticket", tests, NULL, NULL);

@@ -61,13 +61,61 @@ static void test_higher_timeline_wins(void **state)
 
 	(void)state;
 	set(topology, 0, ROLE_PRIMARY, 1);
-	set(topology, 1, ROLE_REPLICA, 9);
+	set(topology, 1, ROLE_REPLICA, 2);
 	set(topology, 2, ROLE_PRIMARY, 2);
 	set(topology, 3, ROLE_PRIMARY, 2);
 	assert_int_equal(topology_primary(topology, list, 4), 2);
 	assert_int_equal(topology_primary(topology, old_only, 1), 0);
 	topology->nodes[2].is_up = false;
 	assert_int_equal(topology_primary(topology, list, 4), 3);
+	topology_release(topology);
+}
+
+/* The new primary is away, or a replica follows it: the old one is none. */
+static void test_left_behind(void **state)
+{
+	struct topology *topology = topology_new(1, 3);
+	const unsigned list[] = { 0, 1, 2, 7 };
+
+	(void)state;
+	set(topology, 0, ROLE_PRIMARY, 1);
+	set(topology, 1, ROLE_PRIMARY, 2);
+	set(topology, 2, ROLE_REPLICA, 1);
+	assert_true(topology_is_left_behind(topology, list, 4, 0));
+	assert_false(topology_is_left_behind(topology, list, 4, 1));
+	assert_false(topology_is_left_behind(topology, list, 4, 2));
+	assert_false(topology_is_left_behind(topology, list, 4, 7));
+	topology->nodes[1].is_up = false;
+	assert_int_equal(topology_primary(topology, list, 4), -1);
+	/* Another line knows nothing of it. */
+	assert_int_equal(topology_primary(topology, list, 1), 0);
+	set(topology, 1, ROLE_REPLICA, 1);
+	assert_int_equal(topology_primary(topology, list, 4), 0);
+	set(topology, 2, ROLE_REPLICA, 2);
+	assert_int_equal(topology_primary(topology, list, 4), -1);
+	/* Another system's timelines say nothing. */
+	topology->nodes[2].position.system = 8;
+	assert_int_equal(topology_primary(topology, list, 4), 0);
+	topology_release(topology);
+}
+
+/* On one timeline, or of two systems, the one that has it stays. */
+static void test_the_elder_stays(void **state)
+{
+	struct topology *topology = topology_new(1, 2);
+	const unsigned list[] = { 0, 1 };
+
+	(void)state;
+	set(topology, 0, ROLE_PRIMARY, 1);
+	set(topology, 1, ROLE_PRIMARY, 1);
+	topology->nodes[0].primary_since_us = 200;
+	topology->nodes[1].primary_since_us = 100;
+	assert_int_equal(topology_primary(topology, list, 2), 1);
+	topology->nodes[0].position.system = 8;
+	topology->nodes[0].position.timeline = 5;
+	assert_int_equal(topology_primary(topology, list, 2), 1);
+	topology->nodes[1].is_up = false;
+	assert_int_equal(topology_primary(topology, list, 2), 0);
 	topology_release(topology);
 }
 
@@ -175,6 +223,8 @@ int main(void)
 		cmocka_unit_test(test_nobody_answered),
 		cmocka_unit_test(test_all_down),
 		cmocka_unit_test(test_higher_timeline_wins),
+		cmocka_unit_test(test_left_behind),
+		cmocka_unit_test(test_the_elder_stays),
 		cmocka_unit_test(test_out_of_range),
 		cmocka_unit_test(test_can_read),
 		cmocka_unit_test(test_can_read_epochs),
