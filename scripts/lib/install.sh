@@ -23,7 +23,7 @@ PACKAGES_run='postgresql-15 postgresql-client-15 python3 python3-psycopg
 PACKAGES_test='libpg-query-dev clang-14 clang-tidy-14 clang-format-14
 	libclang-rt-14-dev llvm-14 cppcheck gcovr shellcheck python3-pytest
 	python3-pytest-xdist python3-psycopg2 python3-asyncpg prometheus
-	docker-compose pgbouncer'
+	docker-compose pgbouncer patroni etcd-server'
 # What PostgreSQL's own suites are built with.
 PACKAGES_conformance='postgresql-server-dev-15 libreadline-dev'
 }
@@ -76,6 +76,10 @@ install_disable()
 		case $package in
 		pgbouncer | prometheus)
 			deb-systemd-helper disable "$package.service" || :
+			;;
+		patroni | etcd-server)
+			deb-systemd-helper disable \
+			    "${package%-server}.service" || :
 			;;
 		esac
 	done
