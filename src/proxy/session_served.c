@@ -309,7 +309,7 @@ static void on_lost(void *user, const struct server_loss *loss)
 		return;
 	}
 	if (session_doubt_lost(session, loss)) {
-		repeat(session);
+		repeat(session, *loss->sqlstate ? loss->sqlstate : "08006");
 		return;
 	}
 	if (loss->words_len > 0)
