@@ -187,13 +187,14 @@ enum metrics_gauge {
 
 /* All observe microseconds, but HISTOGRAM_CLASSIFY_NS. */
 enum metrics_histogram {
-	HISTOGRAM_EVENT_LOOP_LAG, /* WORKER */
-	HISTOGRAM_CLASSIFY_NS,    /* WORKER; nanoseconds */
-	HISTOGRAM_QUERY,          /* DATABASE; metrics_role */
-	HISTOGRAM_TRANSACTION,    /* DATABASE; metrics_role */
-	HISTOGRAM_CLIENT_WAIT,    /* DATABASE; metrics_role */
-	HISTOGRAM_SERVER_CONNECT, /* DATABASE; metrics_role */
-	HISTOGRAM_AUTH,           /* DATABASE */
+	HISTOGRAM_EVENT_LOOP_LAG,  /* WORKER */
+	HISTOGRAM_EVENT_LOOP_TURN, /* WORKER */
+	HISTOGRAM_CLASSIFY_NS,     /* WORKER; nanoseconds */
+	HISTOGRAM_QUERY,           /* DATABASE; metrics_role */
+	HISTOGRAM_TRANSACTION,     /* DATABASE; metrics_role */
+	HISTOGRAM_CLIENT_WAIT,     /* DATABASE; metrics_role */
+	HISTOGRAM_SERVER_CONNECT,  /* DATABASE; metrics_role */
+	HISTOGRAM_AUTH,            /* DATABASE */
 	HISTOGRAM_COUNT
 };
 

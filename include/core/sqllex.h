@@ -35,7 +35,14 @@ struct sqllex {
 	const char *end;
 	bool plain_backslash;
 	bool is_bad;
+	uint32_t work; /* done so far; at SQLLEX_WORK_MAX the text is BAD */
 };
+
+/*
+ * How much of a text is looked at: 65,536 words and signs, or a list of a
+ * hundred thousand strings or two million integers.  Some milliseconds.
+ */
+enum { SQLLEX_TOKEN_WORK = 8, SQLLEX_WORK_MAX = 65536 * SQLLEX_TOKEN_WORK };
 
 /*
  * is_safe_encoding false: any byte that is not ASCII makes the text BAD, since
@@ -49,6 +56,12 @@ void sqllex_init(struct sqllex *lex, const char *sql, size_t len,
  * LITERAL, so that the length of a list does not make another shape.
  */
 void sqllex_next(struct sqllex *lex, struct sqllex_token *token);
+
+/* BAD came because the text is too much to look at. */
+static inline bool sqllex_is_exhausted(const struct sqllex *lex)
+{
+	return lex->work >= SQLLEX_WORK_MAX;
+}
 
 /* Longest name that PostgreSQL keeps (NAMEDATALEN - 1). */
 enum { SQLLEX_NAME_MAX = 63 };

@@ -96,4 +96,7 @@ void worker_task_init(struct worker_task *task,
 void worker_flush_later(struct worker *worker, struct worker_task *task);
 void worker_free_later(struct worker *worker, struct worker_task *task);
 
+/* In the next turn, which does not sleep: for work that takes too long. */
+void worker_go_on_later(struct worker *worker, struct worker_task *task);
+
 #endif

@@ -135,6 +135,7 @@ struct local {
 	struct list tunnels; /* replication connections */
 	struct list askers;  /* cancel requests that await their outcome */
 	struct list errands; /* ... and those under way to a node */
+	size_t steps;        /* of sessions, counted for session_is_tired() */
 	uint64_t cancel_requests;
 	uint64_t tunnels_begun;
 };

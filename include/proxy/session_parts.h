@@ -116,6 +116,7 @@ struct session {
 	struct list link;
 	struct stream *client;
 	struct worker_task burial;
+	struct worker_task rest; /* goes on in the next turn */
 	struct session_move move;
 	struct wheel_timer timer;
 	uint64_t id;
@@ -298,6 +299,13 @@ void session_move_init(struct session *session);
 void session_move_if_chosen(struct session *session);
 
 /* --- session_limits --- */
+
+/*
+ * Has this turn of the worker taken so long that others have waited enough?
+ * Then the pump stops, and goes on by itself in the next turn.  Asked for
+ * every message, with its length; looks at the clock now and then.
+ */
+bool session_is_tired(struct session *session, size_t bytes);
 
 /* Arms the time limit that fits what the session is doing now. */
 void session_renew_limit(struct session *session);

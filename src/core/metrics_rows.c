@@ -342,6 +342,13 @@ static const struct metrics_row histograms[] = {
 		.labels = METRICS_LABEL_WORKER,
 		.unit = METRICS_US,
 	},
+	[HISTOGRAM_EVENT_LOOP_TURN] = {
+		.name = "pgweir_event_loop_turn_seconds",
+		.help = "How long a worker's loop works at a stretch.",
+		.scope = METRICS_WORKER,
+		.labels = METRICS_LABEL_WORKER,
+		.unit = METRICS_US,
+	},
 	[HISTOGRAM_CLASSIFY_NS] = {
 		.name = "pgweir_classify_seconds",
 		.help = "Time to classify a statement of unknown shape.",

@@ -20,7 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHAPE_MAX = 4096 };
+enum {
+	SHAPE_MAX = 4096,
+	TEXT_MAX = 128 * 1024 /* a longer text is read once, not twice */
+};
 
 /* The end of a chain: no index of an entry. */
 static const uint32_t NOBODY = UINT32_MAX;
@@ -96,6 +99,8 @@ static bool make_key(struct key *key, const char *sql, size_t len,
 	struct sqllex lex;
 	size_t shape_len;
 
+	if (len > TEXT_MAX)
+		return false;
 	sqllex_init(&lex, sql, len, context->plain_backslash,
 		    context->is_safe_encoding);
 	shape_len = sqlshape_write(&lex, key->bytes + 1, SHAPE_MAX - 1);

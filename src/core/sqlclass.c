@@ -426,18 +426,25 @@ static void judge_statement(struct sqlcursor *cursor)
 
 /* ---- texts ------------------------------------------------------------- */
 
+enum { SEARCHED_MAX = 256 * 1024 };
+
 /* What only the whole statement can tell. */
 struct span {
 	const char *text;
 	size_t len;
 };
 
-/* UPDATE pg_settings is a SET (PostgreSQL docs, "pg_settings"). */
+/*
+ * UPDATE pg_settings is a SET (PostgreSQL docs, "pg_settings").  A long text
+ * is not searched for it: the question whether it was one costs less.
+ */
 static bool sets_by_view(const struct span *span)
 {
 	static const char view[] = "pg_settings";
 	const size_t view_len = sizeof(view) - 1;
 
+	if (span->len > SEARCHED_MAX)
+		return true;
 	for (size_t i = 0; i + view_len <= span->len; i++)
 		if (strncasecmp(span->text + i, view, view_len) == 0)
 			return true;
@@ -484,6 +491,17 @@ static void merge(struct sqlclass *text, const struct sqlclass *statement)
 		text->statements++;
 }
 
+/* What comes next cannot be told, or would be too much to look at. */
+static void give_up(struct sqlcursor *cursor)
+{
+	sqlcursor_add_effects(cursor, EFFECT_HIDDEN);
+	cursor->verdict.may_draw = true;
+	if (sqllex_is_exhausted(&cursor->lex))
+		sqlcursor_blame(cursor, ACCESS_UNKNOWN, REASON_TOO_LONG);
+	else
+		sqlcursor_lose(cursor);
+}
+
 /* Which certainty a statement starts with. */
 static bool may_be_certain(const struct sqlclass_context *context)
 {
@@ -510,10 +528,8 @@ struct sqlclass sqlclass_judge(const char *sql, size_t len,
 		if (cursor.now.kind != SQLLEX_BAD)
 			judge_statement(&cursor);
 		skip_statement(&cursor);
-		if (cursor.now.kind == SQLLEX_BAD) {
-			sqlcursor_add_effects(&cursor, EFFECT_HIDDEN);
-			sqlcursor_lose(&cursor);
-		}
+		if (cursor.now.kind == SQLLEX_BAD)
+			give_up(&cursor);
 		complete(&cursor.verdict);
 		merge(&text, &cursor.verdict);
 		if (cursor.now.kind == SQLLEX_BAD)

@@ -96,6 +96,7 @@ void sqllex_init(struct sqllex *lex, const char *sql, size_t len,
 	lex->at = sql;
 	lex->end = sql + len;
 	lex->plain_backslash = plain_backslash;
+	lex->work = 0;
 	lex->is_bad = (len > 0 && memchr(sql, '\0', len)) ||
 		      (!is_safe_encoding && has_high_byte(sql, len));
 }
@@ -184,6 +185,7 @@ static bool skip_quoted(struct sqllex *lex, bool doubles, bool escapes)
 	for (;;) {
 		const char *slash = NULL;
 
+		lex->work++;
 		if (!quote || quote < lex->at)
 			quote = memchr(lex->at, '\'',
 				       (size_t)(lex->end - lex->at));
@@ -433,6 +435,9 @@ static bool take_token(struct sqllex *lex, struct sqllex_token *token)
 static void take_next(struct sqllex *lex, struct sqllex_token *token)
 {
 	*token = (struct sqllex_token){ .kind = SQLLEX_END };
+	lex->work += SQLLEX_TOKEN_WORK;
+	if (lex->work >= SQLLEX_WORK_MAX)
+		lex->is_bad = true;
 	if (!lex->is_bad && !skip_blank(lex))
 		lex->is_bad = true;
 	if (!lex->is_bad && lex->at < lex->end && !take_token(lex, token))
@@ -441,12 +446,41 @@ static void take_next(struct sqllex *lex, struct sqllex_token *token)
 		token->kind = SQLLEX_BAD;
 }
 
+/*
+ * ",123" as often as it comes: a list may have a million of them.  The last
+ * one is left alone, since something may follow it that makes it another
+ * token.
+ */
+static void skip_integers(struct sqllex *lex)
+{
+	const char *at = lex->at;
+	const char *done = at;
+	uint32_t count = 0;
+
+	for (;; count++) {
+		while (at < lex->end && *at == ' ')
+			at++;
+		if (at == lex->end || *at != ',')
+			break;
+		done = at++;
+		while (at < lex->end && *at == ' ')
+			at++;
+		if (at == lex->end || !is_class(*at, IS_DIGIT))
+			break;
+		while (at < lex->end && is_class(*at, IS_DIGIT))
+			at++;
+	}
+	lex->at = done;
+	lex->work += count / 4;
+}
+
 /* Swallows ", literal" as often as it comes; anything else is left alone. */
 static void fold_list(struct sqllex *lex)
 {
 	struct sqllex before;
 	struct sqllex_token token;
 
+	skip_integers(lex);
 	for (;;) {
 		before = *lex;
 		if (!skip_blank(lex) || !sees(lex, 0, ','))
@@ -459,6 +493,7 @@ static void fold_list(struct sqllex *lex)
 		take_next(lex, &token);
 		if (token.kind != SQLLEX_LITERAL)
 			break;
+		lex->work -= SQLLEX_TOKEN_WORK / 2; /* nobody looks at it */
 	}
 	*lex = before;
 }

@@ -37,6 +37,7 @@ struct worker {
 	struct wheel wheel;
 	struct list dirty;
 	struct list graves;
+	struct list next; /* dirty, in the turn to come */
 	uint8_t *read_buffer;
 	uint64_t now_us;      /* 0: not sampled in this turn */
 	uint64_t tick_due_us; /* when the next tick should come */
@@ -116,6 +117,7 @@ struct worker *worker_new(unsigned index, const struct worker_hooks *hooks)
 	worker->hooks = *hooks;
 	list_init(&worker->dirty);
 	list_init(&worker->graves);
+	list_init(&worker->next);
 	wheel_init(&worker->wheel, now_us);
 	worker->tick_due_us = now_us + WHEEL_TICK_US;
 	worker->read_buffer = xmalloc(WORKER_READ_BYTES);
@@ -175,6 +177,7 @@ void worker_turn(struct worker *worker)
 {
 	int flags = EVLOOP_ONCE;
 
+	list_move_all(&worker->dirty, &worker->next);
 	if (has_tasks(worker))
 		flags |= EVLOOP_NONBLOCK;
 	worker->now_us = 0;
@@ -312,4 +315,9 @@ void worker_flush_later(struct worker *worker, struct worker_task *task)
 void worker_free_later(struct worker *worker, struct worker_task *task)
 {
 	queue_task(&worker->graves, task);
+}
+
+void worker_go_on_later(struct worker *worker, struct worker_task *task)
+{
+	queue_task(&worker->next, task);
 }

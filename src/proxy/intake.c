@@ -290,6 +290,8 @@ static enum intake_result look_at_batch(struct session *session,
 		scan->at += message.total;
 		if (message.type == 'S' || message.type == 'H')
 			return end_of_batch(session, message.type);
+		if (session_is_tired(session, message.total))
+			return INTAKE_MORE;
 	}
 }
 

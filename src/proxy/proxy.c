@@ -309,7 +309,11 @@ static void on_turned(void *arg, uint64_t busy_us, uint64_t lag_us)
 	uint64_t misses = shapes_misses(local->shapes);
 
 	metrics_count(local->cell, COUNTER_WORKER_BUSY_US, 0, 0, busy_us);
-	metrics_observe(local->cell, HISTOGRAM_EVENT_LOOP_LAG, 0, lag_us);
+	/* Nothing was due in most turns. */
+	if (lag_us > 0)
+		metrics_observe(local->cell, HISTOGRAM_EVENT_LOOP_LAG, 0,
+				lag_us);
+	metrics_observe(local->cell, HISTOGRAM_EVENT_LOOP_TURN, 0, busy_us);
 	metrics_count(local->cell, COUNTER_CLASSIFY_HITS, 0, 0,
 		      hits - seat->hits);
 	metrics_count(local->cell, COUNTER_CLASSIFY_MISSES, 0, 0,

@@ -584,8 +584,10 @@ static void continue_message(struct session *session, size_t here)
 enum relay_result relay_run(struct session *session, const char **why)
 {
 	enum relay_result result;
+	size_t before;
 	size_t len;
 
+	(void)stream_data(session->client, &before);
 	for (;;) {
 		(void)stream_data(session->client, &len);
 		if (session->left > 0 && len > 0)
@@ -601,6 +603,9 @@ enum relay_result relay_run(struct session *session, const char **why)
 		(void)stream_data(session->client, &len);
 		if (len == 0)
 			return RELAY_MORE;
+		if (session_is_tired(session, before - len))
+			return RELAY_HOLD;
+		before = len;
 		result = relay_one(session, why);
 		if (result != RELAY_MORE)
 			return result;

@@ -112,9 +112,18 @@ static bool continue_unit(struct session *session)
 	}
 }
 
+/*
+ * Units that are under way at most: some questions look at all of them.  The
+ * first answer lets the next one begin.
+ */
+enum { UNITS_MAX = 256 };
+
 static bool is_ready_for_more(const struct session *session)
 {
 	size_t len;
+
+	if (!session->is_mid_unit && session->units_count >= UNITS_MAX)
+		return false;
 
 	if ((session->state != SESSION_IDLE &&
 	     session->state != SESSION_ACTIVE) ||
@@ -134,7 +143,8 @@ void session_pump(struct session *session)
 {
 	bool goes_on = true;
 
-	while (goes_on && is_ready_for_more(session)) {
+	while (goes_on && is_ready_for_more(session) &&
+	       !session_is_tired(session, 0)) {
 		if (session->is_skipping) {
 			goes_on = unserved_skip_more(session);
 		} else if (session->discard > 0) {
@@ -148,6 +158,12 @@ void session_pump(struct session *session)
 	if (session->state == SESSION_IDLE &&
 	    (session->home || session->is_homeless))
 		(void)session_go_home(session);
+}
+
+/* The next turn, for one that had too much to do in this one. */
+static void go_on(struct worker_task *task)
+{
+	session_pump(LIST_ENTRY(task, struct session, rest));
 }
 
 /* --- what pools tell --- */
@@ -307,6 +323,7 @@ static struct session *session_new(struct local *local,
 			       pool_config_user(login->pool));
 	session_judge_ask(session, login->ask);
 	worker_task_init(&session->burial, session_bury);
+	worker_task_init(&session->rest, go_on);
 	session_move_init(session);
 	wheel_timer_init(&session->timer, session_out_of_time);
 	return session;

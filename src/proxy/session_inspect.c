@@ -28,8 +28,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A look that fails (a cancel request, a time limit) is tried again. */
-enum { TRIES_MAX = 3 };
+/*
+ * A look that fails (a cancel request, a time limit) is tried again.  Longer
+ * texts are not searched for names: all settings are asked for.
+ */
+enum { TRIES_MAX = 3, TEXT_MAX = 256 * 1024 };
 
 /* What a look has to find out. */
 struct question {
@@ -126,6 +129,12 @@ void session_inspect_text(struct session *session, uint32_t effects,
 {
 	if (!(effects & (EFFECT_SET | EFFECT_HIDDEN)))
 		return;
+	if (len > TEXT_MAX) {
+		collect(&inspect_of(session)->next, NULL, 0);
+		if (effects & EFFECT_SET)
+			session_inspect_stick(session, EFFECT_SET);
+		return;
+	}
 	collect(&inspect_of(session)->next, text, len);
 	if (!text || !inspect_is_named(text, len))
 		session_inspect_stick(session, EFFECT_SET);

@@ -101,6 +101,7 @@ void session_dissolve(struct session *session)
 {
 	session_set_state(session, SESSION_CLOSED);
 	wheel_unset(&session->timer);
+	list_remove(&session->rest.link);
 	list_remove(&session->link);
 	session_leave_queue(session);
 	if (session->ddl)

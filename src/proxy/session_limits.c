@@ -6,6 +6,7 @@
  * and is set anew whenever the session begins something else.  What it was
  * that has ended is found out when it fires.
  */
+#include "base/util.h"
 #include "core/pgbuild.h"
 #include "net/stream.h"
 #include "proxy/local.h"
@@ -18,6 +19,9 @@
 
 /* How often a session looks whether others wait for the server it keeps. */
 enum { YIELD_US = 100000 };
+
+/* What a turn may take, and after how many steps the clock is looked at. */
+enum { TURN_US = 5000, STEPS = 32, STEP_BYTES = 1024 };
 
 static const uint64_t never_us = UINT64_MAX;
 
@@ -259,4 +263,18 @@ void session_out_of_time(struct wheel_timer *timer)
 	case SESSION_CLOSED:
 	default: break;
 	}
+}
+
+bool session_is_tired(struct session *session, size_t bytes)
+{
+	struct local *local = session->local;
+
+	local->steps += 1 + bytes / STEP_BYTES;
+	if (local->steps < STEPS)
+		return false;
+	local->steps = 0;
+	if (util_now_us() - local_now(local) < TURN_US)
+		return false;
+	worker_go_on_later(local->worker, &session->rest);
+	return true;
 }

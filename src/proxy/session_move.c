@@ -89,6 +89,7 @@ static void leave(struct session *session, unsigned worker)
 	metrics_gauge(pool_gauges(session->pool), GAUGE_CLIENT_CONNECTIONS,
 		      METRICS_CLIENT_IDLE, 0, -1);
 	wheel_unset(&session->timer);
+	list_remove(&session->rest.link);
 	list_remove(&session->link);
 	session_table_remove(local->sessions, session);
 	stream_park(session->client);

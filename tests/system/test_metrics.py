@@ -28,7 +28,8 @@ transaction_duration_seconds_bucket client_wait_seconds_bucket
 server_connect_seconds_bucket bytes_total backend_up backend_is_primary
 backend_replication_lag_seconds backend_replication_lag_bytes
 classify_cache_hits_total classify_cache_misses_total
-event_loop_lag_seconds_bucket worker_busy_seconds_total
+event_loop_lag_seconds_bucket event_loop_turn_seconds_bucket
+worker_busy_seconds_total
 """.split()
 
 

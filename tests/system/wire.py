@@ -82,7 +82,7 @@ def parse(sql, name="", types=()):
 
 
 def bind(values=(), name="", portal="", results=()):
-    body = cstr(portal) + cstr(name) + struct.pack("!hh", 0, len(values))
+    body = cstr(portal) + cstr(name) + struct.pack("!hH", 0, len(values))
     for value in values:
         if value is None:
             body += struct.pack("!i", -1)

@@ -278,7 +278,9 @@ static void test_many_statements(void **state)
 	for (size_t i = 0; i < count; i++)
 		memcpy(sql + i * 2, "x;", 2);
 	got = sqlclass_judge(sql, count * 2, &context);
-	assert_int_equal(got.statements, UINT16_MAX);
+	assert_int_equal(got.access, ACCESS_UNKNOWN);
+	assert_int_equal(got.reason, REASON_LEX); /* the first of them */
+	assert_in_range(got.statements, 30000, 70000);
 	free(sql);
 }
 
@@ -318,6 +320,28 @@ static void expect_repeated(const char *head, const char *part, size_t count,
 	char *sql = repeat(head, part, count, tail);
 
 	assert_int_equal(judge(sql).reason, reason);
+	free(sql);
+}
+
+/* What is too much to look at is what it has been so far, or unknown. */
+static void test_exhaustion(void **state)
+{
+	char *sql;
+
+	(void)state;
+	expect_repeated("SELECT 1", "+1", 30000, "", REASON_NONE);
+	expect_repeated("SELECT 1", "+1", 100000, "", REASON_TOO_LONG);
+	expect_repeated("INSERT INTO t VALUES (1)", ",(1)", 100000, "",
+			REASON_VERB);
+	expect_repeated("SELECT 1 WHERE 1 IN (0", ",1", 1000000, ")",
+			REASON_NONE);
+	sql = repeat("SELECT 1", "+1", 100000, "");
+	assert_int_equal(judge(sql).access, ACCESS_UNKNOWN);
+	assert_true(judge(sql).effects & EFFECT_HIDDEN);
+	assert_false(judge(sql).is_certain);
+	free(sql);
+	sql = repeat("UPDATE t SET v = '", "x", 300000, "'");
+	assert_true(judge(sql).effects & EFFECT_HIDDEN);
 	free(sql);
 }
 
@@ -373,7 +397,7 @@ static void test_big_texts(void **state)
 		     "");
 	assert_int_equal(judge(sql).access, ACCESS_WRITE);
 	free(sql);
-	sql = repeat("SELECT 1", "+1", 300000, "");
+	sql = repeat("SELECT 1", "+1", 30000, "");
 	assert_int_equal(judge(sql).access, ACCESS_READ);
 	free(sql);
 }
@@ -430,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_many_statements),
 		cmocka_unit_test(test_lexer_settings),
 		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_exhaustion),
 		cmocka_unit_test(test_with_names),
 		cmocka_unit_test(test_big_texts),
 		cmocka_unit_test(test_prefixes),

@@ -308,6 +308,7 @@ static void test_long_texts(void **state)
 	sql[len - 1] = 'x';
 	assert_string_equal(tokens_of(sql, len, true, true), "!");
 	/* Linear: a search that began anew at each backslash would hang. */
+	len /= 8;
 	for (size_t i = 2; i < len - 1; i += 2) {
 		sql[i] = '\\';
 		sql[i + 1] = '\\';
@@ -318,6 +319,44 @@ static void test_long_texts(void **state)
 	sql[len - 2] = 'x';
 	assert_string_equal(tokens_of(sql, len, true, true), "l");
 	free(sql);
+}
+
+/* How many tokens so many commas are before it is too much. */
+static size_t tokens_before_bad(size_t len)
+{
+	char *sql = malloc(len);
+	struct sqllex_token token;
+	struct sqllex lex;
+	size_t count = 0;
+
+	memset(sql, ',', len);
+	sqllex_init(&lex, sql, len, true, true);
+	for (;; count++) {
+		sqllex_next(&lex, &token);
+		if (token.kind == SQLLEX_END || token.kind == SQLLEX_BAD)
+			break;
+	}
+	assert_int_equal(token.kind == SQLLEX_BAD, sqllex_is_exhausted(&lex));
+	free(sql);
+	return count;
+}
+
+static void test_too_much(void **state)
+{
+	const size_t most = SQLLEX_WORK_MAX / SQLLEX_TOKEN_WORK;
+	size_t count = 1000000;
+	char *list = malloc(count * 2);
+
+	(void)state;
+	assert_int_equal(tokens_before_bad(30000), 30000);
+	assert_true(most > 60001);
+	assert_int_equal(tokens_before_bad(4 << 20), most - 1);
+	/* A million integers are one literal. */
+	for (size_t i = 0; i < count; i++)
+		memcpy(list + 2 * i, ",7", 2);
+	list[0] = ' ';
+	assert_string_equal(tokens_of(list, count * 2, true, true), "l");
+	free(list);
 }
 
 int main(void)
@@ -333,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_lists_are_one),
 		cmocka_unit_test(test_quoted_names),
 		cmocka_unit_test(test_operators),
+		cmocka_unit_test(test_too_much),
 		cmocka_unit_test(test_unsafe_texts),
 		cmocka_unit_test(test_end_stays),
 		cmocka_unit_test(test_names),
