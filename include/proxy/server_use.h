@@ -142,7 +142,10 @@ bool server_host_guest(struct server *server, const char *name,
 bool server_dismiss_guests(struct server *server);
 /* Ends a batch that was all ours. */
 void server_send_sync(struct server *server);
-/* Close what is shared: whoever needs it has it prepared again. */
+/*
+ * Closes what is shared, and what is nobody's: whoever needs it has it
+ * prepared again.
+ */
 void server_close_statements(struct server *server);
 void server_close_statement(struct server *server, const char *server_name);
 /* The error now told of: a plan was made before DDL (plancache.c). */

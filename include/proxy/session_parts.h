@@ -46,6 +46,15 @@ enum session_state {
 	SESSION_CLOSED
 };
 
+/* What it is doing, as far as limits of time go. */
+enum session_timed {
+	SESSION_TIMED_REST,
+	SESSION_TIMED_WAIT,  /* for a server */
+	SESSION_TIMED_WORK,  /* for an answer */
+	SESSION_TIMED_YIELD, /* keeps a server that others may want */
+	SESSION_TIMED_TRANSACTION
+};
+
 enum {
 	SESSION_JUDGED = 8, /* classes remembered from scan to relay */
 	/* A unit is held back this long, at most, to be judged whole. */
@@ -192,6 +201,7 @@ struct session {
 
 	/* small ones, of the parts above */
 	enum session_state state;
+	enum session_timed timed_for; /* what its timer was set for */
 	enum config_pool_mode mode;
 	unsigned relayed_parses;
 	uint32_t slot;
@@ -219,7 +229,6 @@ struct session {
 	bool has_changed_unnamed; /* the last of these answered was done */
 	bool is_unnamed_there;    /* on the server: unnamed_before */
 	bool is_hoarding;         /* the client's unread limit is raised */
-	bool is_yielding;         /* its timer asks whether others wait */
 	bool is_mid_unit;
 	bool has_bound;        /* ... and has run something */
 	bool is_moving;        /* to the primary, as soon as nothing is owed */
@@ -545,6 +554,8 @@ void session_doubt_forget(struct session *session);
  */
 void session_begin_ran(struct session *session, const struct sqlclass *class,
 		       const char *text, size_t len);
+/* Something of it is there that cannot be had elsewhere. */
+void session_begin_root(struct session *session);
 /* Is there anything in such a statement for the above? */
 bool session_begin_hears(const struct session *session,
 			 const struct sqlclass *class);

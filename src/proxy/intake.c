@@ -231,8 +231,14 @@ static bool scan_message(struct session *session,
 	}
 }
 
+/*
+ * What runs in front of a Flush and what comes behind it is one transaction,
+ * and a write may come.
+ */
 static enum intake_result end_of_batch(struct session *session, uint8_t type)
 {
+	if (type == 'H' && session->scan.binds > 0)
+		add_class(&session->scan.judged, unknown(REASON_TOO_LONG));
 	if (type != 'S' || !session->scan.is_local)
 		return judged(session, session->scan.judged);
 	session->scan.is_judged = true;

@@ -168,6 +168,13 @@ static void lack_unnamed(struct session *session)
 	server_set_unnamed(server, 0);
 }
 
+/* Until the transaction is over, nothing can be prepared. */
+static bool has_failed(const struct session *session)
+{
+	return server_status(session->server) == 'E' &&
+	       !session_has_pending(session);
+}
+
 /* Is the statement there, for what stands in this batch? */
 static bool is_there(struct session *session, const char *name,
 		     const struct stmtmap_entry *entry)
@@ -193,19 +200,18 @@ static bool is_exit(const struct stmtmap_entry *entry)
  * The transaction has failed: what is not there cannot be prepared.  Nor would
  * it be run, but PostgreSQL knows its parameters, and looks at them first.
  */
-static bool stand_in(struct session *session, const char *name,
-		     const struct stmtmap_entry *entry, bool is_described)
+static const char *stand_in(struct session *session, const char *name,
+			    const struct stmtmap_entry *entry,
+			    bool is_described)
 {
 	const struct stmt_shape *shape = stmt_shape(entry->stmt);
+	const char *there = *name ? stmt_server_name(entry->stmt) : "";
 
-	if (server_status(session->server) != 'E' ||
-	    session_has_pending(session) || !shape ||
-	    names_looks_like_ours(name) || entry->query_at > 0 ||
-	    is_there(session, name, entry) ||
+	if (!shape || entry->query_at > 0 || is_there(session, name, entry) ||
 	    (is_described ? shape->has_result : is_exit(entry)))
-		return false;
-	server_stand_in(session->server, name, shape);
-	return true;
+		return NULL;
+	server_stand_in(session->server, there, shape);
+	return there;
 }
 
 bool relay_names_must_wait(struct session *session, const char *name)
@@ -257,14 +263,21 @@ const char *relay_names_there(struct session *session, const char *name,
 			      const struct stmtmap_entry **found)
 {
 	struct stmtmap_entry *entry = stmtmap_find(session->names, name);
+	const char *there = NULL;
 
 	*found = entry;
 	if (!entry && !*name)
 		lack_unnamed(session);
 	if (!entry)
 		return NULL;
-	if (stand_in(session, name, entry, is_described))
-		return name;
+	/* As it was read, even if it would be read otherwise now. */
+	if (*name && has_failed(session) &&
+	    server_has_statement(session->server, entry->stmt))
+		return stmt_server_name(entry->stmt);
+	if (has_failed(session))
+		there = stand_in(session, name, entry, is_described);
+	if (there)
+		return there;
 	return bring(session, name, entry);
 }
 

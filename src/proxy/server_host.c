@@ -4,10 +4,13 @@
  */
 #include "base/buf.h"
 #include "base/strmap.h"
+#include "base/util.h"
 #include "core/pgbuild.h"
 #include "core/stmtmap.h"
 #include "proxy/server_parts.h"
 #include "proxy/server_use.h"
+
+#include <stdlib.h>
 
 /* What runs PREPARE for a client's name: closed in the same breath. */
 #define HOST_NAME "pgweir_host"
@@ -70,7 +73,7 @@ void server_stand_in(struct server *server, const char *name,
 	size_t start;
 
 	if (*name)
-		(void)server_lack_guest(server, name);
+		send_close(server, name);
 	start = pgbuild_begin(out, 'P');
 	buf_append_cstring(out, name);
 	buf_append_cstring(out, "");
@@ -171,9 +174,37 @@ bool server_dismiss_guests(struct server *server)
 	return true;
 }
 
+/* A guest that is there for its name alone; NULL: none. */
+static const char *find_empty(const struct server *server)
+{
+	const char *name;
+	void *guest;
+	size_t at = 0;
+
+	while (server->guests &&
+	       strmap_next(server->guests, &at, &name, &guest))
+		if (!((const struct guest *)guest)->stmt)
+			return name;
+	return NULL;
+}
+
+static void close_empty(struct server *server)
+{
+	const char *name;
+
+	while ((name = find_empty(server)) != NULL) {
+		char *copy = xstrdup(name);
+
+		(void)server_lack_guest(server, copy);
+		free(copy);
+	}
+}
+
 void server_close_statements(struct server *server)
 {
 	struct stmt *stmt;
+
+	close_empty(server);
 
 	while ((stmt = stmtset_take(server->statements)) != NULL) {
 		send_last_close(server, stmt_server_name(stmt));

@@ -184,6 +184,12 @@ void session_begin_ran(struct session *session, const struct sqlclass *class,
 		remember(session, text, len);
 }
 
+void session_begin_root(struct session *session)
+{
+	if (session->begin)
+		session->begin->is_rooted = true;
+}
+
 /* A block follows on the one that is over, with its characteristics. */
 static void chain(struct session_begin *begin)
 {

@@ -60,6 +60,9 @@ void session_effects_of_bind(struct session *session,
 		if (entry)
 			text = stmt_query(entry->stmt, &len);
 		session_begin_ran(session, judged, text, len);
+		/* A portal with a name may be asked again, there alone. */
+		if (*(const char *)message->body != '\0')
+			session_begin_root(session);
 	}
 	if (!is_worth_reading(effects))
 		return;

@@ -3,8 +3,9 @@
  * query, be in a transaction, idle in one.
  *
  * One timer serves all: it stands at the first of the ends that apply now,
- * and is set anew whenever the session begins something else.  What it was
- * that has ended is found out when it fires.
+ * and is set anew when the session begins something else.  Not each time: one
+ * that fires though the session does something else by then only sets it
+ * anew (timed_for).
  */
 #include "base/util.h"
 #include "core/pgbuild.h"
@@ -200,12 +201,6 @@ static bool yields(struct session *session)
 
 static void out_of_work(struct session *session)
 {
-	/* What it has begun since then has other limits. */
-	if (session->is_yielding) {
-		if (is_at_work(session) || !yields(session))
-			session_renew_limit(session);
-		return;
-	}
 	if (session_now(session) >= end_of_transaction(session))
 		session_fail(session, "25P04", "transaction_timeout", NULL);
 	else if (is_at_work(session))
@@ -216,6 +211,23 @@ static void out_of_work(struct session *session)
 }
 
 /* --- both --- */
+
+/* What the session does, as far as its limits go. */
+static enum session_timed timed_now(const struct session *session)
+{
+	switch (session->state) {
+	case SESSION_LOGIN:
+	case SESSION_WAITING: return SESSION_TIMED_WAIT;
+	case SESSION_ACTIVE:
+		if (is_at_work(session))
+			return SESSION_TIMED_WORK;
+		return session_may_yield(session) ? SESSION_TIMED_YIELD
+						  : SESSION_TIMED_TRANSACTION;
+	case SESSION_IDLE:
+	case SESSION_CLOSED:
+	default: return SESSION_TIMED_REST;
+	}
+}
 
 static uint64_t end_of_state(const struct session *session)
 {
@@ -239,9 +251,7 @@ void session_renew_limit(struct session *session)
 {
 	uint64_t end_us = end_of_state(session);
 
-	session->is_yielding = session->state == SESSION_ACTIVE &&
-			       !is_at_work(session) &&
-			       session_may_yield(session);
+	session->timed_for = timed_now(session);
 	if (end_us == never_us)
 		wheel_unset(&session->timer);
 	else
@@ -253,15 +263,24 @@ void session_out_of_time(struct wheel_timer *timer)
 {
 	struct session *session = LIST_ENTRY(timer, struct session, timer);
 
-	switch (session->state) {
-	case SESSION_LOGIN:
-	case SESSION_WAITING: out_of_patience(session); break;
-	case SESSION_IDLE:
+	if (session->state == SESSION_CLOSED)
+		return;
+	if (session->timed_for != timed_now(session)) {
+		session_renew_limit(session);
+		return;
+	}
+	switch (session->timed_for) {
+	case SESSION_TIMED_WAIT: out_of_patience(session); break;
+	case SESSION_TIMED_YIELD:
+		if (!yields(session))
+			session_renew_limit(session);
+		break;
+	case SESSION_TIMED_WORK:
+	case SESSION_TIMED_TRANSACTION: out_of_work(session); break;
+	case SESSION_TIMED_REST:
+	default:
 		session_fail(session, "57P05", "client_idle_timeout", NULL);
 		break;
-	case SESSION_ACTIVE: out_of_work(session); break;
-	case SESSION_CLOSED:
-	default: break;
 	}
 }
 

@@ -1,10 +1,12 @@
 """What sessions say about statements where a server does not have them, and
 in the ways of known drivers; each compared with straight PostgreSQL."""
+import time
+
 import pytest
 
-from test_prepared import Crowd, play
-from wire import (bind, close, copy_data, copy_done, copy_fail, describe,
-                  execute, flush, parse, query, sync)
+from test_prepared import play
+from wire import (Wire, bind, close, describe, execute, flush, parse, query,
+                  sync)
 
 pytestmark = pytest.mark.own
 
@@ -90,6 +92,31 @@ FAILED = {
         parse(READ, "one", [23, 25]) + bind(["1"], "one") + sync(),
         bind(["1"], "two") + sync() + bind(["1"], "one") + sync(),
     ],
+    "portals of a read-only block": [
+        query("BEGIN READ ONLY"),
+        parse("SELECT a FROM stat ORDER BY a") + bind(portal="p")
+        + describe("P", "p") + execute("p", 2) + sync(),
+        query("SHOW transaction_isolation"),
+        execute("p", 2) + sync(),
+        query("PREPARE p AS SELECT 1"),
+        execute("p", 2) + sync(),
+        close("P", "p") + execute("p", 2) + sync(),
+        query("COMMIT"),
+        query("DEALLOCATE ALL"),
+        parse("BEGIN READ ONLY") + bind(portal="p") + execute("p") + sync(),
+        query("SHOW transaction_isolation"),
+        execute("p") + sync(),
+        query("ROLLBACK"),
+    ],
+    "a Flush between a read and a write": [
+        parse("SELECT count(*) FROM stat") + bind() + execute() + flush()
+        + parse("INSERT INTO stat VALUES (200, 'x')") + bind() + execute()
+        + sync(),
+        parse("SELECT count(*) FROM stat", "c") + describe("S", "c")
+        + flush() + bind([], "c") + execute() + flush()
+        + parse("DELETE FROM stat WHERE a = 200") + bind() + execute()
+        + flush() + bind([], "c") + execute() + sync(),
+    ],
     "EXECUTE with too few": [
         parse("SELECT $1::int", "one") + sync(),
         query("PREPARE two (int) AS SELECT $1"),
@@ -121,3 +148,25 @@ def test_failed_transaction(tables, make_weir, story, kept):
                       "max_prepared_statements": kept})
     weir.settle()
     compare(tables, weir, FAILED[story])
+
+
+def test_limits_of_waiting_end_with_it(tables, make_weir):
+    """A read that has waited for a replica may take as long as it likes."""
+    weir = make_weir({"workers": 1, "causal_wait": 0.3})
+    weir.settle()
+    tables.sql("SELECT pg_wal_replay_pause()", node="replica")
+    try:
+        with Wire(weir.port) as wire:
+            wire.login()
+            wire.query("INSERT INTO stat VALUES (300, 'y')")
+            wire.send(parse("SELECT count(*) FROM stat", "read")
+                      + describe("S", "read") + flush())
+            time.sleep(0.1)
+            tables.sql("SELECT pg_wal_replay_resume()", node="replica")
+            wire.until("T")
+            time.sleep(0.6)
+            wire.send(bind([], "read") + execute() + sync())
+            assert [m.type for m in wire.until()] == ["2", "D", "C", "Z"]
+            wire.query("DELETE FROM stat WHERE a = 300")
+    finally:
+        tables.sql("SELECT pg_wal_replay_resume()", node="replica")
