@@ -138,8 +138,10 @@ uint64_t stmtset_batch(const struct stmtset *set, const struct stmt *stmt);
 
 /*
  * The epoch that it was sent in: in a later one, what the server has is
- * stale.  0, as after stmtset_add: nobody knows.
+ * stale.  0, as after stmtset_add: nobody knows.  STMTSET_STALE: it is.
  */
+#define STMTSET_STALE UINT64_MAX
+
 void stmtset_set_epoch(struct stmtset *set, const struct stmt *stmt,
 		       uint64_t epoch);
 /*

@@ -106,9 +106,10 @@ void server_prepare(struct server *server, struct stmt *stmt);
 void server_describe_new(struct server *server, struct stmt *stmt);
 /*
  * A Parse follows that brings the statement: closes what the server may have
- * under its name, and makes room.  Its note is for the caller to make.
+ * under its name, and makes room.  Its note is for the caller to make; true:
+ * was_there, as far as known.
  */
-void server_expect_statement(struct server *server, struct stmt *stmt);
+bool server_expect_statement(struct server *server, struct stmt *stmt);
 /* A Parse of it may have been sent, and nothing has closed it since. */
 bool server_may_have(const struct server *server, const struct stmt *stmt);
 /* As server_has_statement(), and not stale in a failed transaction either. */

@@ -92,7 +92,7 @@ static void parse_new(struct session *session, struct stmt *stmt,
 	const void *tail = stmt_tail(stmt, &len);
 
 	note->is_sent = true;
-	server_expect_statement(server, stmt);
+	note->was_there = server_expect_statement(server, stmt);
 	server_date_note(server, note);
 	pgbuild_parse(server_out(server), stmt_server_name(stmt), tail, len);
 	server_owe(server, TRACK_PARSE, 0, note);

@@ -95,6 +95,7 @@ struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 	note->stmt = stmt ? stmt_hold(stmt) : NULL;
 	note->serial = serial;
 	note->is_sent = is_sent;
+	note->was_there = false;
 	note->batch = 0;
 	note->epoch = 0;
 	note->query_at = 0;
@@ -134,8 +135,15 @@ static void note_parse(struct server *server, const struct server_note *note,
 		return;
 	}
 	/* Skipped: what earlier or later batches did holds. */
-	if (outcome == FAILED || stmtset_batch(set, note->stmt) == note->batch)
-		stmtset_remove(set, note->stmt);
+	if (outcome == SKIPPED && stmtset_batch(set, note->stmt) != note->batch)
+		return;
+	/* So was the Close in front of it. */
+	if (outcome == SKIPPED && note->was_there) {
+		stmtset_set_batch(set, note->stmt, 0);
+		stmtset_set_epoch(set, note->stmt, STMTSET_STALE);
+		return;
+	}
+	stmtset_remove(set, note->stmt);
 }
 
 /* What an answered, failed or skipped entry means for the statements. */

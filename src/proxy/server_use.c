@@ -287,7 +287,7 @@ static void make_room(struct server *server)
 	stmt_release(old);
 }
 
-void server_expect_statement(struct server *server, struct stmt *stmt)
+bool server_expect_statement(struct server *server, struct stmt *stmt)
 {
 	struct stmtset *set = server->statements;
 	bool is_new = !stmtset_use(set, stmt);
@@ -302,10 +302,10 @@ void server_expect_statement(struct server *server, struct stmt *stmt)
 		stmtset_set_batch(set, stmt, server_batch(server));
 		stmtset_set_epoch(set, stmt, stmt_epoch(stmt));
 	}
-	/* Some client may have a name that looks like this one. */
-	if (server_has_guests(server))
-		server_forget_guest(server, stmt_server_name(stmt));
-	close_on_server(server, stmt_server_name(stmt));
+	/* A stand-in, or some client has a name that looks like this one. */
+	if (!server_lack_guest(server, stmt_server_name(stmt)))
+		close_on_server(server, stmt_server_name(stmt));
+	return !is_new;
 }
 
 void server_describe_new(struct server *server, struct stmt *stmt)
@@ -322,12 +322,15 @@ void server_prepare(struct server *server, struct stmt *stmt)
 {
 	size_t len;
 	const void *tail = stmt_tail(stmt, &len);
+	struct server_note *note;
+	bool was_there = server_expect_statement(server, stmt);
 
-	server_expect_statement(server, stmt);
 	pgbuild_parse(stream_out(server->stream), stmt_server_name(stmt), tail,
 		      len);
 	metrics_count(server->site->totals, COUNTER_SERVER_PARSES, 0, 0, 1);
-	server_owe(server, TRACK_PARSE, TRACK_OURS, note_of_ours(server, stmt));
+	note = note_of_ours(server, stmt);
+	note->was_there = was_there;
+	server_owe(server, TRACK_PARSE, TRACK_OURS, note);
 	server_describe_new(server, stmt);
 }
 

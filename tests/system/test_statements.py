@@ -108,6 +108,16 @@ FAILED = {
         execute("p") + sync(),
         query("ROLLBACK"),
     ],
+    "what is gone and was not made anew": [
+        query("CREATE TABLE stat_gone (a int)"),
+        parse("SELECT * FROM stat_gone", "foo") + sync(),
+        query("DROP TABLE stat_gone"),
+        parse("SELECT * FROM stat_gone", "bar") + sync(),
+        parse("SELECT 1/0") + bind() + execute() + bind([], "foo") + sync(),
+        bind([], "foo") + sync(),
+        query("SELECT name, statement FROM pg_prepared_statements"
+              " WHERE name <> 'foo'"),
+    ],
     "a Flush between a read and a write": [
         parse("SELECT count(*) FROM stat") + bind() + execute() + flush()
         + parse("INSERT INTO stat VALUES (200, 'x')") + bind() + execute()
