@@ -7,8 +7,10 @@ import time
 import psycopg
 import pytest
 
+from fakeserver import FakeServer, log_in, read_message
 from harness import SLOW, wait_for
-from wire import Wire, bind, execute, one_query, parse, query, sync
+from wire import (Wire, bind, cstr, execute, message, one_query, parse, query,
+                  sync)
 
 pytestmark = pytest.mark.own
 
@@ -218,3 +220,56 @@ def test_unknown_outcomes_are_told(own_cluster, make_weir):
         assert kinds == ["T", "D", "C", "Z"]
     wait_for(lambda: weir.http("/readyz")[0] == 200, 15, "the primary")
     assert own_cluster.sql("SELECT i FROM fod") == []
+
+
+class Silent:
+    """A socket that keeps back what version 13 does not say."""
+
+    def __init__(self, sock):
+        self.sock = sock
+
+    def sendall(self, data):
+        if b"in_hot_standby" not in data:
+            self.sock.sendall(data)
+
+
+READ_ONLY = message("E", b"".join(
+    key + cstr(text) for key, text in (
+        (b"S", "ERROR"), (b"V", "ERROR"), (b"C", "25006"),
+        (b"M", "cannot execute INSERT in a read-only transaction"))) + b"\0")
+READY = message("Z", b"I")
+DONE = message("C", cstr("INSERT 0 1"))
+
+
+@pytest.mark.parametrize("answers, kinds", [
+    ((READ_ONLY, DONE), "CZ"), ((READ_ONLY, READ_ONLY), "EZ"),
+    ((DONE, READ_ONLY), "CZ")])
+def test_a_refused_write_is_tried_once_more(cluster, make_weir, answers,
+                                            kinds):
+    """25006 from the primary of an old version: it is asked what it is, and
+    what it says after that holds."""
+    asked = []
+
+    def script(sock):
+        log_in(Silent(sock))
+        while (kind := read_message(sock))[0] == "Q":
+            if b"INSERT" in kind[1]:
+                asked.append(kind[1])
+                sock.sendall(answers[len(asked) - 1] + READY)
+            else:
+                sock.sendall(message("C", cstr("SET")) + READY)
+
+    with FakeServer(cluster.ports["primary"], script) as fake:
+        weir = make_weir({"monitor_user": "postgres"}, start=False,
+                         nodes=("primary",))
+        weir.databases = {
+            "fake": "host=127.0.0.1 port=%d dbname=app" % fake.port}
+        weir.write_ini()
+        weir.start()
+        with Wire(weir.port, timeout=20 * SLOW) as wire:
+            wire.login(user="victim", database="fake")
+            wait_for(lambda: "relations known" in weir.log(), 15, "a catalog")
+            told = wire.query("INSERT INTO x VALUES (1)")
+            assert "".join(m.type for m in told) == kinds
+            assert kinds == "CZ" or told[0].sqlstate == "25006"
+    assert len(asked) == (1 if answers[0] == DONE else 2)
