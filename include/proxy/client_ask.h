@@ -43,6 +43,7 @@ struct client_ask {
 	struct replication_startup *replication; /* NULL: ordinary */
 	bool is_console;                         /* it is for pgweir itself */
 	bool is_negotiating; /* a newer minor, or protocol options */
+	uint64_t generation; /* of the configuration it was read under */
 	/* kept for others like it */
 	uint8_t *packet; /* NULL: it cannot be shared */
 	size_t packet_len;

@@ -82,7 +82,9 @@ void client_ask_share(struct client_ask *ask, struct local *local)
 {
 	struct client_ask *other;
 
-	if (ask->is_shared || !ask->packet)
+	/* A login may take longer than a configuration lasts. */
+	if (ask->is_shared || !ask->packet ||
+	    ask->generation != local_config(local)->generation)
 		return;
 	if (strmap_count(local->asks) >= SHARED_MAX)
 		client_asks_forget(local);
@@ -306,6 +308,7 @@ bool client_ask_read(struct client_ask **ask, struct local *local,
 	(*ask)->references = 1;
 	(*ask)->settings = settings_empty();
 	(*ask)->is_negotiating = is_to_negotiate(startup);
+	(*ask)->generation = local_config(local)->generation;
 	return read_packet(*ask, local, startup, address, refusal);
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness import PGWEIR_BIN, SLOW, free_port, unprivileged, wait_for, \
     write_file
-from wire import LoginError, Wire
+from wire import LoginError, Wire, startup_packet
 
 pytestmark = pytest.mark.own
 
@@ -375,6 +375,23 @@ def test_equal_logins_follow_what_changes(cluster, make_weir):
         assert [zone() for _ in range(3)] == ["Asia/Tokyo"] * 3
     finally:
         cluster.sql("ALTER ROLE app RESET timezone")
+
+
+def test_login_that_lasts_longer_than_the_configuration(make_weir):
+    """What was read in its packet was read for the old one: it is not kept
+    for those who come later."""
+    weir = make_weir({"workers": 1, "auth_type": "md5"}, nodes=("primary",),
+                     auth_file={"app": "secret"})
+    line = weir.databases["app"]
+    with Wire(weir.port) as slow:
+        slow.send(startup_packet("app", "app"))
+        time.sleep(0.2 * SLOW)
+        weir.reload(databases={"app": line + " timezone=Asia/Tokyo"})
+        slow.authenticate("app", "secret")
+        for _ in range(2):
+            with Wire(weir.port) as conn:
+                conn.login(password="secret")
+                assert conn.parameters["TimeZone"] == "Asia/Tokyo"
 
 
 def test_new_passwords_by_reload(make_weir):
