@@ -1,8 +1,10 @@
 """The primary goes: who waits, who goes on, who is told what."""
 import os
 import signal
+import sys
 import threading
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,6 +13,10 @@ from fakeserver import FakeServer, log_in, read_message
 from harness import SLOW, wait_for
 from wire import (Wire, bind, cstr, execute, message, one_query, parse, query,
                   sync)
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "failover"))
+
+from load import BlockWriter, Books, Reader, Writer  # noqa: E402
 
 pytestmark = pytest.mark.own
 
@@ -273,3 +279,31 @@ def test_a_refused_write_is_tried_once_more(cluster, make_weir, answers,
             assert "".join(m.type for m in told) == kinds
             assert kinds == "CZ" or told[0].sqlstate == "25006"
     assert len(asked) == (1 if answers[0] == DONE else 2)
+
+
+def test_promotion_under_load(own_cluster, make_weir):
+    """A planned change without any tool: the primary is shut down, which
+    sends all that it has, and the replica is promoted."""
+    own_cluster.sql("CREATE TABLE fo (i bigint PRIMARY KEY)", user="app")
+    weir = make_weir(cluster=own_cluster)
+    weir.settle()
+    books = [Books("writers"), Books("writers of blocks"), Books("readers")]
+    kinds = Writer, BlockWriter, Reader
+    clients = [kind(book, 10 * turn + i, weir.port)
+               for turn, (kind, book) in enumerate(zip(kinds, books))
+               for i in range(1, 5)]
+    time.sleep(0.5 * SLOW)
+    own_cluster.stop("primary")
+    own_cluster.promote("replica")
+    since = time.monotonic()
+    for book in books:
+        wait_for(lambda b=book: b.times and b.times[-1] > since, 20,
+                 "%s to go on" % book.name)
+    time.sleep(0.3)
+    for client in clients:
+        client.end()
+    there = {i for i, in own_cluster.sql("SELECT i FROM fo", node="replica")}
+    for book in books[:2]:
+        assert set(book.acked) <= there, "%s: lost commits" % book.name
+    assert [b.errors for b in books] == [[], [], []]
+    assert len(books[1].in_block) <= 4 and not books[2].unknown
