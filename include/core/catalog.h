@@ -36,7 +36,15 @@ void catalog_add_relation(struct catalog_builder *builder, const char *schema,
  * types (domains with checks), and functions of one composite argument, which
  * "row.name" calls.  Names without a schema.
  */
-enum catalog_hidden { HIDDEN_OPERATOR, HIDDEN_TYPE, HIDDEN_ATTRIBUTE };
+enum catalog_hidden {
+	HIDDEN_OPERATOR,
+	HIDDEN_TYPE,
+	HIDDEN_ATTRIBUTE,
+	/* Settings of logins, by role ("": all) ... */
+	HIDDEN_SNAPSHOTS, /* default_transaction_isolation above READ COMMITTED
+			   */
+	HIDDEN_ASYNCHRONOUS /* synchronous_commit = off */
+};
 
 void catalog_add_hidden(struct catalog_builder *builder,
 			enum catalog_hidden what, const char *name);
@@ -80,6 +88,9 @@ enum catalog_relation catalog_find_relation(const struct catalog *catalog,
 /* True when the name is in the hidden list; false for NULL. */
 bool catalog_is_hidden(const struct catalog *catalog, enum catalog_hidden what,
 		       const char *name, size_t name_len);
+/* The same of a role, or of all. */
+bool catalog_is_role(const struct catalog *catalog, enum catalog_hidden what,
+		     const char *role);
 
 /* Whether known-safe parts make a safe whole in this database. */
 bool catalog_is_certain(const struct catalog *catalog);

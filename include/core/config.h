@@ -55,6 +55,9 @@ enum config_pool_mode config_mode_of(const struct config *config,
 enum config_consistency config_consistency_of(
 	const struct config *config, const struct config_database *database,
 	const struct config_user *user);
+enum config_transaction_reads config_transaction_reads_of(
+	const struct config *config, const struct config_database *database,
+	const struct config_user *user);
 /* By the word that the file has for it; UNSET for any other. */
 enum config_consistency config_consistency_named(const char *name);
 int config_pool_size_of(const struct config *config,

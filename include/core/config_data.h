@@ -28,6 +28,13 @@ enum config_consistency {
 	CONSISTENCY_PRIMARY   /* no reads on replicas */
 };
 
+/* Where reads run in a transaction that may write. */
+enum config_transaction_reads {
+	TRANSACTION_READS_UNSET,
+	TRANSACTION_READS_PRIMARY,
+	TRANSACTION_READS_UNTIL_WRITE /* on a replica in front of all else */
+};
+
 enum config_auth_type {
 	AUTH_ANY,
 	AUTH_TRUST,
@@ -83,6 +90,7 @@ struct config_database {
 	char *application_name;
 	enum config_pool_mode pool_mode;
 	enum config_consistency consistency;
+	enum config_transaction_reads transaction_reads;
 	int pool_size;
 	int min_pool_size;
 	int reserve_pool_size;
@@ -102,6 +110,7 @@ struct config_user {
 	char *name;
 	enum config_pool_mode pool_mode;
 	enum config_consistency consistency;
+	enum config_transaction_reads transaction_reads;
 	int pool_size;
 	int reserve_pool_size;
 	int max_user_connections;
@@ -150,6 +159,7 @@ struct config_settings {
 	/* pools */
 	enum config_pool_mode pool_mode;
 	enum config_consistency consistency;
+	enum config_transaction_reads transaction_reads;
 	int max_client_conn;
 	int default_pool_size;
 	int min_pool_size;
@@ -223,6 +233,7 @@ struct config_settings {
 	uint64_t max_replica_lag_us;
 	uint64_t max_staleness_us;
 	uint64_t causal_wait_us;
+	uint64_t begin_wait_us;
 	uint64_t read_after_write_window_us;
 	uint64_t catalog_refresh_us;
 	/* switches of all groups, together for the sake of size */

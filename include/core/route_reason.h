@@ -19,6 +19,7 @@
 	X(RECENT_WRITE, "recent_write")       \
 	X(SESSION_STATE, "session_state")     \
 	X(READ_ONLY_TXN, "read_only_txn")     \
+	X(TXN_READ, "txn_read")               \
 	X(AUTOCOMMIT_READ, "autocommit_read") \
 	X(SPLIT_OFF, "split_off")             \
 	X(TOO_LONG, "too_long")               \

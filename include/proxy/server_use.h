@@ -50,8 +50,11 @@ bool server_set_aloud(struct server *server, const struct settings *settings);
  * moderate size), asked at their end.  They may fail.
  */
 void server_ask(struct server *server, const struct buf *sql);
-/* Statements that were done elsewhere, unheard, in front of what comes next. */
-void server_repeat(struct server *server, const struct buf *sql);
+/*
+ * A BEGIN that cannot fail, and what was set behind it, unheard, in front of
+ * what comes next.  The server counts as in the block at once.
+ */
+void server_begin_block(struct server *server, const struct buf *sql);
 
 /* --- what sequences have given: currval() and lastval() --- */
 

@@ -21,6 +21,7 @@
 #include "proxy/local.h"
 #include "proxy/quota.h"
 #include "proxy/server.h"
+#include "proxy/session_block.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -115,6 +116,8 @@ struct session_steps {
 	void (*applied)(void *user);
 	/* The client's stream tells. */
 	void (*event)(void *owner, enum stream_event event);
+	/* Its BEGIN has waited long enough: a server is told. */
+	void (*begin_now)(struct session *session);
 	/* It has ended: everything that it held goes back. */
 	void (*dissolve)(struct session *session);
 };
@@ -546,38 +549,6 @@ bool session_doubt_says_fatal(const struct server_loss *loss);
 enum session_doubt session_doubt_look(struct session *session);
 void session_doubt_forget(struct session *session);
 
-/* --- session_begin --- */
-
-/*
- * A statement goes to the session's server: a BEGIN READ ONLY on a replica is
- * kept, and what follows it.  text NULL: not here whole.
- */
-void session_begin_ran(struct session *session, const struct sqlclass *class,
-		       const char *text, size_t len);
-/* Something of it is there that cannot be had elsewhere. */
-void session_begin_root(struct session *session);
-/* Is there anything in such a statement for the above? */
-bool session_begin_hears(const struct session *session,
-			 const struct sqlclass *class);
-/* A unit is answered with this status. */
-void session_begin_answered(struct session *session, uint32_t effects,
-			    char status);
-/* The transaction is over, or is never to be begun again. */
-void session_begin_forget(struct session *session);
-/* On a replica, in a transaction that could still move to the primary. */
-bool session_begin_is_open(const struct session *session);
-/*
- * The unit in the scan does not belong on the replica where the transaction
- * has begun, and what has run in it can be repeated.
- */
-bool session_begin_is_misplaced(const struct session *session);
-/* Lets go of that replica; the session is IDLE. */
-void session_begin_leave(struct session *session);
-/* It is to be begun again on the primary, and has not been. */
-bool session_begin_is_due(const struct session *session);
-/* On another server: begins the transaction there, in front of the unit. */
-void session_begin_again(struct session *session);
-
 /* --- session_home --- */
 
 /* In session pooling, on the server that is its own. */
@@ -644,6 +615,8 @@ void session_attach(struct session *session, struct server *server);
  * again by whoever uses it.  True when the pump may go on.
  */
 bool session_move(struct session *session);
+/* A BEGIN that has waited for a statement goes to a server without one. */
+void session_begin_now(struct session *session);
 
 /* --- session_served --- */
 

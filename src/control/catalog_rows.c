@@ -170,9 +170,20 @@ static const char query_text[] =
 	"  WHERE conbin IS NOT NULL"
 	" UNION ALL SELECT ev_action::text FROM pg_catalog.pg_rewrite"
 	"  WHERE ev_class >= " USER_OID ") tree(body)"
-	" WHERE body ~ ':funcid (1575|2559) ' LIMIT 1;";
+	" WHERE body ~ ':funcid (1575|2559) ' LIMIT 1;"
+	/* 10: what logins find set: of a role, of all ("") */
+	"SELECT coalesce(r.rolname, ''), o.line FROM"
+	" pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL"
+	" pg_catalog.unnest(s.setconfig) o(line)"
+	" LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole"
+	" WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database"
+	"  WHERE datname = pg_catalog.current_database()))"
+	" UNION ALL SELECT '', name || '=' || setting FROM"
+	" pg_catalog.pg_settings WHERE source <> 'user'"
+	"  AND name IN ('synchronous_commit', "
+	"'default_transaction_isolation');";
 
-enum { RESULTS = 10 };
+enum { RESULTS = 11 };
 
 /* Volatile, but harmless: they only draw random numbers. */
 static const char *const harmless_names[] = {
@@ -455,6 +466,25 @@ static void add_triggers(struct catalog_rows *rows, const PGresult *result)
 		catalog_set_hidden_writes(rows->builder);
 }
 
+/* "name=value", of two names that matter; the role's, or everybody's. */
+static void add_defaults(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		const char *role = PQgetvalue(result, row, 0);
+		const char *line = PQgetvalue(result, row, 1);
+
+		if (strcasecmp(line, "synchronous_commit=off") == 0)
+			catalog_add_hidden(rows->builder, HIDDEN_ASYNCHRONOUS,
+					   role);
+		if (strncasecmp(line, "default_transaction_isolation=", 30) ==
+			    0 &&
+		    strcasecmp(line + 30, "read committed") != 0 &&
+		    strcasecmp(line + 30, "read uncommitted") != 0)
+			catalog_add_hidden(rows->builder, HIDDEN_SNAPSHOTS,
+					   role);
+	}
+}
+
 /* What the next result must look like, and who takes it. */
 struct step {
 	int columns;
@@ -472,6 +502,7 @@ static const struct step steps[RESULTS] = {
 	{ CALL_COLUMNS, add_types },
 	{ 1, add_triggers },
 	{ 1, add_reading_back },
+	{ 2, add_defaults },
 };
 
 bool catalog_rows_add(struct catalog_rows *rows, const PGresult *result)

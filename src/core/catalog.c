@@ -23,9 +23,9 @@ enum { FIRST_ROOM = 64 };
 
 /* Hidden names share a table: what they are stands for their schema. */
 static const char HIDDEN_SCHEMAS[][2] = {
-	[HIDDEN_OPERATOR] = "o",
-	[HIDDEN_TYPE] = "t",
-	[HIDDEN_ATTRIBUTE] = "a",
+	[HIDDEN_OPERATOR] = "o",     [HIDDEN_TYPE] = "t",
+	[HIDDEN_ATTRIBUTE] = "a",    [HIDDEN_SNAPSHOTS] = "s",
+	[HIDDEN_ASYNCHRONOUS] = "y",
 };
 
 /* A name of one schema; both are NUL-terminated and owned. */
@@ -392,6 +392,13 @@ bool catalog_is_hidden(const struct catalog *catalog, enum catalog_hidden what,
 
 	return catalog && catalog->tables[TABLE_HIDDEN].count > 0 &&
 	       table_find(&catalog->tables[TABLE_HIDDEN], &sought, &effects);
+}
+
+bool catalog_is_role(const struct catalog *catalog, enum catalog_hidden what,
+		     const char *role)
+{
+	return catalog_is_hidden(catalog, what, "", 0) ||
+	       catalog_is_hidden(catalog, what, role, strlen(role));
 }
 
 bool catalog_hides_writes(const struct catalog *catalog)

@@ -196,6 +196,17 @@ enum config_consistency config_consistency_of(
 	return config->settings.consistency;
 }
 
+enum config_transaction_reads config_transaction_reads_of(
+	const struct config *config, const struct config_database *database,
+	const struct config_user *user)
+{
+	if (user && user->transaction_reads != TRANSACTION_READS_UNSET)
+		return user->transaction_reads;
+	if (database && database->transaction_reads != TRANSACTION_READS_UNSET)
+		return database->transaction_reads;
+	return config->settings.transaction_reads;
+}
+
 enum config_consistency config_consistency_named(const char *name)
 {
 	static const char *const names[] = {

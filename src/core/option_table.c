@@ -85,6 +85,12 @@ static const struct option_choice consistencies[] = {
 	{ NULL, 0, NULL },
 };
 
+static const struct option_choice transaction_reads[] = {
+	{ "primary", TRANSACTION_READS_PRIMARY, NULL },
+	{ "until_write", TRANSACTION_READS_UNTIL_WRITE, NULL },
+	{ NULL, 0, NULL },
+};
+
 /* Refused, not ignored: each would let in whom the operator wants out. */
 static const struct option_choice auth_types[] = {
 	{ "any", AUTH_ANY, NULL },
@@ -486,11 +492,20 @@ static const struct option split_rows[] = {
 		  "has seen, what any client of this pgweir has, what anybody "
 		  "has; primary: no reads on replicas. A client may ask for "
 		  "another one by SET pgweir.consistency." },
+	{ SETTING(transaction_reads), .type = OPTION_CHOICE,
+	  .fallback = "primary", .choices = transaction_reads,
+	  .help = "Where plain reads of a READ COMMITTED transaction run: all "
+		  "on the primary, or those in front of its first other "
+		  "statement on a replica." },
 	{ SETTING_TIME(max_staleness), .fallback = "1",
 	  .help = "Age that consistency = bounded allows." },
 	{ SETTING_TIME(causal_wait), .fallback = "0.02",
 	  .help = "How long a read waits for a replica to show what it must, "
 		  "before it goes to the primary." },
+	{ SETTING_TIME(begin_wait), .fallback = "0.1",
+	  .help = "How long a BEGIN waits for the transaction's first "
+		  "statement, so that it decides on the node, and no server "
+		  "is held meanwhile; 0: BEGIN is sent at once." },
 	{ SETTING_TIME(read_after_write_window), .fallback = "0",
 	  .help = "How long all reads of a session stay on the primary after "
 		  "its last write, whatever replicas have; 0: not at all." },
@@ -627,6 +642,9 @@ static const struct option database_rows[] = {
 	{ DATABASE(consistency), .type = OPTION_CHOICE,
 	  .choices = consistencies,
 	  .help = "As the setting, for this database." },
+	{ DATABASE(transaction_reads), .type = OPTION_CHOICE,
+	  .choices = transaction_reads,
+	  .help = "As the setting, for this database." },
 	{ DATABASE(pool_size), .type = OPTION_INT, .max = CONNECTIONS_MAX,
 	  .help = "As default_pool_size, for this database." },
 	{ DATABASE(min_pool_size), .type = OPTION_INT, .max = CONNECTIONS_MAX,
@@ -684,6 +702,9 @@ static const struct option user_rows[] = {
 	{ USER(pool_mode), .type = OPTION_CHOICE, .choices = pool_modes,
 	  .help = "As the setting, for this user; before the database's." },
 	{ USER(consistency), .type = OPTION_CHOICE, .choices = consistencies,
+	  .help = "As the setting, for this user; before the database's." },
+	{ USER(transaction_reads), .type = OPTION_CHOICE,
+	  .choices = transaction_reads,
 	  .help = "As the setting, for this user; before the database's." },
 	{ USER(pool_size), .type = OPTION_INT, .max = CONNECTIONS_MAX,
 	  .help = "As default_pool_size, for this user; before the "

@@ -79,11 +79,19 @@ bool route_leaves_replica(const struct sqlclass *judged)
 
 	if (judged->effects & leaving)
 		return true;
-	if (judged->command == COMMAND_SET_TRANSACTION &&
+	if ((judged->command == COMMAND_SET_TRANSACTION ||
+	     judged->command == COMMAND_BEGIN) &&
 	    (judged->effects & (EFFECT_READ_WRITE | EFFECT_SERIALIZABLE)))
 		return true;
 	return judged->access == ACCESS_WRITE ||
 	       judged->access == ACCESS_UNKNOWN || judged->hint == HINT_PRIMARY;
+}
+
+bool route_is_plain_read(const struct sqlclass *judged)
+{
+	return judged->access == ACCESS_READ &&
+	       judged->command == COMMAND_OTHER &&
+	       (judged->effects & ~(uint32_t)EFFECT_CATALOG_READ) == 0;
 }
 
 static bool wrote_lately(const struct route_input *input)

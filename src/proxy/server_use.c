@@ -142,10 +142,11 @@ void server_ask(struct server *server, const struct buf *sql)
 	server->unnamed = 0;
 }
 
-void server_repeat(struct server *server, const struct buf *sql)
+void server_begin_block(struct server *server, const struct buf *sql)
 {
 	assert(server->state == SERVER_ACTIVE);
 	send_ours(server, sql);
+	server->status = 'T';
 }
 
 bool server_has_stale_plan(const struct server *server)

@@ -80,6 +80,8 @@ static bool begin_unit(struct session *session)
 	default: session_protocol_error(session, why); return false;
 	}
 	session->request_us = session_now(session);
+	if (session_defer_answers(session))
+		return true;
 	if (!is_data && !session_find_server(session))
 		return false;
 	if (!is_data)
@@ -193,11 +195,19 @@ void session_try_again(struct session *session)
 		return;
 	}
 	session_set_state(session, SESSION_IDLE);
+	if (session_begin_is_deferred(session))
+		session_renew_limit(session);
 	/* Its unit was on the way from a replica to the primary. */
 	if (session->is_mid_unit &&
 	    !session_take(session, pool_primary(session->pool)))
 		return;
 	session_pump(session);
+}
+
+/* Else what waits is a BEGIN that nothing has followed. */
+static bool has_unit(const struct session *session)
+{
+	return session->scan.is_judged || session->is_mid_unit;
 }
 
 static bool on_granted(struct local *local, uint64_t id, struct server *server)
@@ -222,10 +232,12 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 	if (is_login)
 		return true;
 	assert(session->state == SESSION_ACTIVE);
-	session_listen_begin(session);
-	session_replay_keep(session);
-	session->is_mid_unit = true;
-	session->avoids_replicas = false;
+	if (has_unit(session)) {
+		session_listen_begin(session);
+		session_replay_keep(session);
+		session->is_mid_unit = true;
+		session->avoids_replicas = false;
+	}
 	session_renew_limit(session);
 	session_pump(session);
 	return true;
@@ -271,12 +283,21 @@ static void on_client_drained(struct session *session)
 	session_pump(session);
 }
 
+/* In a queue for a BEGIN alone: now there is something to decide it by. */
+static void on_data(struct session *session)
+{
+	if (session->state == SESSION_WAITING && !has_unit(session))
+		session_try_again(session);
+	else
+		session_pump(session);
+}
+
 void session_on_event(void *owner, enum stream_event event)
 {
 	struct session *session = owner;
 
 	switch (event) {
-	case STREAM_DATA: session_pump(session); break;
+	case STREAM_DATA: on_data(session); break;
 	case STREAM_DRAINED: on_client_drained(session); break;
 	case STREAM_CLOSED:
 		session_end(session, false, stream_error(session->client));
@@ -295,6 +316,7 @@ static const struct session_steps steps = {
 	.try_again = session_try_again,
 	.applied = session_on_applied,
 	.event = session_on_event,
+	.begin_now = session_begin_now,
 	.dissolve = session_dissolve,
 };
 

@@ -13,15 +13,22 @@
  * session's defaults (PostgreSQL loses its characteristics): that one may
  * write, so it does not stay on the replica.
  *
+ * A BEGIN that waits for its first statement (session_defer) is kept here as
+ * well, and goes in front of that statement wherever it runs.
+ *
  * Invariant: begin is set only while the session is on a replica, in a
- * transaction that a BEGIN READ ONLY of its own has opened there or is about
- * to open; or, with is_due, on its way to the primary.
+ * transaction that a BEGIN of its own has opened there or is about to open;
+ * on any server, with is_opening, until the first unit behind the BEGIN is
+ * answered; or, with is_due, while no server has heard of it.
  */
 #include "base/buf.h"
 #include "base/util.h"
 #include "core/route.h"
 #include "core/settings.h"
+#include "core/sqlbegin.h"
+#include "core/sqlhint.h"
 #include "core/track.h"
+#include "proxy/local.h"
 #include "proxy/server.h"
 #include "proxy/session_parts.h"
 
@@ -34,13 +41,19 @@
 enum { BEGIN_BYTES = 2048 };
 
 struct session_begin {
-	struct buf text;   /* the BEGIN, then what was set */
-	size_t own_len;    /* of the BEGIN alone */
+	struct buf text;       /* the BEGIN, then what was set */
+	size_t own_len;        /* of the BEGIN alone */
+	struct sqlbegin modes; /* of one that was deferred */
+	uint64_t since_us;     /* that it waits */
 	char status;       /* of the last ReadyForQuery in the transaction */
+	uint8_t hint;      /* enum sqlclass_hint, of the BEGIN */
 	bool has_read;     /* it has a snapshot */
 	bool is_rooted;    /* something has run that cannot be repeated */
 	bool is_misplaced; /* a chained block that may write */
 	bool is_due;       /* its next server has not heard of it yet */
+	bool is_deferred;  /* ... nor has any other */
+	bool is_opening;   /* sent, and its first unit is not answered */
+	bool is_early;     /* it may write; only reads run on the replica */
 };
 
 void session_begin_forget(struct session *session)
@@ -111,13 +124,6 @@ static bool is_read_committed(const struct session *session)
 	       strcasecmp(usual, "read uncommitted") == 0;
 }
 
-static bool is_plain_read(const struct sqlclass *class)
-{
-	return class->access == ACCESS_READ &&
-	       class->command == COMMAND_OTHER &&
-	       (class->effects & ~(uint32_t)EFFECT_CATALOG_READ) == 0;
-}
-
 /* What a text may set again elsewhere. */
 static bool is_setting(const struct sqlclass *class)
 {
@@ -143,7 +149,7 @@ static void note_statement(struct session *session,
 {
 	struct session_begin *begin = session->begin;
 
-	if (is_plain_read(class)) {
+	if (route_is_plain_read(class)) {
 		begin->has_read = true;
 		begin->is_rooted |= !is_read_committed(session);
 	} else if (is_setting(class)) {
@@ -175,7 +181,8 @@ void session_begin_ran(struct session *session, const struct sqlclass *class,
 
 	if (is_read_over(session))
 		return;
-	if (session->begin && (!is_inside || !is_on_replica(session)))
+	if (session->begin && !session->begin->is_opening &&
+	    (!is_inside || !is_on_replica(session)))
 		session_begin_forget(session);
 	if (session->begin)
 		note_statement(session, class, text, len);
@@ -213,7 +220,8 @@ void session_begin_answered(struct session *session, uint32_t effects,
 
 	if (!begin || begin->is_due)
 		return;
-	if (status == 'I') {
+	begin->is_opening = false;
+	if (status == 'I' || !is_on_replica(session)) {
 		session_begin_forget(session);
 		return;
 	}
@@ -230,6 +238,45 @@ bool session_begin_is_open(const struct session *session)
 	       (!session->begin->is_rooted || session->begin->is_misplaced);
 }
 
+bool session_begin_is_early(const struct session *session)
+{
+	return session->begin && session->begin->is_early &&
+	       is_on_replica(session);
+}
+
+/* Nothing is lost when it is begun anew, should its server be gone. */
+bool session_begin_can_restart(const struct session *session)
+{
+	const struct session_begin *begin = session->begin;
+
+	return begin && !begin->is_due && begin->status != 'E' &&
+	       !begin->is_rooted && !begin->is_misplaced &&
+	       (!begin->has_read || is_read_committed(session));
+}
+
+/*
+ * Levels that promise something of the moment at which a read arrives: then
+ * no replica is good for a whole transaction.
+ */
+static bool asks_anew(const struct session *session)
+{
+	return session->consistency == CONSISTENCY_BOUNDED ||
+	       session->consistency == CONSISTENCY_GLOBAL ||
+	       session->consistency == CONSISTENCY_STRONG;
+}
+
+bool session_begin_is_outdated(const struct session *session)
+{
+	const struct session_begin *begin = session->begin;
+
+	return session_begin_can_restart(session) && begin->has_read &&
+	       asks_anew(session) && is_on_replica(session) &&
+	       !session_has_pending(session) && session->pins == 0 &&
+	       !session->inspect && buf_len(&begin->text) == begin->own_len &&
+	       server_status(session->server) == 'T' &&
+	       route_is_plain_read(&session->scan.judged);
+}
+
 /* SET TRANSACTION comes too late behind a query, on any node. */
 static bool is_too_late(const struct session_begin *begin,
 			const struct sqlclass *class)
@@ -244,6 +291,9 @@ bool session_begin_is_misplaced(const struct session *session)
 	if (!begin || begin->is_due || session_has_pending(session) ||
 	    !is_on_replica(session) || server_status(session->server) != 'T')
 		return false;
+	if (begin->is_early && !is_end(&session->scan.judged) &&
+	    !session_early_is_plain(session))
+		return true;
 	return begin->is_misplaced ||
 	       (!begin->is_rooted &&
 		route_leaves_replica(&session->scan.judged) &&
@@ -268,11 +318,110 @@ bool session_begin_is_due(const struct session *session)
 
 void session_begin_again(struct session *session)
 {
+	struct session_begin *begin = session->begin;
+
 	if (!session_begin_is_due(session))
 		return;
 	/* What was set on the replica is to be looked at here. */
 	if (session->pins || session->inspect)
 		server_mark_dirty(session->server);
-	server_repeat(session->server, &session->begin->text);
-	session_begin_forget(session);
+	/* What must come before any query comes too late there as well. */
+	if (begin->has_read && !begin->is_deferred &&
+	    session->scan.judged.command != COMMAND_OTHER)
+		buf_append_text(&begin->text, "\n;SELECT 1");
+	server_begin_block(session->server, &begin->text);
+	begin->is_due = false;
+	begin->is_deferred = false;
+	begin->is_opening = true;
+}
+
+void session_begin_undo(struct session *session)
+{
+	if (session->begin)
+		session->begin->is_due = true;
+}
+
+void session_begin_place_anew(struct session *session)
+{
+	assert(session_begin_is_outdated(session));
+	/* What it has read counts, wherever it goes. */
+	session->replica = (int)session->node;
+	session->read_us = util_now_us();
+	session_begin_leave(session);
+	session->begin->is_deferred = true;
+}
+
+/* --- one that waits --- */
+
+bool session_begin_is_deferred(const struct session *session)
+{
+	return session->begin && session->begin->is_deferred;
+}
+
+bool session_begin_defer(struct session *session, const struct sqlbegin *modes,
+			 const char *text, size_t len)
+{
+	struct session_begin *begin = session->begin;
+
+	if ((begin ? buf_len(&begin->text) : 0) + len + 2 > BEGIN_BYTES)
+		return false;
+	if (!begin) {
+		begin = session->begin = xcalloc(1, sizeof(*begin));
+		begin->is_due = begin->is_deferred = true;
+		begin->status = 'I';
+		begin->since_us = session_now(session);
+	}
+	assert(begin->is_deferred);
+	add_text(begin, text, len);
+	begin->own_len = buf_len(&begin->text);
+	sqlbegin_add(&begin->modes, modes);
+	begin->hint =
+		(uint8_t)sqlhint_join(begin->hint, session->scan.judged.hint);
+	return true;
+}
+
+char session_begin_status(const struct session *session)
+{
+	return session_begin_is_due(session) ? 'T' : 'I';
+}
+
+uint64_t session_begin_end_us(const struct session *session)
+{
+	assert(session_begin_is_deferred(session));
+	return session->begin->since_us +
+	       local_settings(session->local)->begin_wait_us;
+}
+
+void session_begin_wait_on(struct session *session)
+{
+	assert(session_begin_is_deferred(session));
+	session->begin->since_us = session_now(session);
+}
+
+bool session_begin_may_leave(const struct session *session,
+			     struct sqlclass *judged)
+{
+	const struct session_begin *begin = session->begin;
+
+	assert(begin && begin->is_deferred);
+	if (begin->modes.level == SQLBEGIN_SERIALIZABLE ||
+	    route_leaves_replica(judged))
+		return false;
+	session->begin->is_early =
+		begin->modes.mode == SQLBEGIN_MODE_UNSET &&
+		begin->modes.level <= SQLBEGIN_READ_COMMITTED &&
+		session_early_is_plain(session);
+	if (session->begin->is_early) {
+		judged->hint = (uint8_t)sqlhint_join(begin->hint, judged->hint);
+		return true;
+	}
+	if (begin->modes.mode != SQLBEGIN_READ_ONLY)
+		return false;
+	*judged = (struct sqlclass){
+		.command = COMMAND_BEGIN,
+		.statements = 1,
+		.effects = EFFECT_READ_ONLY,
+		.hint = (uint8_t)sqlhint_join(begin->hint, judged->hint),
+	};
+	return true;
 }

@@ -170,6 +170,16 @@ static uint64_t end_of_transaction(const struct session *session)
 	return after(since_us, USER_LIMIT(session, transaction_timeout));
 }
 
+/* In a transaction that no server has heard of. */
+static uint64_t end_of_deferral(const struct session *session)
+{
+	return earlier(
+		earlier(after(session_now(session),
+			      USER_LIMIT(session, idle_transaction_timeout)),
+			end_of_transaction(session)),
+		session_begin_end_us(session));
+}
+
 static uint64_t end_of_work(const struct session *session)
 {
 	uint64_t now_us = session_now(session);
@@ -210,6 +220,17 @@ static void out_of_work(struct session *session)
 			     NULL);
 }
 
+static void out_of_deferral(struct session *session)
+{
+	if (session_now(session) >= end_of_transaction(session))
+		session_fail(session, "25P04", "transaction_timeout", NULL);
+	else if (session_now(session) >= session_begin_end_us(session))
+		session->steps->begin_now(session);
+	else
+		session_fail(session, "25P03", "idle_transaction_timeout",
+			     NULL);
+}
+
 /* --- both --- */
 
 /* What the session does, as far as its limits go. */
@@ -239,6 +260,8 @@ static uint64_t end_of_state(const struct session *session)
 			earlier(end_of_freshening(session),
 				end_of_failover(session)));
 	case SESSION_IDLE:
+		if (session_begin_is_deferred(session))
+			return end_of_deferral(session);
 		return after(session_now(session),
 			     USER_LIMIT(session, client_idle_timeout));
 	case SESSION_ACTIVE: return end_of_work(session);
@@ -279,7 +302,11 @@ void session_out_of_time(struct wheel_timer *timer)
 	case SESSION_TIMED_TRANSACTION: out_of_work(session); break;
 	case SESSION_TIMED_REST:
 	default:
-		session_fail(session, "57P05", "client_idle_timeout", NULL);
+		if (session_begin_is_deferred(session))
+			out_of_deferral(session);
+		else
+			session_fail(session, "57P05", "client_idle_timeout",
+				     NULL);
 		break;
 	}
 }

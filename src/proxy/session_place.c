@@ -62,7 +62,8 @@ void session_attach(struct session *session, struct server *server)
 
 	assert(!session->server && session->waiting_node < 0);
 	session->server = server;
-	if (!session_begin_is_due(session)) {
+	if (!session_begin_is_due(session) ||
+	    session_begin_is_deferred(session)) {
 		session->pins = 0;
 		session_inspect_forget(session);
 	}
@@ -86,10 +87,11 @@ void session_attach(struct session *session, struct server *server)
 	session_begin_again(session);
 }
 
-static struct route_decision decide(struct session *session, int *replica)
+static struct route_decision decide(struct session *session,
+				    struct sqlclass judged, int *replica)
 {
 	struct route_input input = {
-		.judged = session->scan.judged,
+		.judged = judged,
 		.is_split = session_can_split(session),
 		.prefers_primary = session->prefers_primary,
 		.window_us = local_settings(session->local)
@@ -97,10 +99,10 @@ static struct route_decision decide(struct session *session, int *replica)
 		.is_in_transaction = session_is_in_transaction(session),
 		.is_pinned = session->server && session->pins != 0,
 		/* A block of a listener's may look at its channels. */
-		.is_state_unsafe =
-			session->is_state_unsafe || session->is_refused ||
-			(session_listen_count(session) > 0 &&
-			 session->scan.judged.command != COMMAND_OTHER),
+		.is_state_unsafe = session->is_state_unsafe ||
+				   session->is_refused ||
+				   (session_listen_count(session) > 0 &&
+				    judged.command != COMMAND_OTHER),
 		.avoids_replicas = session->avoids_replicas,
 		.last_write_us = session->last_write_us,
 		.now_us = session_now(session),
@@ -110,6 +112,22 @@ static struct route_decision decide(struct session *session, int *replica)
 	if (input.is_split)
 		session_fresh_look(session, &input, replica);
 	return route_decide(&input);
+}
+
+/* The transaction goes where its first statement belongs. */
+static struct route_decision decide_block(struct session *session, int *replica)
+{
+	struct sqlclass judged = session->scan.judged;
+
+	struct route_decision decision = { ROUTE_PRIMARY, ROUTE_REASON_IN_TXN };
+
+	*replica = -1;
+	if (session_begin_is_deferred(session) &&
+	    session_begin_may_leave(session, &judged))
+		decision = decide(session, judged, replica);
+	if (decision.reason == ROUTE_REASON_AUTOCOMMIT_READ)
+		decision.reason = ROUTE_REASON_TXN_READ;
+	return decision;
 }
 
 /*
@@ -228,9 +246,12 @@ bool session_find_server(struct session *session)
 	}
 	if (session_begin_is_misplaced(session))
 		session_begin_leave(session);
-	decision = decide(session, &replica);
+	else if (session_begin_is_outdated(session))
+		session_begin_place_anew(session);
 	if (session_begin_is_due(session))
-		decision.target = ROUTE_PRIMARY;
+		decision = decide_block(session, &replica);
+	else
+		decision = decide(session, session->scan.judged, &replica);
 	if (!settle_home(session, decision.target))
 		return false;
 	if (session_is_at_home(session))
@@ -287,8 +308,32 @@ bool session_move(struct session *session)
 	session->target = ROUTE_PRIMARY;
 	session->reason = ROUTE_REASON_WRITE;
 	session_set_state(session, SESSION_IDLE);
+	session_begin_undo(session);
 	server_detach(server);
 	if (session->home || session->is_homeless)
 		return session_go_home(session);
 	return session_take(session, pool_primary(session->pool));
+}
+
+void session_begin_now(struct session *session)
+{
+	struct route_decision decision;
+	int replica;
+	size_t len;
+
+	assert(session->state == SESSION_IDLE && !session->server);
+	(void)stream_data(session->client, &len);
+	/* Its first statement is on the way, or the replica is not ready. */
+	decision = decide_block(session, &replica);
+	if (len > 0 || decision.target == ROUTE_WAIT) {
+		session_begin_wait_on(session);
+		session_renew_limit(session);
+		return;
+	}
+	session->target = decision.target;
+	session->reason = decision.reason;
+	if (session_take(session, decision.target == ROUTE_REPLICA
+					  ? replica
+					  : pool_primary(session->pool)))
+		session_renew_limit(session);
 }

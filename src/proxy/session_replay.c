@@ -83,7 +83,8 @@ static bool is_repeatable(const struct session *session)
 {
 	const struct sqlclass *judged = &session->scan.judged;
 
-	return session->target == ROUTE_REPLICA &&
+	return (session->target == ROUTE_REPLICA ||
+		session_begin_is_early(session)) &&
 	       judged->access == ACCESS_READ &&
 	       judged->command == COMMAND_OTHER && !session->scan.has_names;
 }
@@ -228,6 +229,7 @@ void session_replay_rewind(struct session *session)
 	session->scan = (struct session_scan){ 0 };
 	session->has_repeated = true;
 	session->has_erred = false;
-	session->transaction_us = 0;
+	if (!session->begin)
+		session->transaction_us = 0;
 	relay_forget_changes(session);
 }

@@ -207,6 +207,7 @@ static void repeat(struct session *session, const char *sqlstate)
 {
 	metrics_count(pool_totals(session->pool), COUNTER_REPLAYS,
 		      metrics_sqlstate_class(sqlstate), 0, 1);
+	session_begin_undo(session);
 	session_replay_rewind(session);
 	session_set_state(session, SESSION_IDLE);
 	log_debug("client %s db=%s: what its server has failed is repeated",
@@ -250,6 +251,7 @@ static const char *on_name_of(void *user, uint64_t id)
 static void begin_again(struct session *session)
 {
 	session_replay_forget(session);
+	session_begin_undo(session);
 	session->is_becoming = false;
 	session->is_mid_unit = false;
 	session_replay_avoid(session);
@@ -260,6 +262,19 @@ static void begin_again(struct session *session)
 static bool on_may_lose(void *user)
 {
 	return session_replay_can_lose(user);
+}
+
+/*
+ * Between two reads of a transaction on a replica: the primary goes on.  Of
+ * PostgreSQL's own time limits (25P) the client hears.
+ */
+static bool survives(const struct session *session,
+		     const struct server_loss *loss)
+{
+	return loss->is_replica && session_begin_can_restart(session) &&
+	       strncmp(loss->sqlstate, "25P", 3) != 0 &&
+	       !session_has_pending(session) && !session->is_mid_unit &&
+	       session->pins == 0 && !session->inspect;
 }
 
 /* Settings go in front of the unit: nothing of that was sent. */
@@ -310,6 +325,13 @@ static void on_lost(void *user, const struct server_loss *loss)
 	}
 	if (session_doubt_lost(session, loss)) {
 		repeat(session, *loss->sqlstate ? loss->sqlstate : "08006");
+		return;
+	}
+	if (survives(session, loss)) {
+		session_begin_undo(session);
+		session_set_state(session, SESSION_IDLE);
+		session_renew_limit(session);
+		session->steps->pump(session);
 		return;
 	}
 	if (loss->words_len > 0)

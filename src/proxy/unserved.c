@@ -63,7 +63,7 @@ void unserved_answer(struct session *session)
 		if (message.type == 'P')
 			answer_parse(session, &message);
 		if (message.type == 'S')
-			pgbuild_ready(out, 'I');
+			pgbuild_ready(out, session_begin_status(session));
 		stream_consume(session->client, message.total);
 	} while (message.type != 'S');
 	session->batch_serial = names_serial(session);

@@ -20,7 +20,7 @@ BEHIND, STRAIGHT = "routing", "straight"
 NODE_SETTINGS = {"log_statement": "all", "autovacuum": "off",
                  "wal_receiver_status_interval": "100ms"}
 WEIR = {"monitor_user": "postgres", "consistency": "eventual",
-        "catalog_refresh": 3600, "verbose": 2}
+        "catalog_refresh": 3600, "verbose": 2, "begin_wait": 60}
 
 
 class Nodes(Cluster):

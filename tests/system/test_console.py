@@ -226,7 +226,7 @@ def test_pools_and_databases(make_weir):
     weir = make_weir({"workers": 2, "default_pool_size": 1},
                      nodes=("primary",))
     with weir.connect() as one, weir.connect() as two:
-        one.execute("BEGIN")
+        one.execute("BEGIN; SELECT 1")
         one.execute("SELECT 1")
         waiter = threading.Thread(target=two.execute, args=("SELECT 1",))
         waiter.start()

@@ -204,7 +204,7 @@ def test_drop_with_force(star, cluster, scratch):
     with admin(star) as conn:
         conn.execute("CREATE DATABASE %s" % name)
         busy = star.connect(name, "postgres")
-        busy.execute("BEGIN")
+        busy.execute("BEGIN; SELECT 1")
         busy.execute("CREATE TABLE t (a int)")
         state, text = sqlstate_of(
             lambda: conn.execute("DROP DATABASE %s" % name))
@@ -220,7 +220,7 @@ def test_one_who_leaves_in_time(star, cluster, scratch):
     with admin(star) as conn:
         conn.execute("CREATE DATABASE %s" % name)
         busy = star.connect(name, "postgres")
-        busy.execute("BEGIN")
+        busy.execute("BEGIN; SELECT 1")
         busy.execute("SELECT 1")
         end = threading.Timer(1.0, lambda: busy.execute("COMMIT"))
         end.start()
@@ -618,7 +618,7 @@ def test_a_failed_statement_changes_nothing(star, cluster, scratch):
                 lambda: conn.execute("DROP DATABASE %s" % name))
             assert state == "25001"
             conn.execute("ROLLBACK")
-            conn.execute("BEGIN")
+            conn.execute("BEGIN; SELECT 1")
 
 
 # Roles and settings.
@@ -671,7 +671,7 @@ def test_defaults_reach_new_sessions(star, cluster, role, statement, undo):
 
 def test_defaults_of_a_transaction_that_fails(star, role):
     plain = shown(star, "work_mem")[0]
-    role.execute("BEGIN")
+    role.execute("BEGIN; SELECT 1")
     role.execute("ALTER ROLE dd_role SET work_mem = '7MB'")
     assert shown(star, "work_mem")[0] == plain
     role.execute("ROLLBACK")
@@ -681,7 +681,7 @@ def test_defaults_of_a_transaction_that_fails(star, role):
 def test_a_busy_server_is_not_kept(star, cluster, role):
     """In use when the change came: closed instead of returned."""
     with star.connect("app", "dd_role") as busy:
-        busy.execute("BEGIN")
+        busy.execute("BEGIN; SELECT 1")
         old = busy.execute("SELECT pg_backend_pid()").fetchone()[0]
         role.execute("ALTER ROLE dd_role SET work_mem = '7MB'")
         assert busy.execute("SHOW work_mem").fetchone()[0] != "7MB"
@@ -699,7 +699,7 @@ def test_reload_of_the_server(star, cluster, role):
         wait_for(lambda: cluster.value("SHOW timezone") == "Asia/Tokyo", 5,
                  "the reload")
         with star.connect("app", "dd_role") as conn:
-            conn.execute("BEGIN")
+            conn.execute("BEGIN; SELECT 1")
             assert conn.execute("SHOW timezone").fetchone() == \
                 ("Asia/Tokyo",)
     finally:

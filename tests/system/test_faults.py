@@ -57,7 +57,7 @@ def test_client_that_never_reads_is_not_listened_to(make_weir):
 
 def test_cancelled_while_waiting_with_more_behind(narrow):
     with login(narrow) as holder, login(narrow) as conn:
-        holder.query("BEGIN")
+        holder.query("BEGIN; SELECT 1")
         conn.send(query("SELECT 1"), query("SELECT 2"))
         time.sleep(0.2)
         wire.cancel(narrow.port, conn.cancel_key)
@@ -69,7 +69,7 @@ def test_cancelled_while_waiting_with_more_behind(narrow):
 
 def test_huge_unit_cancelled_while_waiting(narrow):
     with login(narrow) as holder, login(narrow) as conn:
-        holder.query("BEGIN")
+        holder.query("BEGIN; SELECT 1")
         body = b"SELECT '" + b"x" * 30_000_000 + b"'\0"
         conn.sock.setblocking(False)
         data, at = wire.message("Q", body), 0
@@ -150,7 +150,7 @@ def test_statement_that_no_longer_parses_is_an_error(cluster, make_weir):
     cluster.sql("GRANT ALL ON fleeting TO PUBLIC")
     with login(weir) as conn, login(weir) as other:
         conn.send(parse("SELECT a FROM fleeting", "s1"), sync()).until()
-        other.query("BEGIN")  # takes the server that has it
+        other.query("BEGIN; SELECT 1")  # takes the server that has it
         cluster.sql("DROP TABLE fleeting")
         got = conn.send(bind(name="s1"), execute(), sync()).until()
         assert [m.sqlstate for m in got if m.type == "E"] == ["42P01"]

@@ -167,7 +167,7 @@ def test_histograms_add_up(make_weir):
 def test_waiting_clients_are_seen(make_weir):
     weir = make_weir({"default_pool_size": 1}, nodes=("primary",))
     with weir.connect() as holder, Wire(weir.port) as waiter:
-        holder.execute("BEGIN")
+        holder.execute("BEGIN; SELECT 1")
         holder.execute("SELECT 1")
         waiter.login()
         waiter.send(b"Q\0\0\0\x0dSELECT 1\0")

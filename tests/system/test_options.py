@@ -20,7 +20,7 @@ def pids_in_turn(weir, clients, rounds=3):
     """The servers that one client after the other is given, one at a time."""
     conns = [weir.connect(prepare_threshold=None) for _ in range(clients)]
     for conn in conns:
-        conn.execute("BEGIN")
+        conn.execute("BEGIN; SELECT 1")
     for conn in conns:
         conn.execute("COMMIT")
     seen = [pid(conns[0]) for _ in range(clients * rounds)]
@@ -106,7 +106,7 @@ def test_server_reset_query_always(make_weir, cluster, always):
         conn.execute("SELECT makes_up()")
         # Behind the look at the server: a client that leaves before it is
         # over has its server cleaned.
-        conn.execute("BEGIN")
+        conn.execute("BEGIN; SELECT 1")
         conn.execute("COMMIT")
     with weir.connect() as conn:
         found = conn.execute(
@@ -188,7 +188,7 @@ def test_query_wait_notify(make_weir):
                       "default_pool_size": 1, "workers": 1}, nodes=ONE)
     with weir.connect() as holder, Wire(weir.port) as conn:
         conn.login()
-        holder.execute("BEGIN")
+        holder.execute("BEGIN; SELECT 1")
         holder.execute("SELECT 1")
         conn.send(query("SELECT 2"))
         begun = time.monotonic()
@@ -198,7 +198,7 @@ def test_query_wait_notify(make_weir):
         holder.execute("COMMIT")
         assert "".join(m.type for m in conn.until()) == "TDCZ"
         # Once more, told once, up to the end of all patience.
-        holder.execute("BEGIN")
+        holder.execute("BEGIN; SELECT 1")
         holder.execute("SELECT 1")
         conn.send(query("SELECT 3"))
         told = conn.until_closed()
@@ -232,7 +232,7 @@ def test_max_packet_size(cluster, make_weir, message):
     weir = make_weir({"max_packet_size": 4096}, nodes=ONE)
     with Wire(weir.port) as conn:
         conn.login()
-        conn.query("BEGIN")
+        conn.query("BEGIN; SELECT 1")
         conn.query("CREATE TEMP TABLE t (a text)")
         # Many that are short enough may be long together.
         conn.send(*[query("SELECT '%s'" % ("x" * 4000))] * 5)

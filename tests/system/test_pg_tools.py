@@ -313,7 +313,7 @@ def test_moving_waits_and_cannot_be_cancelled(make_weir, cluster, shop):
         wire.login("postgres", shop)
         time.sleep(1.2)
         for is_cancelled in (False, True):
-            holder.execute("BEGIN")
+            holder.execute("BEGIN; SELECT 1")
             assert wire.query("BEGIN READ ONLY")[-1].payload == b"T"
             wire.send(query("SELECT pg_is_in_recovery()"))
             wait_for(lambda: weir.metric("pgweir_pool_waiting_clients",

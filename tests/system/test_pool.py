@@ -229,7 +229,7 @@ def test_server_lifetime(cluster, make_weir):
     weir = make_weir({"server_lifetime": 0.7}, nodes=ONE)
     with weir.connect() as conn:
         first = pid(conn)
-        conn.execute("BEGIN")
+        conn.execute("BEGIN; SELECT 1")
         held = pid(conn)
         time.sleep(1.5 * SLOW)
         assert pid(conn) == held, "a lifetime must not cut a transaction"
@@ -243,7 +243,7 @@ def test_idle_transaction_timeout(cluster, make_weir):
     with Wire(weir.port) as conn, Wire(weir.port) as calm:
         calm.login()
         conn.login()
-        conn.query("BEGIN")
+        conn.query("BEGIN; SELECT 1")
         said = conn.until_closed()
         assert said[-1].type == "E" and said[-1].fields["S"] == "FATAL"
         assert said[-1].sqlstate == "25P03"
@@ -384,7 +384,7 @@ def test_server_that_dies_in_a_transaction(cluster, make_weir):
     weir = make_weir({"default_pool_size": 2}, nodes=ONE)
     with Wire(weir.port) as conn:
         conn.login()
-        conn.query("BEGIN")
+        conn.query("BEGIN; SELECT 1")
         server = int(conn.value("SELECT pg_backend_pid()"))
         cluster.value("SELECT pg_terminate_backend(%s, 3000)", (server,))
         conn.send(query("SELECT 1"))

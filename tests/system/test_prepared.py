@@ -347,7 +347,7 @@ def test_ddl_that_nobody_has_told(tables, make_weir):
 def test_ddl_through_pgweir(tables, make_weir):
     """What another client has prepared before, on whatever server, is no
     longer what a new client's statement meets, not even in a transaction."""
-    weir = make_weir({"default_pool_size": 3, "workers": 2})
+    weir = make_weir({"default_pool_size": 3, "workers": 2, "begin_wait": 0})
     with weir.connect() as conn:
         conn.execute("CREATE TABLE prep_other (a int)")
     weir.settle()
@@ -382,7 +382,7 @@ def test_ddl_through_pgweir(tables, make_weir):
 def test_known_good_needs_no_server(tables, make_weir):
     """A Parse is answered while others hold all servers."""
     weir = make_weir({"default_pool_size": 1, "workers": 1,
-                      "split_reads": 0})
+                      "split_reads": 0, "begin_wait": 0})
     with Wire(weir.port) as holder, Wire(weir.port) as client:
         holder.login()
         client.login()

@@ -228,6 +228,7 @@ def test_the_block_waits_for_a_server_of_the_primary(cluster, make_weir,
             return cluster.calls(tag)["replica"]
         wait_for(on_replica, what="the catalog")
         other.query("BEGIN")
+        other.query("SELECT 1")
         conn.query("BEGIN READ ONLY")
         conn.value(READ)
         conn.send(query("SELECT pg_advisory_xact_lock(78)"))

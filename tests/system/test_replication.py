@@ -813,7 +813,7 @@ def test_outside_of_the_pool_inside_of_the_limits(make_weir, cluster):
     weir = make_weir({"default_pool_size": 1, "max_db_connections": 3},
                      cluster=cluster)
     with weir.connect(user="replicator") as pooled:
-        pooled.execute("BEGIN")
+        pooled.execute("BEGIN; SELECT 1")
         with login(weir) as one, login(weir) as two:
             # Three servers: the fourth has to wait, until one has gone.
             third = []

@@ -128,14 +128,14 @@ def test_in_front_of_a_draw(make_weir, table):
     weir = make_weir({"default_pool_size": 2, "workers": 1})
     others = [weir.connect() for _ in range(2)]
     for other in others:
-        other.execute("BEGIN")
+        other.execute("BEGIN; SELECT 1")
         other.execute("INSERT INTO drawn (who) VALUES (5)")
     for other in others:
         other.execute("COMMIT")
     with weir.connect() as first, weir.connect() as second:
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
             first.execute("SELECT lastval()")
-        first.execute("BEGIN")
+        first.execute("BEGIN; SELECT 1")
         first.execute("SELECT 1 FROM drawn FOR UPDATE")
         for _ in range(3):
             got = insert(second, 1)

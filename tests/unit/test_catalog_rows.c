@@ -9,7 +9,7 @@
 /* cmocka wants the four above it */
 #include <cmocka.h>
 
-enum { COLUMNS_MAX = 9, RESULTS = 10 };
+enum { COLUMNS_MAX = 9, RESULTS = 11 };
 
 /* One row of text; a first column NULL ends the rows. */
 struct cells {
@@ -124,7 +124,7 @@ static const struct cells casts[] = {
 	{ { NULL } },
 };
 
-static const int columns[RESULTS] = { 1, 9, 6, 4, 4, 4, 2, 4, 1, 1 };
+static const int columns[RESULTS] = { 1, 9, 6, 4, 4, 4, 2, 4, 1, 1, 2 };
 
 /* Adds the results before the one that is given and that one. */
 static bool add(struct catalog_rows *rows, int at, const struct cells *cell)
@@ -155,7 +155,7 @@ static struct catalog *load_all(void)
 	const struct cells *all[RESULTS] = { none,      functions, bodies,
 					     relations, calls,     below,
 					     operators, types,     none,
-					     none };
+					     none,      none };
 
 	return load(all);
 }
@@ -254,9 +254,9 @@ static void test_hidden(void **state)
 /* A volatile cast to a built-in type can be anywhere. */
 static void test_unseen_casts(void **state)
 {
-	const struct cells *all[RESULTS] = {
-		none, functions, none, none, none, none, none, casts, none, none
-	};
+	const struct cells *all[RESULTS] = { none, functions, none, none,
+					     none, none,      none, casts,
+					     none, none,      none };
 	struct catalog *catalog = load(all);
 
 	(void)state;
@@ -268,8 +268,8 @@ static void test_unseen_casts(void **state)
 static void test_triggers(void **state)
 {
 	static const struct cells one[] = { { { "1" } }, { { NULL } } };
-	const struct cells *all[RESULTS] = { none, none, none, none, none,
-					     none, none, none, one,  none };
+	const struct cells *all[RESULTS] = { none, none, none, none, none, none,
+					     none, none, one,  none, none };
 	struct catalog *catalog = load_all();
 
 	(void)state;
@@ -285,14 +285,49 @@ static void test_triggers(void **state)
 static void test_reading_back(void **state)
 {
 	static const struct cells one[] = { { { "1" } }, { { NULL } } };
-	const struct cells *all[RESULTS] = { none, none, none, none, none,
-					     none, none, none, none, one };
+	const struct cells *all[RESULTS] = { none, none, none, none, none, none,
+					     none, none, none, one,  none };
 	struct catalog *catalog = load(all);
 
 	(void)state;
 	assert_true(catalog_reads_back(catalog));
 	assert_false(catalog_reads_back(NULL));
 	assert_false(catalog_hides_writes(catalog));
+	catalog_release(catalog);
+}
+
+/* What logins find set. */
+static void test_defaults(void **state)
+{
+	static const struct cells some[] = {
+		{ { "", "work_mem=4MB" } },
+		{ { "slow", "default_transaction_isolation=repeatable read" } },
+		{ { "usual", "default_transaction_isolation=Read Committed" } },
+		{ { "usual",
+		    "default_transaction_isolation=read uncommitted" } },
+		{ { "loose", "synchronous_commit=off" } },
+		{ { "usual", "synchronous_commit=local" } },
+		{ { NULL } },
+	};
+	static const struct cells everybody[] = {
+		{ { "", "default_transaction_isolation=serializable" } },
+		{ { NULL } },
+	};
+	const struct cells *all[RESULTS] = { none, none, none, none, none, none,
+					     none, none, none, none, some };
+	struct catalog *catalog = load(all);
+
+	(void)state;
+	assert_true(catalog_is_role(catalog, HIDDEN_SNAPSHOTS, "slow"));
+	assert_false(catalog_is_role(catalog, HIDDEN_SNAPSHOTS, "usual"));
+	assert_false(catalog_is_role(catalog, HIDDEN_SNAPSHOTS, "loose"));
+	assert_true(catalog_is_role(catalog, HIDDEN_ASYNCHRONOUS, "loose"));
+	assert_false(catalog_is_role(catalog, HIDDEN_ASYNCHRONOUS, "usual"));
+	assert_false(catalog_is_role(NULL, HIDDEN_ASYNCHRONOUS, "loose"));
+	catalog_release(catalog);
+	all[RESULTS - 1] = everybody;
+	catalog = load(all);
+	assert_true(catalog_is_role(catalog, HIDDEN_SNAPSHOTS, "usual"));
 	catalog_release(catalog);
 }
 
@@ -346,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_triggers),
 		cmocka_unit_test(test_reading_back),
 		cmocka_unit_test(test_unseen_casts),
+		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_other_answers),
 		cmocka_unit_test(test_one_too_many),
 		cmocka_unit_test(test_query),

@@ -1,0 +1,175 @@
+/*
+ * Reads BEGIN and its like word by word (PostgreSQL, gram.y, TransactionStmt
+ * and transaction_mode_list).
+ *
+ * No literal stands in any of them, so that neither encoding nor the setting
+ * standard_conforming_strings matter.  What is not understood to its last
+ * token is NONE: its error is PostgreSQL's to tell.
+ */
+#include "core/sqlbegin.h"
+
+#include "core/sqllex.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+
+struct reader {
+	struct sqllex lex;
+	struct sqllex_token now;
+};
+
+static void advance(struct reader *reader)
+{
+	sqllex_next(&reader->lex, &reader->now);
+}
+
+static bool take(struct reader *reader, const char *word)
+{
+	if (reader->now.kind != SQLLEX_WORD ||
+	    reader->now.len != strlen(word) ||
+	    strncasecmp(reader->now.text, word, reader->now.len) != 0)
+		return false;
+	advance(reader);
+	return true;
+}
+
+static bool is_over(struct reader *reader)
+{
+	while (reader->now.punct == ';')
+		advance(reader);
+	return reader->now.kind == SQLLEX_END;
+}
+
+/* ISOLATION LEVEL has been read. */
+static bool take_level(struct reader *reader, struct sqlbegin *begin)
+{
+	if (take(reader, "serializable")) {
+		begin->level = SQLBEGIN_SERIALIZABLE;
+		return true;
+	}
+	if (take(reader, "repeatable")) {
+		begin->level = SQLBEGIN_REPEATABLE_READ;
+		return take(reader, "read");
+	}
+	begin->level = SQLBEGIN_READ_COMMITTED;
+	return take(reader, "read") &&
+	       (take(reader, "committed") || take(reader, "uncommitted"));
+}
+
+static bool take_access(struct reader *reader, struct sqlbegin *begin)
+{
+	if (take(reader, "only"))
+		begin->mode = SQLBEGIN_READ_ONLY;
+	else if (take(reader, "write"))
+		begin->mode = SQLBEGIN_READ_WRITE;
+	else
+		return false;
+	return true;
+}
+
+static bool take_mode(struct reader *reader, struct sqlbegin *begin)
+{
+	if (take(reader, "isolation"))
+		return take(reader, "level") && take_level(reader, begin);
+	if (take(reader, "read"))
+		return take_access(reader, begin);
+	(void)take(reader, "not");
+	return take(reader, "deferrable");
+}
+
+/* Commas may stand between modes; none at all is no list. */
+static bool take_modes(struct reader *reader, struct sqlbegin *begin)
+{
+	do {
+		if (!take_mode(reader, begin))
+			return false;
+		if (reader->now.punct == ',')
+			advance(reader);
+		else if (is_over(reader))
+			return true;
+	} while (true);
+}
+
+static bool take_modes_if_any(struct reader *reader, struct sqlbegin *begin)
+{
+	return is_over(reader) || take_modes(reader, begin);
+}
+
+static void take_work(struct reader *reader)
+{
+	if (!take(reader, "work"))
+		(void)take(reader, "transaction");
+}
+
+/* AND NO CHAIN is the default. */
+static bool take_end(struct reader *reader)
+{
+	take_work(reader);
+	if (take(reader, "and") &&
+	    !(take(reader, "no") && take(reader, "chain")))
+		return false;
+	return is_over(reader);
+}
+
+static bool read(struct reader *reader, struct sqlbegin *begin)
+{
+	if (take(reader, "begin")) {
+		begin->kind = SQLBEGIN_BEGIN;
+		take_work(reader);
+		return take_modes_if_any(reader, begin);
+	}
+	if (take(reader, "start")) {
+		begin->kind = SQLBEGIN_START;
+		return take(reader, "transaction") &&
+		       take_modes_if_any(reader, begin);
+	}
+	if (take(reader, "set")) {
+		begin->kind = SQLBEGIN_MODES;
+		return take(reader, "transaction") && take_modes(reader, begin);
+	}
+	if (take(reader, "commit") || take(reader, "end"))
+		begin->kind = SQLBEGIN_COMMIT;
+	else if (take(reader, "rollback") || take(reader, "abort"))
+		begin->kind = SQLBEGIN_ROLLBACK;
+	else
+		return false;
+	return take_end(reader);
+}
+
+struct sqlbegin sqlbegin_read(const char *sql, size_t len)
+{
+	struct sqlbegin begin = { .kind = SQLBEGIN_NONE };
+	struct reader reader;
+
+	sqllex_init(&reader.lex, sql, len, true, false);
+	advance(&reader);
+	while (reader.now.punct == ';')
+		advance(&reader);
+	if (!read(&reader, &begin))
+		return (struct sqlbegin){ .kind = SQLBEGIN_NONE };
+	return begin;
+}
+
+void sqlbegin_add(struct sqlbegin *sum, const struct sqlbegin *more)
+{
+	if (more->level != SQLBEGIN_LEVEL_UNSET)
+		sum->level = more->level;
+	if (more->mode != SQLBEGIN_MODE_UNSET)
+		sum->mode = more->mode;
+}
+
+const char *sqlbegin_tag(enum sqlbegin_kind kind)
+{
+	static const char *const tags[] = {
+		[SQLBEGIN_NONE] = "",
+		[SQLBEGIN_BEGIN] = "BEGIN",
+		[SQLBEGIN_START] = "START TRANSACTION",
+		[SQLBEGIN_MODES] = "SET",
+		[SQLBEGIN_COMMIT] = "COMMIT",
+		[SQLBEGIN_ROLLBACK] = "ROLLBACK",
+	};
+
+	assert(kind > SQLBEGIN_NONE && kind <= SQLBEGIN_ROLLBACK);
+	return tags[kind];
+}
