@@ -113,6 +113,7 @@ struct sqlclass {
 	bool may_draw;       /* from a sequence: a default, a trigger... */
 	uint8_t hint;        /* enum sqlclass_hint; no part of the shape */
 	bool is_global;      /* of databases or roles: core/dbddl has more */
+	bool shows_position; /* SHOW pgweir.lsn */
 	uint8_t shape_turn;  /* of the entry that it came from: ... */
 	uint16_t shape;      /* ... its number in core/shapes, 0 none */
 	uint32_t effects;    /* bits of enum sqlclass_effect */

@@ -22,6 +22,7 @@ void sqlutility_judge_prepare(struct sqlcursor *cursor);
 void sqlutility_judge_set(struct sqlcursor *cursor);
 void sqlutility_judge_discard(struct sqlcursor *cursor);
 void sqlutility_judge_reset(struct sqlcursor *cursor);
+void sqlutility_judge_show(struct sqlcursor *cursor);
 
 /* UNLISTEN and CLOSE, of one or of all. */
 void sqlutility_judge_unlisten(struct sqlcursor *cursor);

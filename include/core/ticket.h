@@ -25,6 +25,9 @@ struct ticket {
 /* Something was acknowledged at this moment (monotonic), or read. */
 void ticket_note(struct ticket *ticket, uint64_t at_us);
 
+/* Nothing older than this position shall be shown, wherever it comes from. */
+void ticket_demand(struct ticket *ticket, struct watermark position);
+
 /*
  * The first position of the primary's epoch: a floor of an older one becomes
  * this.  What of it has survived lies below; what has not is nowhere.

@@ -50,6 +50,8 @@ bool server_set_aloud(struct server *server, const struct settings *settings);
  * moderate size), asked at their end.  They may fail.
  */
 void server_ask(struct server *server, const struct buf *sql);
+/* A query of ours that cannot fail, unheard, in front of what comes next. */
+void server_tell(struct server *server, const struct buf *sql);
 /*
  * A BEGIN that cannot fail, and what was set behind it, unheard, in front of
  * what comes next.  The server counts as in the block at once.

@@ -464,6 +464,21 @@ uint64_t session_fresh_end_us(const struct session *session);
 /* Waits no more. */
 void session_fresh_leave(struct session *session);
 
+/* Are its commits acknowledged before they are flushed? */
+bool session_fresh_is_asynchronous(const struct session *session);
+
+/* --- session_token --- */
+
+/* The unit in the scan shows a token, and waits until nothing is in flight. */
+bool session_token_must_wait(const struct session *session);
+/* ... begins: its server is told to make one. */
+void session_token_begin(struct session *session);
+/*
+ * The unit in the scan sets what is no token: true, another one stands there
+ * now, which fails.
+ */
+bool session_token_refuses(struct session *session);
+
 /* --- session_units --- */
 
 /* The oldest unit is answered with this status; it is skipped. */

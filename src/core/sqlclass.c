@@ -351,7 +351,7 @@ static const struct verb verbs[] = {
 	{ WORD_SET, VERB_NONE, COMMAND_OTHER, 0, sqlutility_judge_set },
 	{ WORD_RESET, VERB_NONE, COMMAND_OTHER, 0, sqlutility_judge_reset },
 	{ WORD_DISCARD, VERB_NONE, COMMAND_OTHER, 0, sqlutility_judge_discard },
-	{ WORD_SHOW, VERB_OTHER, COMMAND_OTHER, 0, NULL },
+	{ WORD_SHOW, VERB_OTHER, COMMAND_OTHER, 0, sqlutility_judge_show },
 
 	{ WORD_PREPARE, VERB_NONE, COMMAND_OTHER, 0, sqlutility_judge_prepare },
 	{ WORD_EXECUTE, VERB_OTHER, COMMAND_OTHER, EFFECT_EXECUTE, NULL },
@@ -481,6 +481,7 @@ static void merge(struct sqlclass *text, const struct sqlclass *statement)
 	text->is_certain &= statement->is_certain;
 	text->effects |= statement->effects;
 	text->is_global |= statement->is_global;
+	text->shows_position |= statement->shows_position;
 	text->may_draw |= statement->may_draw;
 	if (text->statements == 0)
 		text->command = statement->command;

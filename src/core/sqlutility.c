@@ -194,6 +194,15 @@ void sqlutility_judge_reset(struct sqlcursor *cursor)
 					      : EFFECT_SET);
 }
 
+/* One that pgweir has to tell the server first (core/token). */
+void sqlutility_judge_show(struct sqlcursor *cursor)
+{
+	if (!says(&cursor->now, "pgweir") || !sqlcursor_sees(cursor, '.'))
+		return;
+	sqlcursor_advance(cursor);
+	cursor->verdict.shows_position |= says(&cursor->ahead, "lsn");
+}
+
 void sqlutility_judge_unlisten(struct sqlcursor *cursor)
 {
 	/* "*" in quotes is the name of a channel. */

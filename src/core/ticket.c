@@ -14,6 +14,17 @@ void ticket_note(struct ticket *ticket, uint64_t at_us)
 		ticket->since_us = at_us;
 }
 
+/* Of an older timeline: the floor, on the newer one, holds what survived. */
+void ticket_demand(struct ticket *ticket, struct watermark position)
+{
+	bool is_newer = position.system != ticket->floor.system ||
+			position.timeline > ticket->floor.timeline;
+
+	if (is_newer || (position.timeline == ticket->floor.timeline &&
+			 position.lsn > ticket->floor.lsn))
+		ticket->floor = position;
+}
+
 /* Of a timeline that has been left: its primary is none any more. */
 static bool is_older(struct watermark flushed, struct watermark floor)
 {

@@ -142,6 +142,12 @@ void server_ask(struct server *server, const struct buf *sql)
 	server->unnamed = 0;
 }
 
+void server_tell(struct server *server, const struct buf *sql)
+{
+	assert(server->state == SERVER_ACTIVE);
+	send_ours(server, sql);
+}
+
 void server_begin_block(struct server *server, const struct buf *sql)
 {
 	assert(server->state == SERVER_ACTIVE);

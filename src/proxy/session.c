@@ -80,12 +80,14 @@ static bool begin_unit(struct session *session)
 	default: session_protocol_error(session, why); return false;
 	}
 	session->request_us = session_now(session);
-	if (session_defer_answers(session))
+	if (session_defer_answers(session) || session_token_refuses(session))
 		return true;
 	if (!is_data && !session_find_server(session))
 		return false;
-	if (!is_data)
+	if (!is_data) {
+		session_token_begin(session);
 		session_listen_begin(session);
+	}
 	session_replay_keep(session);
 	session->is_mid_unit = true;
 	session->avoids_replicas = false;
@@ -233,6 +235,7 @@ static bool on_granted(struct local *local, uint64_t id, struct server *server)
 		return true;
 	assert(session->state == SESSION_ACTIVE);
 	if (has_unit(session)) {
+		session_token_begin(session);
 		session_listen_begin(session);
 		session_replay_keep(session);
 		session->is_mid_unit = true;

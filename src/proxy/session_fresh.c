@@ -15,10 +15,12 @@
  * to cover it.
  */
 #include "base/util.h"
+#include "core/catalog.h"
 #include "core/config.h"
 #include "core/route.h"
 #include "core/settings.h"
 #include "core/ticket.h"
+#include "core/token.h"
 #include "core/topology.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
@@ -26,9 +28,41 @@
 #include "proxy/session_parts.h"
 
 #include <assert.h>
+#include <strings.h>
 
 /* No two moves of a session for balance alone are closer. */
 enum { STAY_US = 2000000 };
+
+/* Words for false that PostgreSQL takes for this setting (guc.c). */
+static bool is_off(const char *value)
+{
+	static const char *const words[] = { "off", "false", "no", "0" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strcasecmp(words[i], value) == 0)
+			return true;
+	return false;
+}
+
+/* What is no token, or one of another cluster, leaves the primary alone. */
+static void judge_token(struct session *session)
+{
+	const struct topology_node *seen = pool_primary_seen(session->pool);
+	const char *asked = settings_get(session->settings, "pgweir.min_lsn");
+	struct watermark position;
+
+	if (!asked || !*asked)
+		return;
+	if (!token_read(asked, &position) ||
+	    (seen && seen->position.system != 0 &&
+	     seen->position.system != position.system)) {
+		session->consistency = CONSISTENCY_PRIMARY;
+		return;
+	}
+	ticket_demand(&session->ticket, position);
+	if (session->consistency < CONSISTENCY_SESSION)
+		session->consistency = CONSISTENCY_SESSION;
+}
 
 void session_judge_consistency(struct session *session)
 {
@@ -47,6 +81,21 @@ void session_judge_consistency(struct session *session)
 					      pool_config(session->pool),
 					      pool_config_user(session->pool));
 	session->consistency = level;
+	judge_token(session);
+}
+
+/* What is set as the session's, or else what its login has found. */
+bool session_fresh_is_asynchronous(const struct session *session)
+{
+	const struct config_database *database = pool_config(session->pool);
+	const char *set = settings_get(session->settings, "synchronous_commit");
+
+	if (set)
+		return is_off(set);
+	return catalog_is_role(pool_catalog(session->pool), HIDDEN_ASYNCHRONOUS,
+			       database && database->user
+				       ? database->user
+				       : pool_user(session->pool));
 }
 
 /* A session that has lived through the loss of its primary reads there. */

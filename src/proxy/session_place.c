@@ -263,6 +263,7 @@ bool session_find_server(struct session *session)
 		if (is_unsettled(session) ||
 		    session_is_dropping_names(session) ||
 		    session_inspect_holds(session) || session->reset ||
+		    session_token_must_wait(session) ||
 		    !may_follow(session, decision))
 			return false;
 		bring_settings(session);
