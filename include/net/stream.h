@@ -96,7 +96,7 @@ void stream_consume(struct stream *stream, size_t len);
 
 /*
  * Puts bytes in front of the unread ones, as if they came now; no event
- * tells of it.  Not from inside the stream's own callback for data.
+ * tells of it.
  */
 void stream_unread(struct stream *stream, const void *data, size_t len);
 

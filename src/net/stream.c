@@ -623,7 +623,7 @@ void stream_unread(struct stream *stream, const void *data, size_t len)
 {
 	struct buf joined = BUF_INIT;
 
-	assert(!stream->view);
+	keep_view(stream);
 	buf_append(&joined, data, len);
 	buf_append(&joined, buf_head(&stream->in), buf_len(&stream->in));
 	buf_free(&stream->in);

@@ -141,9 +141,37 @@ static void follows_to_the_first_position(void **state)
 	assert_false(ticket_allows(&ticket, at(2, 5999)));
 }
 
+/* A floor from elsewhere: never lower than what is there. */
+static void what_is_demanded(void **state)
+{
+	struct ticket ticket = { 0 };
+	struct watermark low = { .system = 7, .timeline = 2, .lsn = 100 };
+	struct watermark high = { .system = 7, .timeline = 2, .lsn = 200 };
+	struct watermark older = { .system = 7, .timeline = 1, .lsn = 900 };
+	struct watermark newer = { .system = 7, .timeline = 3, .lsn = 50 };
+
+	(void)state;
+	ticket_demand(&ticket, high);
+	assert_false(ticket_allows(&ticket, low));
+	assert_true(ticket_allows(&ticket, high));
+	ticket_demand(&ticket, low);
+	assert_false(ticket_allows(&ticket, low));
+	ticket_demand(&ticket, older);
+	assert_true(ticket_allows(&ticket, high));
+	ticket_demand(&ticket, newer);
+	assert_false(ticket_allows(&ticket, high));
+	assert_true(ticket_allows(&ticket, newer));
+	/* The primary of a newer timeline: what it has is enough. */
+	ticket = (struct ticket){ 0 };
+	ticket_demand(&ticket, older);
+	ticket_redeem(&ticket, 1, low);
+	assert_true(ticket_allows(&ticket, low));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_demanded),
 		cmocka_unit_test(nothing_seen_allows_all),
 		cmocka_unit_test(only_later_questions_count),
 		cmocka_unit_test(newest_moment_counts),
