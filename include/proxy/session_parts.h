@@ -193,7 +193,7 @@ struct session {
 	enum config_consistency consistency;
 	int replica;                 /* where that was; -1 nowhere */
 	uint64_t replica_generation; /* of the pool, whose index it is */
-	uint64_t settled_us;         /* since when it reads there */
+	uint64_t settled_us;         /* ... or was asked to leave, last */
 	unsigned shift;   /* one more than that of the one it is moving to */
 	unsigned avoided; /* one more than that of one that failed the unit */
 

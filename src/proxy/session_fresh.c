@@ -30,7 +30,7 @@
 #include <assert.h>
 #include <strings.h>
 
-/* No two moves of a session for balance alone are closer. */
+/* So often it is asked whether a session moves for balance alone. */
 enum { STAY_US = 2000000 };
 
 /* Words for false that PostgreSQL takes for this setting (guc.c). */
@@ -256,6 +256,8 @@ static struct pool_choice choose(struct session *session)
 	choice = pool_replica(session->pool, &wish);
 	if (choice.is_shift)
 		begin_shift(session, choice.node);
+	else if (wish.may_shift)
+		session->settled_us = session_now(session);
 	if (choice.node >= 0 && choice.node != wish.preferred &&
 	    session->read_us != 0) {
 		/*
