@@ -55,6 +55,12 @@ void catalog_add_hidden(struct catalog_builder *builder,
  */
 void catalog_set_uncertain(struct catalog_builder *builder);
 
+/*
+ * Something volatile stands behind what every text may use without a name
+ * (the = of IN and CASE, the ~~ of LIKE): no statement is a read.
+ */
+void catalog_set_treacherous(struct catalog_builder *builder);
+
 /* Any write may leave something in the session: triggers do. */
 void catalog_set_hidden_writes(struct catalog_builder *builder);
 
@@ -91,6 +97,9 @@ bool catalog_is_hidden(const struct catalog *catalog, enum catalog_hidden what,
 /* The same of a role, or of all. */
 bool catalog_is_role(const struct catalog *catalog, enum catalog_hidden what,
 		     const char *role);
+
+/* Whether no text of this database can be known as a read. */
+bool catalog_is_treacherous(const struct catalog *catalog);
 
 /* Whether known-safe parts make a safe whole in this database. */
 bool catalog_is_certain(const struct catalog *catalog);

@@ -54,11 +54,90 @@
 	" ON NOT b.leaves AND"                                              \
 	" pg_catalog.strpos(b.text, pg_catalog.lower(v.name)) > 0)"
 
+/* What volatile functions do and only one server knows: words of bodies. */
+#define SUSPECT                                                            \
+	"nextval|setval|currval|lastval|set_config|setseed|pg_advisory"    \
+	"|pg_try_advisory|dblink|pg_is_in_recovery|current_setting"        \
+	"|pg_notify|txid_|pg_current_|pg_stat|pg_wal|pg_last_|pg_read_"    \
+	"|pg_ls_|lo_|loread|lowrite|http_|execute|inet_|pg_backend_pid"    \
+	"|pg_postmaster|pg_conf_load|pg_locks|pg_lock_status|pg_settings"  \
+	"|pg_show_|pg_sequence|pg_cursor|pg_prepared|pg_replication"       \
+	"|pg_export|pg_listening|pg_terminate|pg_cancel|pg_reload"         \
+	"|pg_promote|pg_switch|pg_logical|pg_create_|pg_drop_|pg_xact"     \
+	"|pg_blocking|pg_control|pg_hba|pg_file|query_to_xml|table_to_xml" \
+	"|cursor_to_xml|schema_to_xml|database_to_xml|ts_stat|ts_rewrite"  \
+	"|last_value|is_called|version$"
+
+/*
+ * Functions whose bodies name what must not run on a replica, or a function
+ * or relation of the user's that must not be used there, at any depth.  A word
+ * that only looks like one costs load.
+ */
+#define TAINTED                                                               \
+	", word(oid, word) AS MATERIALIZED (SELECT DISTINCT p.oid, m[1]"      \
+	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l"            \
+	" ON l.oid = p.prolang CROSS JOIN LATERAL pg_catalog.regexp_matches(" \
+	" pg_catalog.lower(p.prosrc), '[[:alpha:]_][[:alnum:]_$]*', 'g') m"   \
+	" WHERE p.oid >= " USER_OID " AND p.provolatile <> 'v'"               \
+	" AND l.lanname IN ('sql', 'plpgsql')),"                              \
+	" tainted(oid, name) AS (SELECT p.oid, pg_catalog.lower(p.proname)"   \
+	" FROM pg_catalog.pg_proc p WHERE p.oid >= " USER_OID                 \
+	" AND p.provolatile = 'v' AND p.proname !~"                           \
+	" '^(gen_random_bytes|gen_salt|uuid_generate_v(1|1mc|4))$'"           \
+	" UNION SELECT w.oid, pg_catalog.lower(p.proname) FROM word w"        \
+	" JOIN pg_catalog.pg_proc p ON p.oid = w.oid"                         \
+	" WHERE w.word ~ '^(" SUSPECT ")'"                                    \
+	" UNION SELECT p.oid, pg_catalog.lower(p.proname)"                    \
+	" FROM pg_catalog.pg_proc p CROSS JOIN LATERAL"                       \
+	" pg_catalog.regexp_matches(pg_catalog.to_jsonb(p) ->> 'prosqlbody'," \
+	" ':relid ([0-9]+)', 'g') m"                                          \
+	" JOIN pg_catalog.pg_class c ON c.oid = m[1]::pg_catalog.oid"         \
+	" WHERE p.oid >= " USER_OID " AND (c.relkind IN ('S', 'f')"           \
+	" OR c.relpersistence = 'u' OR c.relname ~ '^(" SUSPECT ")')"         \
+	" UNION SELECT c.oid, pg_catalog.lower(c.relname)"                    \
+	" FROM pg_catalog.pg_class c WHERE c.oid >= " USER_OID                \
+	" AND (c.relkind IN ('S', 'f') OR c.relpersistence = 'u')"            \
+	" UNION SELECT w.oid, pg_catalog.lower(p.proname) FROM tainted d"     \
+	" JOIN word w ON w.word = d.name"                                     \
+	" JOIN pg_catalog.pg_proc p ON p.oid = w.oid)"
+
+/*
+ * Types that run functions: checks of domains, input, casts from and to them;
+ * and the domains, arrays, rows and ranges made of them, at any depth.
+ */
+#define TYPES                                                                  \
+	"own(type, function) AS (SELECT k.contypid,"                           \
+	" m[1]::pg_catalog.oid FROM pg_catalog.pg_constraint k"                \
+	" CROSS JOIN LATERAL pg_catalog.regexp_matches(k.conbin::text,"        \
+	" ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"                             \
+	" WHERE k.contypid >= " USER_OID                                       \
+	" UNION SELECT y.oid, y.typinput::pg_catalog.oid"                      \
+	" FROM pg_catalog.pg_type y"                                           \
+	" WHERE y.typinput::pg_catalog.oid >= " USER_OID                       \
+	" UNION SELECT k.casttarget, k.castfunc FROM pg_catalog.pg_cast k"     \
+	" WHERE k.castfunc >= " USER_OID                                       \
+	" UNION SELECT k.castsource, k.castfunc FROM pg_catalog.pg_cast k"     \
+	" WHERE k.castfunc >= " USER_OID " AND k.castsource >= " USER_OID ")," \
+	" edge(above, below) AS (SELECT y.oid, y.typbasetype"                  \
+	" FROM pg_catalog.pg_type y WHERE y.typbasetype >= " USER_OID          \
+	" UNION ALL SELECT y.oid, y.typelem"                                   \
+	" FROM pg_catalog.pg_type y WHERE y.typelem >= " USER_OID              \
+	" UNION ALL SELECT c.reltype, a.atttypid FROM "                        \
+	"pg_catalog.pg_attribute a"                                            \
+	" JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"                    \
+	" WHERE a.atttypid >= " USER_OID                                       \
+	" AND a.attnum > 0 AND c.reltype <> 0"                                 \
+	" UNION ALL SELECT r.rngtypid, r.rngsubtype"                           \
+	" FROM pg_catalog.pg_range r WHERE r.rngsubtype >= " USER_OID "),"     \
+	" reach(type, function) AS (SELECT type, function FROM own"            \
+	" UNION SELECT edge.above, reach.function"                             \
+	" FROM reach JOIN edge ON edge.below = reach.type)"
+
 static const char query_text[] =
 	/* 0: operators and functions of strangers must not be found */
 	"SELECT pg_catalog.set_config('search_path', '', false);"
 	/* 1: functions */
-	LEAVERS "SELECT p.oid, n.nspname, p.proname, l.lanname,"
+	LEAVERS TAINTED " SELECT p.oid, n.nspname, p.proname, l.lanname,"
 	" CASE WHEN p.provolatile = 'v' OR EXISTS (SELECT 1"
 	"  FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc f ON f.oid IN"
 	"  (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,"
@@ -66,11 +145,7 @@ static const char query_text[] =
 	"  WHERE a.aggfnoid = p.oid AND f.provolatile = 'v')"
 	"  THEN 'v' ELSE 's' END,"
 	" l.lanpltrusted OR l.lanname IN ('c', 'internal'),"
-	" l.lanname IN ('sql', 'plpgsql') AND p.prosrc ~* "
-	"'[[:<:]](nextval|setval|currval|lastval|set_config|pg_advisory"
-	"|pg_try_advisory|dblink|pg_is_in_recovery|current_setting|pg_notify"
-	"|txid_current|pg_current_|pg_stat_|pg_wal|pg_read_|pg_ls_|lo_|http_"
-	"|execute)',"
+	" p.provolatile <> 'v' AND p.oid IN (SELECT oid FROM tainted),"
 	" p.pronargs - p.pronargdefaults <= 1 AND p.pronargs >= 1 AND"
 	"  EXISTS (SELECT 1 FROM pg_catalog.pg_type y"
 	"  WHERE y.oid = p.proargtypes[0] AND y.typtype IN ('c', 'd', 'p')),"
@@ -91,14 +166,19 @@ static const char query_text[] =
 	" JOIN pg_catalog.pg_proc f ON f.oid = m[1]::pg_catalog.oid;"
 	/* 3: relations */
 	"SELECT c.oid, n.nspname, c.relname,"
-	" c.relkind IN ('S', 'f') OR c.relpersistence = 'u'"
+	" c.relkind IN ('S', 'f') OR c.relpersistence = 'u' OR"
+	" (c.relkind = 'v' AND EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r"
+	"  WHERE r.ev_class = c.oid AND r.ev_type = '1'"
+	"  AND pg_catalog.strpos(r.ev_action::text, '{ROWMARKCLAUSE') > 0))"
 	" FROM pg_catalog.pg_class c"
 	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 	" WHERE c.oid >= " USER_OID " AND c.relpersistence <> 't'"
 	" AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')"
 	" AND n.nspname <> 'pg_toast';"
-	/* 4: functions that views and policies call */
-	"WITH tree(oid, body) AS (SELECT r.ev_class, r.ev_action::text"
+	/* 4: functions that views and policies call, by their types as well,
+	   and casts that columns may undergo unseen */
+	"WITH RECURSIVE " TYPES
+	", tree(oid, body) AS (SELECT r.ev_class, r.ev_action::text"
 	"  FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c"
 	"  ON c.oid = r.ev_class AND c.relkind = 'v' WHERE r.ev_type = '1'"
 	" UNION ALL SELECT o.polrelid, o.polqual::text"
@@ -109,7 +189,18 @@ static const char query_text[] =
 	" FROM tree t CROSS JOIN LATERAL pg_catalog.regexp_matches(t.body,"
 	" ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') m"
 	" JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid"
-	" WHERE t.oid >= " USER_OID ";"
+	" WHERE t.oid >= " USER_OID
+	" UNION SELECT t.oid, p.oid, p.proname, p.provolatile"
+	" FROM tree t CROSS JOIN LATERAL pg_catalog.regexp_matches(t.body,"
+	" ':resulttype ([0-9]+)', 'g') m"
+	" JOIN reach r ON r.type = m[1]::pg_catalog.oid"
+	" JOIN pg_catalog.pg_proc p ON p.oid = r.function"
+	" WHERE t.oid >= " USER_OID
+	" UNION SELECT a.attrelid, p.oid, p.proname, p.provolatile"
+	" FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_attribute a"
+	" ON a.atttypid = k.castsource AND a.attnum > 0"
+	" JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
+	" WHERE k.castfunc >= " USER_OID " AND k.castsource >= " USER_OID ";"
 	/* 5: relations below views, policies and parents, at any depth */
 	"WITH RECURSIVE edge(above, below) AS ("
 	"SELECT r.ev_class, m[1]::pg_catalog.oid FROM pg_catalog.pg_rewrite r"
@@ -133,30 +224,8 @@ static const char query_text[] =
 	"SELECT o.oprname, o.oprcode::pg_catalog.oid FROM "
 	"pg_catalog.pg_operator o"
 	" WHERE o.oprcode::pg_catalog.oid >= " USER_OID ";"
-	/* 7: types that run functions: checks of domains, input, casts; and
-	   the domains, arrays, rows and ranges made of them, at any depth */
-	"WITH RECURSIVE own(type, function) AS (SELECT k.contypid,"
-	" m[1]::pg_catalog.oid FROM pg_catalog.pg_constraint k"
-	" CROSS JOIN LATERAL pg_catalog.regexp_matches(k.conbin::text,"
-	" ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"
-	" WHERE k.contypid >= " USER_OID
-	" UNION SELECT y.oid, y.typinput::pg_catalog.oid"
-	" FROM pg_catalog.pg_type y"
-	" WHERE y.typinput::pg_catalog.oid >= " USER_OID
-	" UNION SELECT k.casttarget, k.castfunc FROM pg_catalog.pg_cast k"
-	" WHERE k.castfunc >= " USER_OID "),"
-	" edge(above, below) AS (SELECT y.oid, y.typbasetype"
-	" FROM pg_catalog.pg_type y WHERE y.typbasetype >= " USER_OID
-	" UNION ALL SELECT y.oid, y.typelem"
-	" FROM pg_catalog.pg_type y WHERE y.typelem >= " USER_OID
-	" UNION ALL SELECT c.reltype, a.atttypid FROM pg_catalog.pg_attribute a"
-	" JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
-	" WHERE a.atttypid >= " USER_OID " AND a.attnum > 0 AND c.reltype <> 0"
-	" UNION ALL SELECT r.rngtypid, r.rngsubtype"
-	" FROM pg_catalog.pg_range r WHERE r.rngsubtype >= " USER_OID "),"
-	" reach(type, function) AS (SELECT type, function FROM own"
-	" UNION SELECT edge.above, reach.function"
-	" FROM reach JOIN edge ON edge.below = reach.type)"
+	/* 7: types that run functions */
+	"WITH RECURSIVE " TYPES
 	"SELECT y.typname, p.oid, p.proname, p.provolatile FROM reach r"
 	" JOIN pg_catalog.pg_type y ON y.oid = r.type"
 	" JOIN pg_catalog.pg_proc p ON p.oid = r.function;"
@@ -427,13 +496,31 @@ static void add_below(struct catalog_rows *rows, const PGresult *result)
 		       kind_below(rows, result, row));
 }
 
+/* Operators that the grammar uses by itself: IN, LIKE, BETWEEN, CASE ... */
+static bool is_implied(const char *name)
+{
+	static const char *const implied[] = { "=",  "<>",  "<",   "<=",
+					       ">",  ">=",  "~",   "!~",
+					       "~~", "!~~", "~~*", "!~~*" };
+
+	for (size_t i = 0; i < sizeof(implied) / sizeof(*implied); i++)
+		if (strcmp(name, implied[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Operators of built-in functions are not asked for. */
 static void add_operators(struct catalog_rows *rows, const PGresult *result)
 {
-	for (int row = 0; row < PQntuples(result); row++)
-		if (is_unsafe(rows, PQgetvalue(result, row, 1), "", "v"))
-			catalog_add_hidden(rows->builder, HIDDEN_OPERATOR,
-					   PQgetvalue(result, row, 0));
+	for (int row = 0; row < PQntuples(result); row++) {
+		const char *name = PQgetvalue(result, row, 0);
+
+		if (!is_unsafe(rows, PQgetvalue(result, row, 1), "", "v"))
+			continue;
+		catalog_add_hidden(rows->builder, HIDDEN_OPERATOR, name);
+		if (is_implied(name))
+			catalog_set_treacherous(rows->builder);
+	}
 }
 
 /*

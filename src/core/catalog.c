@@ -47,6 +47,7 @@ struct table {
 struct catalog_builder {
 	struct table tables[TABLES];
 	bool is_uncertain;
+	bool is_treacherous;
 	bool hides_writes;
 	bool reads_back;
 };
@@ -58,6 +59,7 @@ struct catalog_builder {
 struct catalog {
 	struct table tables[TABLES];
 	bool is_uncertain;
+	bool is_treacherous;
 	bool hides_writes;
 	bool reads_back;
 	uint64_t id;
@@ -225,6 +227,11 @@ void catalog_set_uncertain(struct catalog_builder *builder)
 	builder->is_uncertain = true;
 }
 
+void catalog_set_treacherous(struct catalog_builder *builder)
+{
+	builder->is_treacherous = true;
+}
+
 void catalog_set_hidden_writes(struct catalog_builder *builder)
 {
 	builder->hides_writes = true;
@@ -274,6 +281,7 @@ struct catalog *catalog_finish(struct catalog_builder *builder)
 		catalog->digest += table_digest(table, i);
 	}
 	catalog->is_uncertain = builder->is_uncertain;
+	catalog->is_treacherous = builder->is_treacherous;
 	catalog->hides_writes = builder->hides_writes;
 	catalog->reads_back = builder->reads_back;
 	/* Never 0, which stands for no catalog. */
@@ -399,6 +407,11 @@ bool catalog_is_role(const struct catalog *catalog, enum catalog_hidden what,
 {
 	return catalog_is_hidden(catalog, what, "", 0) ||
 	       catalog_is_hidden(catalog, what, role, strlen(role));
+}
+
+bool catalog_is_treacherous(const struct catalog *catalog)
+{
+	return catalog && catalog->is_treacherous;
 }
 
 bool catalog_hides_writes(const struct catalog *catalog)

@@ -461,8 +461,13 @@ static void note_hiding(struct sqlclass *text,
 		text->effects |= EFFECT_HIDDEN;
 }
 
-static void complete(struct sqlclass *verdict)
+static void complete(struct sqlclass *verdict, const struct catalog *catalog)
 {
+	if (verdict->access == ACCESS_READ && catalog_is_treacherous(catalog)) {
+		verdict->access = ACCESS_WRITE;
+		verdict->reason = REASON_FUNCTION;
+		verdict->effects |= EFFECT_HIDDEN;
+	}
 	if (verdict->access == ACCESS_READ &&
 	    (verdict->effects & EFFECT_CATALOG_READ))
 		verdict->reason = REASON_CATALOG;
@@ -531,7 +536,7 @@ struct sqlclass sqlclass_judge(const char *sql, size_t len,
 		skip_statement(&cursor);
 		if (cursor.now.kind == SQLLEX_BAD)
 			give_up(&cursor);
-		complete(&cursor.verdict);
+		complete(&cursor.verdict, context->catalog);
 		merge(&text, &cursor.verdict);
 		if (cursor.now.kind == SQLLEX_BAD)
 			break;

@@ -182,7 +182,7 @@ class Stage:
                 "LC_ALL": "C"}
 
     def run(self, args, where, timeout):
-        with open(where / "log", "w+") as log:
+        with open(where / "log", "w+", errors="replace") as log:
             subprocess.run([str(a) for a in args], cwd=where, stdout=log,
                            stderr=log, stdin=subprocess.DEVNULL,
                            env=self.environment(), timeout=timeout,

@@ -79,4 +79,24 @@ CREATE POLICY p2 ON rls2 USING (owner = current_user);
 ALTER TABLE rls2 ENABLE ROW LEVEL SECURITY;
 ALTER TABLE rls2 FORCE ROW LEVEL SECURITY;
 GRANT SELECT ON rls2 TO PUBLIC;
+CREATE VIEW v_locking AS SELECT id FROM t WHERE id = 1 FOR UPDATE;
+CREATE VIEW v_cast AS SELECT 5::mydomain AS x;
+CREATE FUNCTION calls_fw() RETURNS text STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN fw_swallow(12); END$$;
+CREATE FUNCTION calls_calls() RETURNS text STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN calls_fw(); END$$;
+CREATE FUNCTION reads_sq() RETURNS bigint STABLE LANGUAGE sql AS
+$$SELECT last_value FROM sq$$;
+CREATE FUNCTION reads_sq_too() RETURNS bigint STABLE LANGUAGE sql
+BEGIN ATOMIC SELECT last_value FROM sq; END;
+CREATE FUNCTION tells_node() RETURNS bool STABLE LANGUAGE sql AS
+$$SELECT inet_server_port() IS NULL$$;
+CREATE FUNCTION calls_pure(int) RETURNS int STABLE LANGUAGE sql AS
+$$SELECT pure($1)$$;
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE FUNCTION mood_int(mood) RETURNS int LANGUAGE plpgsql AS
+$$BEGIN PERFORM fw_swallow(13); RETURN 1; END$$;
+CREATE CAST (mood AS int) WITH FUNCTION mood_int(mood) AS IMPLICIT;
+CREATE TABLE moods (m mood);
+INSERT INTO moods VALUES ('ok');
 ANALYZE;

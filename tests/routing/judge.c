@@ -1,28 +1,33 @@
 /*
- * Judges texts as pgweir does, for tests/routing/differential: the catalog of
- * a database is loaded over libpq, then each text from standard input, its
- * length in front ("12\nSELECT 1 + 1"), is answered by one line of access,
- * reason and certainty.
+ * Judges texts as pgweir does, for tests/routing/differential.  Read from
+ * standard input, each with its length in front:
+ *
+ *     C 0            the catalog is loaded anew; answers "loaded"
+ *     J 12 <text>    pgweir's verdict: access, reason, certainty, whether
+ *                    the class of unit may leave the primary
+ *     P 12 <text>    libpg_query's parse tree as JSON, or "-"
+ *
+ * Every answer is one line.
  */
-#include "base/buf.h"
 #include "control/catalog_rows.h"
 #include "core/catalog.h"
+#include "core/route.h"
 #include "core/sqlclass.h"
 
 #include <libpq-fe.h>
+#include <pg_query.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const accesses[] = { "none", "read", "write", "unknown" };
 
-static struct catalog *load(const char *conninfo)
+static struct catalog *load(PGconn *connection)
 {
 	struct catalog_rows *rows = catalog_rows_new();
-	PGconn *connection = PQconnectdb(conninfo);
 	PGresult *result;
 
-	if (PQstatus(connection) != CONNECTION_OK ||
-	    !PQsendQuery(connection, catalog_rows_query())) {
+	if (!PQsendQuery(connection, catalog_rows_query())) {
 		fprintf(stderr, "%s", PQerrorMessage(connection));
 		exit(1);
 	}
@@ -33,44 +38,82 @@ static struct catalog *load(const char *conninfo)
 		}
 		PQclear(result);
 	}
-	PQfinish(connection);
 	return catalog_rows_finish(rows);
 }
 
-/* False at the end of the input. */
-static bool answer(const struct sqlclass_context *context)
+/* Whether a session without any state would send it to a replica. */
+static bool may_leave(const struct sqlclass *judged)
 {
-	struct sqlclass class;
-	size_t len;
-	char *text;
+	const struct route_input input = {
+		.judged = *judged,
+		.is_split = true,
+		.has_replica = true,
+		.freshness = ROUTE_FRESH,
+	};
 
-	if (scanf("%zu", &len) != 1 || getchar() != '\n')
-		return false;
-	text = malloc(len + 1);
+	return route_decide(&input).target == ROUTE_REPLICA;
+}
+
+static void judge(const char *text, size_t len, const struct catalog *catalog)
+{
+	const struct sqlclass_context context = { catalog, true, true };
+	struct sqlclass judged = sqlclass_judge(text, len, &context);
+
+	printf("%s %s %d %d\n", accesses[judged.access],
+	       sqlclass_reason_name((enum sqlclass_reason)judged.reason),
+	       judged.is_certain, may_leave(&judged));
+}
+
+static void parse(const char *text)
+{
+	PgQueryParseResult result = pg_query_parse(text);
+
+	printf("%s\n", result.error ? "-" : result.parse_tree);
+	pg_query_free_parse_result(result);
+}
+
+static char *read_text(size_t len)
+{
+	char *text = malloc(len + 1);
+
 	if (!text || fread(text, 1, len, stdin) != len)
 		exit(1);
-	class = sqlclass_judge(text, len, context);
-	printf("%s %s %d\n", accesses[class.access],
-	       sqlclass_reason_name((enum sqlclass_reason) class.reason),
-	       class.is_certain);
-	fflush(stdout);
-	free(text);
-	return true;
+	text[len] = '\0';
+	return text;
 }
 
 int main(int count, char **arguments)
 {
-	struct sqlclass_context context = { NULL, true, true };
+	struct catalog *catalog = NULL;
+	PGconn *connection;
+	size_t len;
+	char what;
 
 	if (count != 2) {
 		fprintf(stderr, "usage: judge CONNINFO\n");
 		return 2;
 	}
-	context.catalog = load(arguments[1]);
-	if (!context.catalog)
+	connection = PQconnectdb(arguments[1]);
+	if (PQstatus(connection) != CONNECTION_OK) {
+		fprintf(stderr, "%s", PQerrorMessage(connection));
 		return 1;
-	while (answer(&context))
-		;
-	catalog_release(context.catalog);
+	}
+	while (scanf("%c %zu", &what, &len) == 2 && getchar() == '\n') {
+		char *text = read_text(len);
+
+		if (what == 'C') {
+			catalog_release(catalog);
+			catalog = load(connection);
+			printf("loaded\n");
+		} else if (what == 'J') {
+			judge(text, len, catalog);
+		} else {
+			parse(text);
+		}
+		fflush(stdout);
+		free(text);
+	}
+	catalog_release(catalog);
+	PQfinish(connection);
 	return 0;
 }

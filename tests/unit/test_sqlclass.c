@@ -323,6 +323,24 @@ static void expect_repeated(const char *head, const char *part, size_t count,
 	free(sql);
 }
 
+/* An operator that texts use without naming it calls a volatile function. */
+static void test_treacherous(void **state)
+{
+	struct catalog_builder *builder = catalog_builder_new();
+	struct sqlclass_context bad = context;
+	struct sqlclass got;
+
+	(void)state;
+	catalog_set_treacherous(builder);
+	bad.catalog = catalog_finish(builder);
+	got = sqlclass_judge("SELECT 'a' LIKE 'b'", 19, &bad);
+	assert_int_equal(got.access, ACCESS_WRITE);
+	assert_int_equal(got.reason, REASON_FUNCTION);
+	assert_int_equal(sqlclass_judge("BEGIN", 5, &bad).access, ACCESS_NONE);
+	catalog_release(bad.catalog);
+	assert_false(catalog_is_treacherous(NULL));
+}
+
 /* What is too much to look at is what it has been so far, or unknown. */
 static void test_exhaustion(void **state)
 {
@@ -455,6 +473,7 @@ int main(void)
 		cmocka_unit_test(test_lexer_settings),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_exhaustion),
+		cmocka_unit_test(test_treacherous),
 		cmocka_unit_test(test_with_names),
 		cmocka_unit_test(test_big_texts),
 		cmocka_unit_test(test_prefixes),
