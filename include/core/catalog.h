@@ -43,7 +43,8 @@ enum catalog_hidden {
 	/* Settings of logins, by role ("": all) ... */
 	HIDDEN_SNAPSHOTS, /* default_transaction_isolation above READ COMMITTED
 			   */
-	HIDDEN_ASYNCHRONOUS /* synchronous_commit = off */
+	HIDDEN_ASYNCHRONOUS, /* synchronous_commit = off */
+	HIDDEN_LATE          /* wal_writer_delay is longer than usual */
 };
 
 void catalog_add_hidden(struct catalog_builder *builder,

@@ -248,6 +248,7 @@ struct session {
 	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
 	bool has_touched;         /* the transaction: data, read or written */
+	bool is_asynchronous;     /* ... has named synchronous_commit */
 	bool is_becoming;         /* somebody else: its unit waits for that */
 	bool is_restoring; /* back to the startup packet's settings, aloud */
 	char address[];    /* of the client: "127.0.0.1:50123", "unix" */

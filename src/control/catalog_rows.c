@@ -250,7 +250,9 @@ static const char query_text[] =
 	" UNION ALL SELECT '', name || '=' || setting FROM"
 	" pg_catalog.pg_settings WHERE source <> 'user'"
 	"  AND name IN ('synchronous_commit', "
-	"'default_transaction_isolation');";
+	"'default_transaction_isolation')"
+	" UNION ALL SELECT '', 'late' FROM pg_catalog.pg_settings"
+	" WHERE name = 'wal_writer_delay' AND setting::integer > 300;";
 
 enum { RESULTS = 11 };
 
@@ -560,6 +562,8 @@ static void add_defaults(struct catalog_rows *rows, const PGresult *result)
 		const char *role = PQgetvalue(result, row, 0);
 		const char *line = PQgetvalue(result, row, 1);
 
+		if (strcmp(line, "late") == 0)
+			catalog_add_hidden(rows->builder, HIDDEN_LATE, "");
 		if (strcasecmp(line, "synchronous_commit=off") == 0)
 			catalog_add_hidden(rows->builder, HIDDEN_ASYNCHRONOUS,
 					   role);

@@ -25,7 +25,7 @@ enum { FIRST_ROOM = 64 };
 static const char HIDDEN_SCHEMAS[][2] = {
 	[HIDDEN_OPERATOR] = "o",     [HIDDEN_TYPE] = "t",
 	[HIDDEN_ATTRIBUTE] = "a",    [HIDDEN_SNAPSHOTS] = "s",
-	[HIDDEN_ASYNCHRONOUS] = "y",
+	[HIDDEN_ASYNCHRONOUS] = "y", [HIDDEN_LATE] = "l",
 };
 
 /* A name of one schema; both are NUL-terminated and owned. */

@@ -6,6 +6,8 @@
 #include "core/stmtmap.h"
 #include "proxy/session_parts.h"
 
+#include <strings.h>
+
 static bool is_worth_reading(uint32_t effects)
 {
 	return session_inspect_is_suspect(effects) ||
@@ -23,6 +25,19 @@ static const char *text_of(const struct pgwire_message *message, size_t *len)
 	return text;
 }
 
+/* A text that sets it for this transaction; others are found afterwards. */
+static void note_asynchronous(struct session *session, uint32_t effects,
+			      const char *text, size_t len)
+{
+	static const char name[] = "synchronous_commit";
+
+	if (!text || !(effects & (EFFECT_SET | EFFECT_SET_LOCAL)))
+		return;
+	for (; len >= sizeof(name) - 1; text++, len--)
+		if (strncasecmp(text, name, sizeof(name) - 1) == 0)
+			session->is_asynchronous = true;
+}
+
 void session_effects_of_query(struct session *session,
 			      const struct sqlclass *judged,
 			      const struct pgwire_message *message)
@@ -30,10 +45,13 @@ void session_effects_of_query(struct session *session,
 	const char *text;
 	size_t len = 0;
 
+	if (judged->effects == 0 && !session_begin_hears(session, judged))
+		return;
+	text = text_of(message, &len);
+	note_asynchronous(session, judged->effects, text, len);
 	if (!is_worth_reading(judged->effects) &&
 	    !session_begin_hears(session, judged))
 		return;
-	text = text_of(message, &len);
 	session_begin_ran(session, judged, text, len);
 	if (!is_worth_reading(judged->effects))
 		return;
@@ -63,6 +81,10 @@ void session_effects_of_bind(struct session *session,
 		/* A portal with a name may be asked again, there alone. */
 		if (*(const char *)message->body != '\0')
 			session_begin_root(session);
+	}
+	if (entry && (effects & (EFFECT_SET | EFFECT_SET_LOCAL))) {
+		text = stmt_query(entry->stmt, &len);
+		note_asynchronous(session, effects, text, len);
 	}
 	if (!is_worth_reading(effects))
 		return;

@@ -143,6 +143,24 @@ static void settle(struct session *session, uint64_t now_us)
 	session->read_us = now_us;
 }
 
+/*
+ * What was acknowledged before it was flushed is flushed within three times
+ * wal_writer_delay, which is 10 s at most (PostgreSQL docs, "Asynchronous
+ * Commit"): it counts as acknowledged then.
+ */
+static uint64_t flush_delay_us(const struct session *session)
+{
+	const uint64_t usual_us = 1000000;
+	const uint64_t longest_us = 31000000;
+
+	if (!session->is_writing || (!session->is_asynchronous &&
+				     !session_fresh_is_asynchronous(session)))
+		return 0;
+	return catalog_is_role(pool_catalog(session->pool), HIDDEN_LATE, "")
+		       ? longest_us
+		       : usual_us;
+}
+
 void session_fresh_note(struct session *session, const struct sqlclass *judged,
 			bool is_over)
 {
@@ -159,6 +177,8 @@ void session_fresh_note(struct session *session, const struct sqlclass *judged,
 		settle(session, now_us);
 		return;
 	}
+	now_us += flush_delay_us(session);
+	session->is_asynchronous = false;
 	ticket_note(&session->ticket, now_us);
 	if (session->is_writing)
 		note_write(session->local->process, now_us);
@@ -292,9 +312,12 @@ void session_fresh_look(struct session *session, struct route_input *input,
 	input->has_replica = choice.node >= 0 || choice.is_behind;
 	if (choice.node >= 0)
 		input->freshness = ROUTE_FRESH;
+	else if (has_waited(session) ||
+		 session->ticket.since_us > util_now_us())
+		/* Of a moment that is still to come no position tells. */
+		input->freshness = ROUTE_STALE;
 	else
-		input->freshness =
-			has_waited(session) ? ROUTE_STALE : ROUTE_UNSURE;
+		input->freshness = ROUTE_UNSURE;
 }
 
 /* --- waiting ----------------------------------------------------------------

@@ -157,3 +157,31 @@ def test_one_query_in_a_transaction_of_its_own(make_two):
             conn.send(one_query(begin), sync()).until()
             assert TOKEN.match(conn.value("SHOW pgweir.lsn"))
             conn.query("COMMIT")
+
+
+@pytest.mark.parametrize("how", ["SET", "SET LOCAL", "role"])
+def test_commits_that_are_not_flushed(cluster, make_two, how):
+    """Their writer reads from the primary until they are for sure."""
+    if how == "role":
+        cluster.sql("ALTER ROLE app SET synchronous_commit = off")
+        cluster.position()
+    try:
+        one, _ = make_two()
+        with login(one) as conn:
+            if how == "SET":
+                conn.query("SET synchronous_commit = off")
+            for number in range(20):
+                conn.query("BEGIN")
+                if how == "SET LOCAL":
+                    conn.query("SET LOCAL synchronous_commit TO off")
+                conn.query("INSERT INTO tokens VALUES (%d)" % (900 + number))
+                conn.query("COMMIT")
+                tag = cluster.fresh() if number == 19 else "few"
+                assert conn.value("SELECT count(*) AS %s FROM tokens"
+                                  " WHERE i >= 900" % tag) == str(number + 1)
+            calls = cluster.calls(tag)
+            assert calls["primary"] and not calls["replica"]
+            conn.query("DELETE FROM tokens")
+    finally:
+        cluster.sql("ALTER ROLE app RESET synchronous_commit")
+        cluster.position()
