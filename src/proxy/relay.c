@@ -235,10 +235,11 @@ static enum relay_result relay_parse(struct session *session,
 		*why = "invalid message format (Parse)";
 		return RELAY_BAD;
 	}
-	if (*parse.name &&
-	    (names_is_unsure(session, parse.name) || must_settle(session)))
-		return RELAY_HOLD;
 	class = class_of_parse(session, &parse);
+	if ((*parse.name && names_is_unsure(session, parse.name)) ||
+	    ((*parse.name || (class.effects & EFFECT_EXECUTE)) &&
+	     must_settle(session)))
+		return RELAY_HOLD;
 	if (must_move(session, class))
 		return RELAY_MOVE;
 	if ((class.effects & EFFECT_EXECUTE) && !is_read_over(session) &&
@@ -314,13 +315,14 @@ static enum relay_result relay_bind(struct session *session,
 	case PGWIRE_BAD:
 	default: *why = "invalid message format (Bind)"; return RELAY_BAD;
 	}
-	if (names_is_unsure(session, bind.statement) ||
-	    relay_names_must_wait(session, bind.statement) ||
-	    (*bind.statement && must_settle(session)))
-		return RELAY_HOLD;
 	entry = stmtmap_find(session->names, bind.statement);
 	if (entry)
 		class = entry->judged;
+	if (names_is_unsure(session, bind.statement) ||
+	    relay_names_must_wait(session, bind.statement) ||
+	    ((*bind.statement || materialise_is_needed(class.effects)) &&
+	     must_settle(session)))
+		return RELAY_HOLD;
 	if (must_move(session, class))
 		return RELAY_MOVE;
 	if ((class.is_global && !may_pass_bind(session, entry)) ||

@@ -98,12 +98,18 @@ static bool on_bytes(void *user, const void *data, size_t len)
 	return stream_len_is_high(stream_out_len(session->client));
 }
 
-/* What waits for all answers of its own batch may go on. */
+/*
+ * What waits for all answers of its own batch may go on: once, as what it
+ * sends then may be read over and end here again.
+ */
 static void on_cleared(void *user)
 {
 	struct session *session = user;
+	bool is_waiting = session->is_moving || session->is_settling;
 
-	if (session->is_moving || session->is_settling)
+	session->is_moving = false;
+	session->is_settling = false;
+	if (is_waiting)
 		session->steps->pump(session);
 }
 

@@ -1,12 +1,13 @@
 """What sessions say about statements where a server does not have them, and
 in the ways of known drivers; each compared with straight PostgreSQL."""
+import struct
 import time
 
 import pytest
 
 from test_prepared import play
-from wire import (Wire, bind, close, describe, execute, flush, parse, query,
-                  sync)
+from wire import (Wire, bind, close, cstr, describe, execute, flush, message,
+                  parse, query, sync)
 
 pytestmark = pytest.mark.own
 
@@ -118,6 +119,17 @@ FAILED = {
         query("SELECT name, statement FROM pg_prepared_statements"
               " WHERE name <> 'foo'"),
     ],
+    "waiting for names behind an error": [
+        parse("SELECT 1", "foo") + sync(),
+        parse("DEALLOCATE foo", "d") + bind([], "d") + execute()
+        + parse("SELECT no_such") + bind() + execute() + close("S")
+        + bind([], "foo") + describe("S", "foo") + sync(),
+        parse("DEALLOCATE ALL") + bind() + execute()
+        + parse("EXECUTE foo") + bind(["1"]) + execute() + bind() + sync(),
+        parse("DEALLOCATE ALL") + bind() + execute() + parse("SELEKT")
+        + bind() + parse("EXECUTE foo") + bind() + execute() + close("S")
+        + bind() + sync(),
+    ],
     "a Flush between a read and a write": [
         parse("SELECT count(*) FROM stat") + bind() + execute() + flush()
         + parse("INSERT INTO stat VALUES (200, 'x')") + bind() + execute()
@@ -138,6 +150,132 @@ FAILED = {
         bind([], "run") + execute() + sync(),
         query("EXECUTE one"),
         query("EXECUTE one(1, 2)"),
+    ],
+}
+
+
+
+def in_binary(value, name):
+    """A Bind with one parameter, all of it in binary format."""
+    return message("B", cstr("") + cstr(name) + struct.pack("!hhh", 1, 1, 1)
+                   + struct.pack("!i", len(value)) + value
+                   + struct.pack("!hh", 1, 1))
+
+
+LIST = "SELECT a, b FROM stat WHERE a > $1 ORDER BY a"
+
+# How drivers speak, as far as they differ from each other.
+DRIVERS = {
+    "JDBC: fetch size, named portals, binary": [
+        query("BEGIN READ ONLY"),
+        parse(LIST, "S_1", [23]) + bind(["2"], "S_1", "C_2")
+        + describe("P", "C_2") + execute("C_2", 3) + sync(),
+        execute("C_2", 3) + sync(),
+        execute("C_2", 100) + sync(),
+        close("P", "C_2") + execute("C_2", 3) + sync(),
+        parse("ROLLBACK", "S_4") + bind([], "S_4") + execute("", 1) + sync(),
+        parse("BEGIN", "S_5") + bind([], "S_5") + execute("", 0)
+        + bind(["18"], "S_1", "", [0, 1]) + describe() + execute("", 0)
+        + sync(),
+        bind([], "S_4") + execute("", 1) + sync(),
+        in_binary(b"\0\0\0\x12", "S_1") + execute() + sync(),
+        in_binary(b"\0\x12", "S_1") + execute() + sync(),
+        close("S", "S_1") + close("S", "S_4") + close("S", "S_5") + sync(),
+        bind(["2"], "S_1") + sync(),
+    ],
+    "pgx: a cache that describes, and lets go": [
+        parse(LIST, "stmtcache_1") + describe("S", "stmtcache_1") + sync(),
+        bind(["17"], "stmtcache_1", "", [1, 0]) + describe("P")
+        + execute() + sync(),
+        parse("SELECT no_such", "stmtcache_2") + describe("S", "stmtcache_2")
+        + sync(),
+        bind(["x"], "stmtcache_1") + describe("P") + execute() + sync(),
+        query("BEGIN") + query("SELECT 1/0"),
+        bind(["17"], "stmtcache_1") + describe("P") + execute() + sync(),
+        query("ROLLBACK"),
+        query("deallocate stmtcache_1"),
+        close("S", "stmtcache_1") + sync(),
+        parse(LIST, "stmtcache_1") + describe("S", "stmtcache_1") + sync()
+        + bind(["19"], "stmtcache_1") + describe("P") + execute() + sync(),
+    ],
+    "npgsql: batches with one Sync, names that take turns": [
+        parse("SELECT 1") + bind() + describe() + execute()
+        + parse(LIST, "_p1", [23]) + bind(["18"], "_p1", "", [1])
+        + describe() + execute() + sync(),
+        bind(["19"], "_p1") + describe() + execute()
+        + parse("SELECT 1/0") + bind() + describe() + execute()
+        + bind(["19"], "_p1") + describe() + execute() + sync(),
+        close("S", "_p1") + parse("SELECT 'other'", "_p1")
+        + bind([], "_p1") + describe() + execute() + sync(),
+        close("S", "_p1") + parse("SELECT no_such", "_p1")
+        + bind([], "_p1") + describe() + execute() + sync(),
+        bind([], "_p1") + execute() + sync(),
+        query("DISCARD ALL"),
+        bind([], "_p1") + execute() + sync(),
+        parse("SELECT 'last'", "_p1") + bind([], "_p1") + execute() + sync(),
+    ],
+    "PDO, Ruby: DEALLOCATE by SQL": [
+        parse(LIST, "pdo_stmt_00000001") + sync(),
+        bind(["19"], "pdo_stmt_00000001") + describe() + execute() + sync(),
+        query("DEALLOCATE pdo_stmt_00000001"),
+        query("DEALLOCATE pdo_stmt_00000001"),
+        parse(LIST, "pdo_stmt_00000002") + sync(),
+        query("BEGIN") + query("SELECT 1/0"),
+        query("DEALLOCATE pdo_stmt_00000002"),
+        query("ROLLBACK"),
+        bind(["19"], "pdo_stmt_00000002") + execute() + sync(),
+        parse("SELECT $1::text", "a1", [0]) + sync()
+        + describe("S", "a1") + sync() + bind([None], "a1") + execute()
+        + sync() + query("DEALLOCATE a1") + query("DEALLOCATE ALL"),
+        bind([None], "a1") + sync(),
+    ],
+    "asyncpg: Flush, limits, portals": [
+        parse(LIST, "__asyncpg_stmt_1__") + describe("S", "__asyncpg_stmt_1__")
+        + flush(),
+        sync(),
+        bind(["15"], "__asyncpg_stmt_1__", "", [1]) + execute("", 2) + sync(),
+        execute("", 2) + sync(),
+        query("BEGIN"),
+        bind(["15"], "__asyncpg_stmt_1__", "c1") + execute("c1", 2) + sync(),
+        bind(["1"], "__asyncpg_stmt_1__", "c2") + execute("c2", 1) + sync(),
+        execute("c1", 2) + execute("c2", 1) + sync(),
+        query("SAVEPOINT s") + query("SELECT 1/0") + query("ROLLBACK TO s"),
+        execute("c1", 9) + close("P", "c1") + sync(),
+        query("COMMIT"),
+        execute("c2", 1) + sync(),
+        close("S", "__asyncpg_stmt_1__") + sync(),
+    ],
+    "empty texts": [
+        parse("") + describe("S") + bind() + describe() + execute() + sync(),
+        parse("", "e") + describe("S", "e") + sync() + bind([], "e")
+        + execute() + sync(),
+        parse("", "typed", [23, 25]) + describe("S", "typed") + sync(),
+        bind(["1"], "typed") + sync(),
+        bind(["1", "2"], "typed") + execute() + sync(),
+        parse(" -- nothing", "n") + bind([], "n") + describe() + execute()
+        + sync(),
+        query(""),
+    ],
+    "types of one's own": [
+        query("CREATE TYPE stat_mood AS ENUM ('sad', 'glad')"),
+        parse("SELECT $1::stat_mood", "m") + sync(),
+        bind(["glad"], "m") + execute() + sync(),
+        bind(["mad"], "m") + execute() + sync(),
+        parse("SELECT $1", "o", [987654321]) + sync(),
+        query("DROP TYPE stat_mood"),
+    ],
+    "the unnamed one": [
+        parse("SELECT 'unnamed'") + sync(),
+        bind() + execute() + sync() + sync() + bind() + execute() + sync(),
+        parse("SELEKT") + sync(),
+        bind() + execute() + sync(),
+        parse("SELECT 'again'") + sync() + query("SELECT 1"),
+        bind() + execute() + sync(),
+        query("BEGIN"),
+        parse("SELECT 'kept'") + bind() + execute("", 1) + sync(),
+        bind() + execute() + sync() + close("S") + sync(),
+        bind() + sync(),
+        query("ROLLBACK"),
     ],
 }
 
@@ -180,3 +318,12 @@ def test_limits_of_waiting_end_with_it(tables, make_weir):
             wire.query("DELETE FROM stat WHERE a = 300")
     finally:
         tables.sql("SELECT pg_wal_replay_resume()", node="replica")
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+@pytest.mark.parametrize("story", DRIVERS)
+def test_driver(tables, make_weir, story, mode):
+    weir = make_weir({"default_pool_size": 2, "workers": 1,
+                      "pool_mode": mode})
+    weir.settle()
+    compare(tables, weir, DRIVERS[story])

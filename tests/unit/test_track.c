@@ -572,60 +572,6 @@ static void test_asked(void **state)
 	track_free(track, NULL, NULL);
 }
 
-/* A batch of ours in front of the client's may fail, and nobody hears it. */
-static void test_quiet(void **state)
-{
-	struct track *track = track_new();
-	struct track_result result;
-
-	(void)state;
-	track_push(track, TRACK_CLOSE, TRACK_OURS | TRACK_QUIET, NULL);
-	track_push(track, TRACK_PARSE, TRACK_OURS | TRACK_QUIET, NULL);
-	track_push(track, TRACK_BIND, TRACK_OURS | TRACK_QUIET, NULL);
-	track_push(track, TRACK_SYNC, TRACK_OURS, NULL);
-	push(track, "Q");
-	assert_int_equal(track_reply(track, '3').verdict, TRACK_SWALLOW);
-	result = track_reply(track, 'E');
-	assert_int_equal(result.verdict, TRACK_SWALLOW);
-	assert_true(result.is_failed);
-	assert_int_equal(result.entry.op, TRACK_PARSE);
-	assert_int_equal(result.entry.flags, TRACK_OURS | TRACK_QUIET);
-	assert_true(track_is_skipping(track));
-	skip_all(track, "B");
-	result = track_reply(track, 'Z');
-	assert_int_equal(result.verdict, TRACK_SWALLOW);
-	assert_true(result.is_done);
-	/* The client's own unit is what it is. */
-	pass(track, "C");
-	finish(track, "Z");
-	assert_true(track_is_idle(track));
-	track_free(track, NULL, NULL);
-}
-
-/* Ours behind the client's Parse: told apart reply by reply. */
-static void test_described(void **state)
-{
-	struct track *track = track_new();
-	struct track_result result;
-
-	(void)state;
-	push(track, "P");
-	track_push(track, TRACK_DESCRIBE_STATEMENT, TRACK_OURS, NULL);
-	push(track, "tS");
-	finish(track, "1");
-	result = track_reply(track, 't');
-	assert_int_equal(result.verdict, TRACK_SWALLOW);
-	assert_false(result.is_done);
-	assert_int_equal(result.entry.op, TRACK_DESCRIBE_STATEMENT);
-	result = track_reply(track, 'T');
-	assert_int_equal(result.verdict, TRACK_SWALLOW);
-	assert_true(result.is_done);
-	pass(track, "t");
-	finish(track, "nZ");
-	assert_true(track_is_idle(track));
-	track_free(track, NULL, NULL);
-}
-
 static void test_ours(void **state)
 {
 	struct track *track = track_new();
@@ -837,8 +783,6 @@ int main(void)
 		cmocka_unit_test(test_copy_certain),
 		cmocka_unit_test(test_copy_many_syncs),
 		cmocka_unit_test(test_asked),
-		cmocka_unit_test(test_quiet),
-		cmocka_unit_test(test_described),
 		cmocka_unit_test(test_ours),
 		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_local_skipped),
