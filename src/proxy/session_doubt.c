@@ -241,7 +241,9 @@ bool session_doubt_is_unknown(const struct session *session,
 			      const struct server_loss *loss)
 {
 	struct course course = {
-		.is_in_block = server_status(session->server) != 'I',
+		/* A BEGIN of its own may stand in front, unanswered. */
+		.is_in_block = server_status(session->server) != 'I' ||
+			       session->begin != NULL,
 		.has_written = session->is_writing,
 	};
 	bool is_all;
