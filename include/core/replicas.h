@@ -23,6 +23,7 @@ struct replicas_load {
 enum {
 	REPLICAS_PRICE = 1024, /* of a read on the best and heaviest */
 	REPLICAS_UNIT = 1,     /* reads that a charge is for */
+	REPLICAS_SETTLE = 64,  /* ... that a session will do there, for sure */
 	/* A session that stays is worth moving beyond so many reads. */
 	REPLICAS_SHIFT = 512,
 	/* ... and nobody gets further ahead than by so many. */

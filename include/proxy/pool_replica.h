@@ -36,8 +36,8 @@ struct pool_choice pool_replica(const struct pool *pool,
 /* A read goes to a replica's server; it was answered, in that time. */
 void pool_note_read(struct pool_node *node);
 void pool_note_answer(struct pool_node *node, uint64_t took_us);
-/* A session moves to this one for the sake of balance alone. */
-void pool_note_shift(struct pool *pool, unsigned index);
+/* A session will read from this one: so many reads are counted ahead. */
+void pool_note_settled(struct pool *pool, unsigned index, unsigned reads);
 
 /* What a worker's pools have to do with a node; sums. */
 struct pool_work {

@@ -116,10 +116,10 @@ void pool_note_answer(struct pool_node *node, uint64_t took_us)
 	replicas_answered(&node->load, took_us);
 }
 
-void pool_note_shift(struct pool *pool, unsigned index)
+void pool_note_settled(struct pool *pool, unsigned index, unsigned reads)
 {
 	assert(index < pool->node_count);
-	replicas_charge(&pool->nodes[index]->load, pool->floor, REPLICAS_SHIFT);
+	replicas_charge(&pool->nodes[index]->load, pool->floor, reads);
 	raise_floor(pool);
 }
 

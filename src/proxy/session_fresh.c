@@ -17,6 +17,7 @@
 #include "base/util.h"
 #include "core/catalog.h"
 #include "core/config.h"
+#include "core/replicas.h"
 #include "core/route.h"
 #include "core/settings.h"
 #include "core/ticket.h"
@@ -258,7 +259,7 @@ static void begin_shift(struct session *session, int node)
 {
 	session->shift = (unsigned)node + 1;
 	session->settled_us = session_now(session);
-	pool_note_shift(session->pool, (unsigned)node);
+	pool_note_settled(session->pool, (unsigned)node, REPLICAS_SHIFT);
 }
 
 static struct pool_choice choose(struct session *session)
@@ -278,6 +279,9 @@ static struct pool_choice choose(struct session *session)
 		begin_shift(session, choice.node);
 	else if (wish.may_shift)
 		session->settled_us = session_now(session);
+	if (choice.node >= 0 && session->replica < 0 && session->shift == 0)
+		pool_note_settled(session->pool, (unsigned)choice.node,
+				  REPLICAS_SETTLE);
 	if (choice.node >= 0 && choice.node != wish.preferred &&
 	    session->read_us != 0) {
 		/*
