@@ -86,7 +86,7 @@ void session_effects_of_bind(struct session *session,
 		text = stmt_query(entry->stmt, &len);
 		note_asynchronous(session, effects, text, len);
 	}
-	if (!is_worth_reading(effects))
+	if (!entry || !is_worth_reading(effects))
 		return;
 	text = stmt_query(entry->stmt, &len);
 	session_inspect_text(session, effects, text, len);
