@@ -32,8 +32,14 @@ enum track_flag {
 	TRACK_OURS = 1,    /* sent on our account: its replies are swallowed */
 	TRACK_LOCAL = 2,   /* never sent: its reply is made here, in order */
 	TRACK_SKIPPED = 4, /* of a result: the server has read over it */
-	TRACK_ASKED = 8, /* of ours: may fail, its rows and outcome are told */
-	TRACK_QUIET = 16 /* of ours, in a batch of ours: so are its errors */
+	TRACK_ASKED = 8,  /* of ours: may fail, its rows and outcome are told */
+	TRACK_QUIET = 16, /* of ours, in a batch of ours: so are its errors */
+	/*
+	 * A Query with text of ours behind the client's one statement: what
+	 * comes after its tag is swallowed, but for errors.
+	 */
+	TRACK_TAILED = 32,
+	TRACK_IN_TAIL = 64 /* ... and the tag has come */
 };
 
 struct track_entry {

@@ -47,6 +47,7 @@ struct ear {
 	struct strmap *listeners; /* the same, to struct listener */
 	struct buf queue;         /* of the hub, for the client */
 	struct buf native;        /* of the server, while it tells, too */
+	struct buf late;          /* ParameterStatus: behind all of these */
 	size_t queue_mark;        /* where the hub told the token */
 
 	/* session_listen */
@@ -82,6 +83,8 @@ bool ear_is_open(const struct ear *ear);
  * what the server alone has told.
  */
 void ear_flush(struct ear *ear);
+/* What the server has reported; ReadyForQuery comes next. */
+void ear_tell_late(struct ear *ear);
 /*
  * A notification of the server itself: true when it is kept, or not wanted;
  * false: the client is told at once.

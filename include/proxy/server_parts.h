@@ -57,14 +57,14 @@ struct server {
 
 	/* replies */
 	struct track *track;
-	struct buf withheld;  /* an error that a later one stands for */
-	struct buf described; /* what a Describe of ours has been told */
-	size_t passing;       /* bytes of the current body still to come */
-	bool is_passing_on;   /* ... and they are for the client */
-	bool is_row_run;      /* DataRow is what is expected */
-	bool is_settings_due; /* our SETs are not answered yet */
-	bool is_aloud;        /* ... and the client is told what changes */
-	bool has_ask_failed;  /* what is being answered by errors */
+	struct buf withheld;   /* an error that a later one stands for */
+	struct buf described;  /* what a Describe of ours has been told */
+	size_t passing;        /* bytes of the current body still to come */
+	bool is_passing_on;    /* ... and they are for the client */
+	bool is_row_run;       /* DataRow is what is expected */
+	unsigned settings_due; /* queries of ours that are not answered yet */
+	bool is_aloud;         /* ... and the client is told what changes */
+	bool has_ask_failed;   /* what is being answered by errors */
 	bool is_clean_due; /* something of ours was answered: go on cleaning */
 	bool is_mid_message; /* of the client's, towards the server */
 	bool is_slowing;     /* the client was told to slow down */

@@ -40,12 +40,6 @@ bool server_apply(struct server *server, const struct settings *settings);
 bool server_apply_aloud(struct server *server, const struct settings *settings);
 
 /*
- * Sets these in the client's transaction, aloud; whatever comes of it is
- * none of the server's settings.  False: there is nothing to set.
- */
-bool server_set_aloud(struct server *server, const struct settings *settings);
-
-/*
  * Sends statements on our own account: row is told of each row of theirs (of
  * moderate size), asked at their end.  They may fail.
  */
@@ -144,6 +138,11 @@ void server_stand_in(struct server *server, const char *name,
 		     const struct stmt_shape *shape);
 bool server_host_guest(struct server *server, const char *name,
 		       struct stmt *stmt, bool is_sql, unsigned flags);
+/*
+ * Runs one statement in the client's batch, as a part of it: it is skipped
+ * with the batch, and fails it.
+ */
+void server_insert(struct server *server, const struct buf *sql);
 /* Closes all of them, with a Sync behind; false: there were none. */
 bool server_dismiss_guests(struct server *server);
 /* Ends a batch that was all ours. */

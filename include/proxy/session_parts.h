@@ -34,6 +34,7 @@ struct session_begin;
 struct pgwire_parse;
 struct session;
 struct session_inspect;
+struct session_refill;
 struct session_reset;
 struct stmtscope;
 struct session_ddl;
@@ -71,6 +72,7 @@ enum {
 struct session_unit {
 	struct sqlclass judged;
 	uint64_t since_us;
+	bool is_refilled; /* what it resets is set again in it */
 };
 
 /* A Parse of the unit that stands first, for when it is relayed. */
@@ -139,8 +141,9 @@ struct session {
 	const struct settings *settings;
 	const struct settings *startup;  /* as it logged in; RESET goes there */
 	const struct settings *changing; /* in this transaction, or NULL */
-	const struct settings *told; /* what it was before a RESET, or NULL */
-	struct session_reset *reset; /* a RESET is under way, or NULL */
+	const struct settings *told;   /* what it was before a RESET, or NULL */
+	struct session_reset *reset;   /* DISCARD ALL is under way, or NULL */
+	struct session_refill *refill; /* a RESET that was bound, or NULL */
 	struct session_inspect *inspect; /* NULL: nothing to look at */
 
 	/* the server it is on */
@@ -360,6 +363,8 @@ void session_forget_told(struct session *session);
 void session_adopt_settings(struct session *session);
 /* RESET ALL or DISCARD ALL was done. */
 void session_reset_settings(struct session *session);
+/* RESET ALL, and the startup packet's values are in force again. */
+void session_refilled_settings(struct session *session);
 /* How texts are read may have changed: whose statements are its own? */
 void session_rescope(struct session *session);
 /* One for what nobody else may share; a reference of the caller's. */
@@ -368,27 +373,45 @@ struct stmtscope *session_scope_alone(const struct session *session);
 /* Remembers what the client has been told so far, if nothing is yet. */
 void session_keep_told(struct session *session);
 
+/* --- session_refill --- */
+
+/*
+ * A Query goes to the server: appends what has to stand behind its text, or
+ * false; with that it is passed on.
+ */
+bool session_refill_query(struct session *session,
+			  const struct sqlclass *judged,
+			  const struct pgwire_message *message,
+			  struct buf *tail);
+void session_refill_pass(struct session *session,
+			 const struct pgwire_message *message,
+			 struct buf *tail);
+/* A Bind of that text is sent. */
+void session_refill_bound(struct session *session,
+			  const struct sqlclass *judged, const char *text,
+			  size_t len, const char *portal);
+/* It is the Execute of that; once it is sent, what has to stand behind it. */
+bool session_refill_is_due(const struct session *session,
+			   const struct pgwire_message *execute);
+void session_refill_insert(struct session *session);
+/* The unit is over. */
+void session_refill_forget(struct session *session);
+
 /* --- session_reset --- */
 
-/* It is such a statement, and others are in flight. */
+/* It is DISCARD ALL, and others are in flight. */
 bool session_reset_must_wait(const struct session *session,
-			     const struct sqlclass *judged, const char *text,
-			     size_t len);
+			     const struct sqlclass *judged);
 /* Such a statement goes to the server, perhaps. */
-void session_reset_sent(struct session *session, const struct sqlclass *judged,
-			const char *text, size_t len);
+void session_reset_sent(struct session *session, const struct sqlclass *judged);
 /* It is not alone in its batch. */
 void session_reset_spoiled(struct session *session);
-/* Does the statement under way change this setting, which is not told? */
-bool session_reset_covers(const struct session *session, const char *name);
-/* Its unit is over; ok: it has succeeded. */
-void session_reset_done(struct session *session, char status, bool ok);
+/* Its unit is over. */
+void session_reset_done(struct session *session, char status);
 /* The next ReadyForQuery is that of such a statement, and kept back. */
 bool session_reset_is_sent(const struct session *session);
 /* The client awaits a ReadyForQuery that is ours to send. */
 bool session_reset_is_owing(const struct session *session);
-/* What was set on that account is in force. */
-void session_reset_applied(struct session *session);
 /* Sends it, when all is done. */
 void session_reset_pay(struct session *session);
 void session_reset_forget(struct session *session);
@@ -439,13 +462,6 @@ void session_effects_of_query(struct session *session,
 void session_effects_of_bind(struct session *session,
 			     const struct stmtmap_entry *entry,
 			     const struct pgwire_message *message);
-/* It has to wait until nothing is in flight. */
-bool session_effects_wait_query(const struct session *session,
-				const struct sqlclass *judged,
-				const struct pgwire_message *message);
-bool session_effects_wait_bind(const struct session *session,
-			       const struct stmtmap_entry *entry);
-
 /* --- session_fresh --- */
 
 /* May reads of this session leave the primary at all? */

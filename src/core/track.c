@@ -304,6 +304,10 @@ struct track_result track_reply(struct track *track, uint8_t type)
 	if (!is_among(ops[entry->op].legal, type))
 		return broken();
 	track->is_begun = true;
+	if (entry->flags & TRACK_IN_TAIL)
+		result.verdict = TRACK_SWALLOW;
+	else if (type == 'C' && (entry->flags & TRACK_TAILED))
+		entry->flags |= TRACK_IN_TAIL;
 	if (type == 'C')
 		track->is_doubtful = false;
 	if (type == 'G')

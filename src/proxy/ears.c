@@ -138,6 +138,7 @@ void ear_free(struct ear *ear)
 	channels_free(ear->added);
 	buf_free(&ear->queue);
 	buf_free(&ear->native);
+	buf_free(&ear->late);
 	free(ear->encoding);
 	free(ear->hub);
 	free(ear);
@@ -337,6 +338,14 @@ void ear_flush(struct ear *ear)
 	tell_native(ear, stream_out(ear->session->client),
 		    buf_len(&ear->native));
 	buf_free(&ear->native);
+}
+
+void ear_tell_late(struct ear *ear)
+{
+	if (buf_len(&ear->late) > 0)
+		stream_write(ear->session->client, buf_head(&ear->late),
+			     buf_len(&ear->late));
+	buf_free(&ear->late);
 }
 
 /* Nobody reads them, and they would pile up without end. */

@@ -307,9 +307,8 @@ static bool is_bound(const struct session *session)
 {
 	/* Of one that listens it matters what the unit does to that. */
 	return session->server && !session->ear &&
-	       (session->pins ||
-		(server_status(session->server) != 'I' &&
-		 !session_begin_is_open(session)) ||
+	       !session_begin_is_open(session) &&
+	       (session->pins || server_status(session->server) != 'I' ||
 		(session->mode == POOL_MODE_SESSION &&
 		 !session_can_split(session)));
 }

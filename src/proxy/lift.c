@@ -86,6 +86,8 @@ static void say_ready(struct ear *ear)
 {
 	ear_flush(ear);
 	if (ear->is_holding)
+		ear_tell_late(ear);
+	if (ear->is_holding)
 		pgbuild_ready(stream_out(ear->session->client), 'I');
 	ear->is_holding = false;
 }

@@ -102,6 +102,7 @@ static void end_unit(struct session *session)
 	session->is_mid_unit = false;
 	session->is_settling = false;
 	session->has_bound = false;
+	session_refill_forget(session);
 	session->ends_unit = false;
 	session->relayed_parses = 0;
 	session->batch_serial = names_serial(session);
@@ -326,7 +327,7 @@ static enum relay_result relay_bind(struct session *session,
 	if (must_move(session, class))
 		return RELAY_MOVE;
 	if ((class.is_global && !may_pass_bind(session, entry)) ||
-	    session_effects_wait_bind(session, entry))
+	    session_reset_must_wait(session, &class))
 		return RELAY_HOLD;
 	if (entry && !materialise_entry(session, entry, &class))
 		return RELAY_HOLD;
@@ -447,11 +448,13 @@ static enum relay_result relay_query(struct session *session,
 				     const struct pgwire_message *message)
 {
 	struct sqlclass class = class_of_query(session, message);
+	struct buf tail = BUF_INIT;
+	bool is_tailed;
 
 	if (session->scan.at > 0 && must_move(session, class))
 		return RELAY_MOVE;
 	if ((class.is_global && !may_pass_query(session, message)) ||
-	    session_effects_wait_query(session, &class, message))
+	    session_reset_must_wait(session, &class))
 		return RELAY_HOLD;
 	if (!materialise_query(session, message, &class))
 		return RELAY_HOLD;
@@ -460,13 +463,17 @@ static enum relay_result relay_query(struct session *session,
 	session->unit.judged = class;
 	stmtmap_remove(session->names, "");
 	server_set_unnamed(session->server, 0);
+	is_tailed = session_refill_query(session, &class, message, &tail);
 	/* First the unit: the server may be skipping up to a Sync already. */
 	push_unit(session);
 	server_owe(session->server,
-		   message->type == 'Q' ? TRACK_QUERY : TRACK_FUNCTION, 0,
-		   NULL);
+		   message->type == 'Q' ? TRACK_QUERY : TRACK_FUNCTION,
+		   is_tailed ? TRACK_TAILED : 0, NULL);
 	session->ends_unit = true;
-	pass_message(session, message);
+	if (is_tailed)
+		session_refill_pass(session, message, &tail);
+	else
+		pass_message(session, message);
 	return RELAY_MORE;
 }
 
@@ -503,10 +510,15 @@ static void relay_copy(struct session *session,
 static void relay_execute(struct session *session,
 			  const struct pgwire_message *message)
 {
+	bool is_reset;
+
 	if (session->unit.judged.statements < UINT16_MAX)
 		session->unit.judged.statements++;
 	server_owe(session->server, TRACK_EXECUTE, 0, NULL);
+	is_reset = session_refill_is_due(session, message);
 	pass_message(session, message);
+	if (is_reset)
+		session_refill_insert(session);
 }
 
 static enum relay_result relay_message(struct session *session,

@@ -119,6 +119,11 @@ static void send_command(struct server *server, const char *text, size_t len,
 	owe(server, TRACK_CLOSE, flags, name);
 }
 
+void server_insert(struct server *server, const struct buf *sql)
+{
+	send_command(server, (const char *)buf_head(sql), buf_len(sql), 0, "");
+}
+
 bool server_host_guest(struct server *server, const char *name,
 		       struct stmt *stmt, bool is_sql, unsigned flags)
 {

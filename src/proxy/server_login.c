@@ -139,9 +139,7 @@ static enum server_step take_auth(struct server *server,
 
 	switch (login_step(server->login, message, out)) {
 	case LOGIN_MORE: return SERVER_STEP_MORE;
-	case LOGIN_ACCEPTED:
-		server->is_settings_due = true;
-		return SERVER_STEP_MORE;
+	case LOGIN_ACCEPTED: server->settings_due = 1; return SERVER_STEP_MORE;
 	case LOGIN_REFUSED:
 	default: return fail(server, "28000", login_error(server->login));
 	}
@@ -225,7 +223,7 @@ static enum server_step take_first_ready(struct server *server,
 	return SERVER_STEP_DONE;
 }
 
-/* is_settings_due means "authenticated" until the login is over. */
+/* settings_due means "authenticated" until the login is over. */
 static enum server_step take_message(struct server *server,
 				     const struct pgwire_message *message)
 {
@@ -235,7 +233,7 @@ static enum server_step take_message(struct server *server,
 		return take_error(server, message);
 	if (message->type == 'N' || message->type == 'v')
 		return SERVER_STEP_MORE;
-	if (!server->is_settings_due)
+	if (server->settings_due == 0)
 		return message->type == 'R' ? take_auth(server, message)
 					    : fail(server, "08P01",
 						   "unexpected message before "
@@ -252,7 +250,7 @@ static void finish(struct server *server)
 {
 	login_free(server->login);
 	server->login = NULL;
-	server->is_settings_due = false;
+	server->settings_due = 0;
 }
 
 static enum server_step read_message(struct server *server)

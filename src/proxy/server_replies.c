@@ -235,23 +235,21 @@ static bool broken(struct server *server, const char *what, uint8_t type)
 	return false;
 }
 
-/* These would tell a client that it sits on a standby. */
+/* It would tell a client that it sits on a standby. */
 static bool is_hidden(const struct server *server, const char *name)
 {
-	return server->site->is_replica &&
-	       (strcmp(name, "in_hot_standby") == 0 ||
-		strcmp(name, "default_transaction_read_only") == 0);
+	return server->site->is_replica && strcmp(name, "in_hot_standby") == 0;
 }
 
 /* What our own statements change is nothing to the client, as a rule. */
 static bool is_told(struct server *server, const char *name, const char *value)
 {
-	bool is_ours = server->is_settings_due;
+	bool is_ours = server->settings_due > 0;
 
-	if (!server->hooks || (is_ours && !server->is_aloud))
+	if (!server->hooks || (is_ours && !server->is_aloud) ||
+	    is_hidden(server, name))
 		return false;
-	return server->hooks->reported(server->user, name, value, is_ours) &&
-	       !is_hidden(server, name);
+	return server->hooks->reported(server->user, name, value, is_ours);
 }
 
 static bool take_parameter(struct run *run,
@@ -285,7 +283,7 @@ static bool take_notice(struct run *run, const struct pgwire_message *message)
 		run_skip(run, message->total);
 		return true;
 	}
-	if (server->hooks && !server->is_settings_due) {
+	if (server->hooks && server->settings_due == 0) {
 		run->to += message->total;
 		return true;
 	}
@@ -319,7 +317,7 @@ static bool take_fatal(struct run *run, const struct pgwire_message *message)
 	struct server *server = run->server;
 	struct buf *words = &server->last_words;
 
-	if (!server->hooks || server->is_settings_due)
+	if (!server->hooks || server->settings_due > 0)
 		return false;
 	/* Also what came before it: the session may not want any of it. */
 	buf_append(words, run->data + run->from, run->to - run->from);
@@ -409,8 +407,8 @@ static void take_ready(struct server *server, const struct track_entry *entry)
 		return;
 	}
 	/* Syncs of ours may stand around it. */
-	if (entry->op == TRACK_QUERY)
-		server->is_settings_due = false;
+	if (entry->op == TRACK_QUERY && server->settings_due > 0)
+		server->settings_due--;
 	if (server->hooks)
 		server->hooks->applied(server->user);
 	server->is_clean_due = true;

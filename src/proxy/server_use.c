@@ -64,7 +64,7 @@ static void send_ours(struct server *server, const struct buf *sql)
 		      buf_len(sql));
 	track_push(server->track, TRACK_QUERY, TRACK_OURS, NULL);
 	server->unnamed = 0;
-	server->is_settings_due = true;
+	server->settings_due++;
 	server->is_aloud = false;
 }
 
@@ -120,19 +120,6 @@ bool server_apply_aloud(struct server *server, const struct settings *settings)
 	return is_done;
 }
 
-bool server_set_aloud(struct server *server, const struct settings *settings)
-{
-	struct buf sql = BUF_INIT;
-
-	settings_difference(settings_empty(), settings, &sql);
-	if (buf_len(&sql) == 0)
-		return false;
-	send_ours(server, &sql);
-	server->is_aloud = true;
-	buf_free(&sql);
-	return true;
-}
-
 void server_ask(struct server *server, const struct buf *sql)
 {
 	assert(server->state == SERVER_ACTIVE);
@@ -162,7 +149,7 @@ bool server_has_stale_plan(const struct server *server)
 
 bool server_has_question(const struct server *server)
 {
-	return server->is_settings_due;
+	return server->settings_due > 0;
 }
 
 struct buf *server_out(struct server *server)

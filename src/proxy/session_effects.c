@@ -56,8 +56,7 @@ void session_effects_of_query(struct session *session,
 	if (!is_worth_reading(judged->effects))
 		return;
 	session_inspect_text(session, judged->effects, text, len);
-	if (text)
-		session_reset_sent(session, judged, text, len);
+	session_reset_sent(session, judged);
 }
 
 /* What a SET or set_config() names stands in its text or its parameters. */
@@ -92,30 +91,7 @@ void session_effects_of_bind(struct session *session,
 	session_inspect_text(session, effects, text, len);
 	session_inspect_text(session, effects, message->body,
 			     message->body_here);
-	session_reset_sent(session, &entry->judged, text, len);
-}
-
-bool session_effects_wait_query(const struct session *session,
-				const struct sqlclass *judged,
-				const struct pgwire_message *message)
-{
-	const char *text;
-	size_t len = 0;
-
-	if (!is_worth_reading(judged->effects))
-		return false;
-	text = text_of(message, &len);
-	return text && session_reset_must_wait(session, judged, text, len);
-}
-
-bool session_effects_wait_bind(const struct session *session,
-			       const struct stmtmap_entry *entry)
-{
-	const char *text;
-	size_t len;
-
-	if (!entry || !is_worth_reading(entry->judged.effects))
-		return false;
-	text = stmt_query(entry->stmt, &len);
-	return session_reset_must_wait(session, &entry->judged, text, len);
+	session_reset_sent(session, judged);
+	session_refill_bound(session, judged, text, len,
+			     (const char *)message->body);
 }

@@ -28,6 +28,7 @@ void session_bury(struct worker_task *task)
 	buf_free(&session->doubt_words);
 	session_inspect_forget(session);
 	session_reset_forget(session);
+	session_refill_forget(session);
 	session_forget_told(session);
 	buf_free(&session->said_at_home);
 	stmtscope_release(session->scope);

@@ -61,6 +61,8 @@ void session_attach(struct session *session, struct server *server)
 	bool is_login = session->state == SESSION_LOGIN;
 
 	assert(!session->server && session->waiting_node < 0);
+	/* It waits no more, nor is it idle. */
+	wheel_unset(&session->timer);
 	session->server = server;
 	if (!session_begin_is_due(session) ||
 	    session_begin_is_deferred(session)) {

@@ -1,37 +1,33 @@
 /*
- * RESET, SET ... TO DEFAULT and DISCARD ALL of a client whose startup packet
- * sets something: to PostgreSQL that is the session's default, servers that
- * are shared know only their own.
+ * DISCARD ALL of a client whose startup packet sets something: to PostgreSQL
+ * that is the session's default, servers that are shared know only their own.
  *
- * The server's answer is passed on but for its ReadyForQuery, and for what it
- * reports of such settings.  Then the values of the startup packet are set,
- * in the client's transaction if there is one, and what that changes is
- * reported to the client, as PostgreSQL does before its ReadyForQuery.  What
- * the client has sent meanwhile waits.
+ * The server's answer is passed on but for its ReadyForQuery and for what it
+ * reports.  Then the values of the startup packet are set again, and the
+ * client is told what is another value now than it was before, in
+ * PostgreSQL's order and in front of the ReadyForQuery.  What the client has
+ * sent meanwhile waits.
  *
  * Such a unit waits until no other is in flight.  Only one that is nothing
- * but such a statement is treated so; of all others the look behind them
+ * but DISCARD ALL is treated so; of all others the look behind them
  * (session_inspect) takes care, and the client hears of it a little later.
+ * Of RESET takes session_refill care, which needs none of this.
  */
 #include "base/buf.h"
+#include "base/strmap.h"
 #include "base/util.h"
 #include "core/pgbuild.h"
 #include "core/settings.h"
-#include "core/sqlreset.h"
 #include "net/stream.h"
 #include "proxy/server.h"
 #include "proxy/session_parts.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 struct session_reset {
-	enum sqlreset_kind kind;
-	char name[SQLRESET_NAME_MAX + 1];
-	char status;  /* of the ReadyForQuery that is owed; 0: not yet */
-	bool is_sent; /* SETs in the client's transaction */
+	char status; /* of the ReadyForQuery that is owed; 0: not yet */
 };
 
 void session_reset_forget(struct session *session)
@@ -40,44 +36,28 @@ void session_reset_forget(struct session *session)
 	session->reset = NULL;
 }
 
-/* Does the statement reset something that the startup packet sets? */
-static bool read_reset(const struct session *session,
-		       const struct sqlclass *judged, const char *text,
-		       size_t len, struct session_reset *reset)
+static bool is_discard(const struct session *session,
+		       const struct sqlclass *judged)
 {
-	const uint32_t resets =
-		EFFECT_SET | EFFECT_RESET_ALL | EFFECT_DISCARD_ALL;
-
-	*reset = (struct session_reset){ 0 };
-	if (!(judged->effects & resets) || judged->statements != 1 ||
-	    session->startup == settings_empty())
-		return false;
-	reset->kind = sqlreset_read(text, len, reset->name);
-	return reset->kind == SQLRESET_ALL ||
-	       (reset->kind == SQLRESET_ONE &&
-		settings_get(session->startup, reset->name));
+	return (judged->effects & EFFECT_DISCARD_ALL) &&
+	       judged->statements == 1 && session->startup != settings_empty();
 }
 
+/* What the client has been told so far must be what the server has. */
 bool session_reset_must_wait(const struct session *session,
-			     const struct sqlclass *judged, const char *text,
-			     size_t len)
+			     const struct sqlclass *judged)
 {
-	struct session_reset reset;
-
-	return session_has_pending(session) &&
-	       read_reset(session, judged, text, len, &reset);
+	return is_discard(session, judged) &&
+	       (session_has_pending(session) ||
+		server_has_question(session->server));
 }
 
-void session_reset_sent(struct session *session, const struct sqlclass *judged,
-			const char *text, size_t len)
+void session_reset_sent(struct session *session, const struct sqlclass *judged)
 {
-	struct session_reset reset;
-
 	if (session->reset || session_has_pending(session) ||
-	    !read_reset(session, judged, text, len, &reset))
+	    !is_discard(session, judged))
 		return;
-	session->reset = xmalloc(sizeof(reset));
-	*session->reset = reset;
+	session->reset = xcalloc(1, sizeof(*session->reset));
 	session_keep_told(session);
 }
 
@@ -89,65 +69,10 @@ void session_reset_spoiled(struct session *session)
 	session_reset_forget(session);
 }
 
-bool session_reset_covers(const struct session *session, const char *name)
+void session_reset_done(struct session *session, char status)
 {
-	const struct session_reset *reset = session->reset;
-
-	if (!reset || reset->status || !settings_get(session->startup, name))
-		return false;
-	return reset->kind == SQLRESET_ALL ||
-	       strcasecmp(reset->name, name) == 0;
-}
-
-/* What is to be set: of all settings, identities are not reset. */
-static const struct settings *wanted(const struct session *session)
-{
-	const struct session_reset *reset = session->reset;
-	const char *value = settings_get(session->startup, reset->name);
-	const struct settings *less;
-	const struct settings *least;
-
-	if (reset->kind == SQLRESET_ONE)
-		return settings_with(settings_empty(), reset->name, value);
-	less = settings_with(session->startup, "role", NULL);
-	least = settings_with(less, "session_authorization", NULL);
-	settings_release(less);
-	return least;
-}
-
-/* Outside of a transaction the settings are known: that is restored. */
-static void restore_one(struct session *session)
-{
-	const char *name = session->reset->name;
-	const struct settings *before = session->settings;
-	const struct settings *bare = settings_with(before, name, NULL);
-
-	server_note_settings(session->server, bare);
-	settings_release(bare);
-	session_take_settings(
-		session, settings_with(before, name,
-				       settings_get(session->startup, name)));
-	session->is_restoring = true;
-}
-
-void session_reset_done(struct session *session, char status, bool ok)
-{
-	struct session_reset *reset = session->reset;
-	const struct settings *values;
-
-	if (!reset || reset->status)
-		return;
-	reset->status = status;
-	if (!ok || status == 'E')
-		return;
-	if (status == 'I') {
-		if (reset->kind == SQLRESET_ONE)
-			restore_one(session);
-		return;
-	}
-	values = wanted(session);
-	reset->is_sent = server_set_aloud(session->server, values);
-	settings_release(values);
+	if (session->reset && !session->reset->status)
+		session->reset->status = status;
 }
 
 bool session_reset_is_sent(const struct session *session)
@@ -160,19 +85,51 @@ bool session_reset_is_owing(const struct session *session)
 	return session->reset && session->reset->status;
 }
 
-void session_reset_applied(struct session *session)
+/* --- what the client is told ---------------------------------------------- */
+
+/* The changed parameter that comes next after that name, or NULL. */
+static const char *next_changed(const struct session *session,
+				const char *after)
 {
-	if (session_reset_is_owing(session))
-		session->reset->is_sent = false;
+	const struct strmap *now = server_parameters(session->server);
+	const char *next = NULL;
+	const char *name;
+	void *value;
+	size_t at = 0;
+
+	while (strmap_next(now, &at, &name, &value)) {
+		const char *told = settings_get(session->told, name);
+
+		if ((told && strcmp(told, value) == 0) ||
+		    strcmp(name, "in_hot_standby") == 0)
+			continue;
+		if (strcasecmp(name, after) > 0 &&
+		    (!next || strcasecmp(name, next) < 0))
+			next = name;
+	}
+	return next;
+}
+
+/* As PostgreSQL, which goes through its parameters by name. */
+static void tell_changes(struct session *session)
+{
+	const struct strmap *now = server_parameters(session->server);
+	struct buf changes = BUF_INIT;
+	const char *name = "";
+
+	while (session->told && (name = next_changed(session, name)) != NULL)
+		pgbuild_parameter_status(&changes, name, strmap_get(now, name));
+	stream_write(session->client, buf_head(&changes), buf_len(&changes));
+	buf_free(&changes);
 }
 
 void session_reset_pay(struct session *session)
 {
 	struct buf ready = BUF_INIT;
 
-	if (!session_reset_is_owing(session) || session->reset->is_sent ||
-	    session->is_restoring)
+	if (!session_reset_is_owing(session) || session->is_restoring)
 		return;
+	tell_changes(session);
 	pgbuild_ready(&ready, session->reset->status);
 	stream_write(session->client, buf_head(&ready), buf_len(&ready));
 	buf_free(&ready);

@@ -8,9 +8,11 @@
 #include "base/log.h"
 #include "core/epoch.h"
 #include "core/metrics.h"
+#include "core/pgbuild.h"
 #include "core/stmtscope.h"
 #include "core/track.h"
 #include "net/stream.h"
+#include "proxy/ears.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
@@ -74,10 +76,9 @@ void session_release_if_done(struct session *session)
 static void on_ready(void *user, char status)
 {
 	struct session *session = user;
-	bool ok = !session->has_erred;
 
 	session_note_unit(session, status);
-	session_reset_done(session, status, ok);
+	session_reset_done(session, status);
 	if (status != 'I')
 		session_reset_pay(session);
 	if (breaks_statement_mode(session, status) ||
@@ -167,8 +168,13 @@ static void on_asked(void *user, bool ok)
 
 static bool on_holds(void *user, char status)
 {
-	return session_reset_is_sent(user) ||
-	       session_listen_holds(user, status);
+	struct session *session = user;
+
+	if (session_reset_is_sent(user) || session_listen_holds(user, status))
+		return true;
+	if (session->ear)
+		ear_tell_late(session->ear);
+	return false;
 }
 
 static void on_notified(void *user, const struct pgwire_message *message)
@@ -181,12 +187,18 @@ static void on_undrawn(void *user)
 	session_sequence_forget(user);
 }
 
+/* Behind notifications, which may be still to come (postgres.c). */
 static bool on_reported(void *user, const char *name, const char *value,
 			bool is_ours)
 {
-	if (!is_ours && session_reset_covers(user, name))
+	struct session *session = user;
+
+	if (!session_note_reported(session, name, value, is_ours))
 		return false;
-	return session_note_reported(user, name, value, is_ours);
+	if (is_ours || !session->ear)
+		return true;
+	pgbuild_parameter_status(&session->ear->late, name, value);
+	return false;
 }
 
 /* Signs that the catalog has changed, or is not what it was taken for. */
@@ -364,11 +376,8 @@ void session_on_applied(void *user)
 	if (session->server && server_has_question(session->server))
 		return;
 	session->is_becoming = false;
-	session_reset_applied(session);
 	if (!session->reset)
 		session_forget_told(session);
-	if (session->server && session_is_in_transaction(session))
-		session_reset_pay(session);
 	if (session->state == SESSION_ACTIVE) {
 		session_release_if_done(session);
 		session->steps->pump(session);

@@ -8,8 +8,8 @@
  * settings are looked up on the server (session_inspect).
  *
  * RESET means the values of the client's startup packet.  Servers know only
- * their own defaults, so these values are set again, and the client is told
- * of them as if it had been the RESET.
+ * their own defaults, so these values are set again (session_refill), behind
+ * DISCARD ALL as well (session_reset).
  */
 #include "base/strmap.h"
 #include "core/route.h"
@@ -147,32 +147,28 @@ static bool is_tracked(const char *name)
 	return false;
 }
 
-/* The oldest unit resets all settings and makes none. */
-static bool is_resetting(const struct session *session)
+/* What the oldest unit leaves is known: DISCARD ALL was done. */
+static bool is_discarding(const struct session *session)
 {
-	const uint32_t resets = EFFECT_RESET_ALL | EFFECT_DISCARD_ALL;
 	uint32_t effects;
 
 	if (!session_has_pending(session))
 		return false;
 	effects = session_unit_at(session, 0)->judged.effects;
-	return (effects & resets) && !(effects & EFFECT_SET_REPORTED);
+	return (effects & EFFECT_DISCARD_ALL) &&
+	       !(effects & EFFECT_SET_REPORTED);
 }
 
 bool session_note_reported(struct session *session, const char *name,
 			   const char *value, bool is_ours)
 {
 	const struct settings *before = session->changing;
+	bool is_news =
+		!session->reset && (!is_ours || !session->told ||
+				    !is_setting(session->told, name, value));
 
-	bool is_news = !is_ours || !session->told ||
-		       !is_setting(session->told, name, value);
-
-	if (is_ours && !session_is_in_transaction(session))
-		return is_news;
-	if (!is_ours && is_resetting(session) &&
-	    settings_get(session->startup, name))
-		return false;
-	if (!is_tracked(name))
+	if (!is_tracked(name) || (is_ours ? !session_is_in_transaction(session)
+					  : is_discarding(session)))
 		return is_news;
 	session->changing =
 		settings_with(before ? before : session->settings, name, value);
@@ -211,6 +207,15 @@ void session_reset_settings(struct session *session)
 	session_keep_told(session);
 	session->is_restoring = true;
 	session_take_settings(session, settings_hold(session->startup));
+}
+
+void session_refilled_settings(struct session *session)
+{
+	if (session->changing)
+		settings_release(session->changing);
+	session->changing = NULL;
+	session_take_settings(session, settings_hold(session->startup));
+	server_note_settings(session->server, session->settings);
 }
 
 /* As the server writes it: a startup packet may say "german". */

@@ -94,27 +94,34 @@ static void end_transaction(struct session *session)
 	session->transaction_us = 0;
 }
 
+static bool has_identity(const struct settings *settings)
+{
+	return settings_get(settings, "role") ||
+	       settings_get(settings, "session_authorization");
+}
+
 /*
  * RESET ALL by itself, and all that was set is known: then nobody has to ask
  * what is left.  It leaves role and session_authorization alone.
  */
 static bool resets_all(const struct session *session,
-		       const struct sqlclass *judged)
+		       const struct session_unit *unit)
 {
 	const uint32_t others = EFFECT_SET | EFFECT_SET_REPORTED |
 				EFFECT_HIDDEN | EFFECT_EXECUTE;
-	const struct settings *settings = session->settings;
+	const struct sqlclass *judged = &unit->judged;
 	uint32_t effects = judged->effects;
 
 	return judged->statements == 1 && (effects & EFFECT_RESET_ALL) &&
 	       !(effects & others) &&
+	       (unit->is_refilled || session->startup == settings_empty()) &&
 	       !session_inspect_is_due(session, others) &&
-	       !settings_get(settings, "role") &&
-	       !settings_get(settings, "session_authorization");
+	       !has_identity(session->settings) &&
+	       !has_identity(session->startup);
 }
 
 /* What the unit has ended for good, unless it began it as well. */
-static void end_pins(struct session *session, const struct sqlclass *judged)
+static void end_pins(struct session *session, const struct session_unit *unit)
 {
 	static const struct {
 		uint32_t end;
@@ -123,17 +130,16 @@ static void end_pins(struct session *session, const struct sqlclass *judged)
 		{ EFFECT_CLOSE_ALL, EFFECT_HOLD },
 		{ EFFECT_UNLOCK_ALL, EFFECT_ADVISORY },
 	};
-	uint32_t effects = judged->effects;
+	uint32_t effects = unit->judged.effects;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if ((effects & rows[i].end) && !(effects & rows[i].pin))
 			session_inspect_reset(session,
 					      rows[i].end | rows[i].pin);
-	if (!resets_all(session, judged))
+	if (!resets_all(session, unit))
 		return;
 	session_inspect_reset(session, EFFECT_RESET_ALL);
-	session_reset_settings(session);
-	server_note_reset(session->server);
+	session_refilled_settings(session);
 }
 
 void session_note_unit(struct session *session, char status)
@@ -162,7 +168,7 @@ void session_note_unit(struct session *session, char status)
 	if (status != 'I')
 		return;
 	if (!session->has_erred && is_alone)
-		end_pins(session, &unit.judged);
+		end_pins(session, &unit);
 	session->has_erred = false;
 	session_adopt_settings(session);
 	session_rescope(session);

@@ -37,7 +37,7 @@ SUITE_STEPS = 12000
 STORY_SECONDS = float(os.environ.get("STATE_STORY", "15"))
 PATIENCE = 30 * SLOW
 # Of two names for one text an error may name the other.
-EITHER_NAME = re.compile(r'prepared statement "s\d" requires')
+EITHER_NAME = re.compile(r'prepared statement "(s\d|pgweir_\w+)" requires')
 
 
 class Side:
@@ -47,11 +47,12 @@ class Side:
         self.client = client
         self.database = database.encode()
         self.conn = wire.Wire(port)
-        self.conn.login(client.walk.user, database, **startup)
+        self.hello = wire.startup_packet(client.walk.user, database,
+                                         **startup)
         self.sock = self.conn.sock
         self.sock.setblocking(False)
-        self.pid, = struct.unpack_from("!I", self.conn.cancel_key)
-        self.data = bytearray(self.conn.buffer)
+        self.pid = None
+        self.data = bytearray()
         self.out = b""
         self.at = 0
         self.missing = 0
@@ -60,7 +61,7 @@ class Side:
         self.data.clear()
         self.at = 0
         self.missing = step.readies
-        self.out = step.data
+        self.out = step.data or self.hello
         if b"DATABASE" in self.out:
             self.out = resized(self.out, self.database)
         self.write()
@@ -99,6 +100,8 @@ class Side:
         while at + 5 <= len(data):
             size = int.from_bytes(data[at + 1:at + 5], "big") + 1
             msg = wire.Message(chr(data[at]), data[at + 5:at + size])
+            if msg.type == "K":
+                self.pid, = struct.unpack_from("!I", msg.payload)
             out.append(EITHER_NAME.sub("", show(msg, self.pid)))
             at += size
         return out
@@ -114,6 +117,10 @@ def resized(data, database):
     """A Query whose text gets another length."""
     body = data[5:].replace(b"DATABASE", database)
     return data[:1] + struct.pack("!i", len(body) + 4) + body
+
+
+# The first step of each session: the startup packet, and its greeting.
+LOGIN = walk.Step("login", b"", 1)
 
 
 class Difference(Exception):
@@ -146,6 +153,7 @@ class Client:
         self.leave()
         self.startup, self.steps = self.walk.session()
         self.open()
+        self.steps.insert(0, LOGIN)
 
     def open(self):
         self.done = []
@@ -313,6 +321,8 @@ class Replay(Game):
                     clients[session] = client = Client(self, session.number)
                     client.startup = session.startup
                     client.open()
+                    if step is not LOGIN:
+                        self.step(client, LOGIN)
                 self.one(clients[session], step)
         except Difference as difference:
             # Rows of the first time may show up, and not on a replica yet.
