@@ -25,9 +25,9 @@ struct shapes *shapes_new(size_t limit);
 void shapes_free(struct shapes *shapes);
 
 /*
- * The class of a text; a miss calls sqlclass_judge.  Does not allocate on a
- * hit.  The key includes the two lexer settings of the context and the
- * identity of its catalog.
+ * The class of a text, and the hint in its comments; a miss calls
+ * sqlclass_judge.  Does not allocate on a hit.  The key includes the two lexer
+ * settings of the context and the identity of its catalog.
  */
 struct sqlclass shapes_classify(struct shapes *shapes, const char *sql,
 				size_t len,

@@ -14,9 +14,11 @@ struct notifiers;
 struct notifiers *notifiers_new(void);
 void notifiers_free(struct notifiers *notifiers);
 
-/* From here on the backend of the node works for that client.  Any thread. */
-void notifiers_set(struct notifiers *notifiers, const char *node,
-		   uint32_t backend, uint32_t client);
+/* What notifiers_set() knows a backend of a node by, to be kept. */
+uint64_t notifiers_key(const char *node, uint32_t backend);
+
+/* From here on that backend works for that client.  Any thread. */
+void notifiers_set(struct notifiers *notifiers, uint64_t key, uint32_t client);
 
 /* The client's number, or backend when it is not known.  Any thread. */
 uint32_t notifiers_find(const struct notifiers *notifiers, const char *node,

@@ -49,6 +49,8 @@ uint64_t server_opened_us(const struct server *server);
 uint64_t server_begun_us(const struct server *server);
 uint64_t server_idle_since_us(const struct server *server);
 uint32_t server_pid(const struct server *server);
+/* Its key in the table of who notifies (notifiers.h). */
+uint64_t server_notifier(const struct server *server);
 const char *server_tls_version(const struct server *server);
 size_t server_statements(const struct server *server);
 /* Values that the server reported by ParameterStatus. */

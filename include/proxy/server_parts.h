@@ -33,6 +33,7 @@ struct server {
 	struct login *login;
 	bool is_asking_tls; /* the next byte answers SSLRequest */
 	uint32_t pid;
+	uint64_t notifier; /* the key of notifiers.h */
 	uint8_t key[SERVER_KEY_MAX];
 	size_t key_len;
 	struct sockaddr_storage address;

@@ -100,13 +100,7 @@ struct session_move {
 	unsigned to;
 };
 
-/*
- * What ties a session to its worker, or to a server, must keep it from moving:
- * session_move asks for each of these fields.
- */
-/*
- * What the rooms below ask of the rooms above; session.c says who does it.
- */
+/* What the rooms below ask of the rooms above; session.c says who does it. */
 struct session_steps {
 	/* Takes what the client has sent, as far as it goes. */
 	void (*pump)(struct session *session);
@@ -124,6 +118,7 @@ struct session_steps {
 	void (*dissolve)(struct session *session);
 };
 
+/* What ties it to its worker or a server keeps it there: session_move asks. */
 struct session {
 	const struct session_steps *steps;
 	struct local *local;
@@ -164,7 +159,7 @@ struct session {
 	struct session_ddl *ddl; /* databases or roles under way, or NULL */
 	struct session_begin *begin; /* of its transaction on a replica */
 
-	/* units whose ReadyForQuery is to come, oldest first */
+	/* units whose ReadyForQuery is to come, oldest first: a ring */
 	struct session_unit *units;
 
 	/* what is in flight and may be repeated if its server fails it */
@@ -215,7 +210,7 @@ struct session {
 	uint32_t secret; /* and with it its cancel key */
 	unsigned units_first;
 	unsigned units_count;
-	unsigned units_room;
+	unsigned units_room;      /* a power of two */
 	unsigned unnamed_changes; /* Parse and Close, in flight */
 	unsigned closes;          /* of known names, in flight */
 	unsigned node;    /* index in the pool, of the server or the queue */
@@ -266,8 +261,8 @@ static inline bool session_has_pending(const struct session *session)
 static inline const struct session_unit *session_unit_at(
 	const struct session *session, unsigned index)
 {
-	return &session->units[(session->units_first + index) %
-			       session->units_room];
+	return &session->units[(session->units_first + index) &
+			       (session->units_room - 1)];
 }
 
 static inline uint64_t session_now(const struct session *session)
@@ -522,7 +517,8 @@ bool session_may_yield(const struct session *session);
 /* ... and keeps it no longer. */
 void session_yield(struct session *session);
 /* A statement is about to be sent. */
-void session_sequence_sent(struct session *session, struct sqlclass class);
+void session_sequence_sent(struct session *session,
+			   const struct sqlclass *class);
 
 /* --- session_ddl --- */
 
@@ -597,7 +593,7 @@ bool session_is_evicted(struct session *session);
 /* --- session_listen --- */
 
 /* A statement goes to the server now. */
-void session_listen_note(struct session *session, struct sqlclass class);
+void session_listen_note(struct session *session, const struct sqlclass *class);
 /* May the next unit begin, or is something under way behind the last? */
 bool session_listen_may_begin(const struct session *session);
 /* The unit in the scan begins: what has to happen in front of it. */

@@ -79,6 +79,8 @@ unsigned inspect_parts(uint32_t effects, uint32_t pins)
 	const uint32_t anything = EFFECT_HIDDEN | EFFECT_EXECUTE;
 	unsigned asked = 0;
 
+	if (effects == 0)
+		return 0;
 	if (effects & EFFECT_SET)
 		asked |= INSPECT_NAMED;
 	if (effects & (anything | EFFECT_RESET_ALL | EFFECT_DISCARD_ALL))

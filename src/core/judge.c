@@ -11,7 +11,6 @@
 #include "core/catalog.h"
 #include "core/inspect.h"
 #include "core/shapes.h"
-#include "core/sqlhint.h"
 #include "core/sqllex.h"
 
 #include <stdbool.h>
@@ -24,7 +23,6 @@ struct sqlclass judge_text(struct shapes *shapes, const char *sql, size_t len,
 {
 	struct sqlclass class = shapes_classify(shapes, sql, len, context);
 
-	class.hint = (uint8_t)sqlhint_find(sql, len);
 	/* A shape does not show it: the name of a setting is a literal. */
 	if ((class.effects & EFFECT_SET) && inspect_is_local(sql, len)) {
 		class.effects &= ~(uint32_t)EFFECT_SET;

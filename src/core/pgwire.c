@@ -316,14 +316,13 @@ bool pgwire_read_target(const struct pgwire_message *message, uint8_t *kind,
 bool pgwire_read_string(const struct pgwire_message *message, const char **text,
 			size_t *len)
 {
-	struct cursor cursor = cursor_over(message);
-	size_t its_len;
-	const char *found = take_string(&cursor, &its_len);
+	size_t all = message->body_len;
 
-	if (!found || cursor.left > 0)
+	if (!pgwire_is_complete(message) || all == 0 ||
+	    memchr(message->body, '\0', all) != message->body + all - 1)
 		return false;
-	*text = found;
-	*len = its_len;
+	*text = (const char *)message->body;
+	*len = all - 1;
 	return true;
 }
 

@@ -7,6 +7,10 @@
  * hard, not impossible.  Shapes over SHAPE_MAX bytes are judged each time
  * (linear in the text) and so cost no memory.
  *
+ * In front of it stand spellings (sqlspell.h), each with the shape that it
+ * has: of a text that is spelled as one before, the shape is not made.  A new
+ * spelling takes the place of the one that its hash finds there.
+ *
  * The oldest shape not asked for since the hand passed goes first.  One thread
  * owns a cache; memory is taken when a shape is new, never on a hit.
  */
@@ -14,7 +18,9 @@
 
 #include "base/util.h"
 #include "core/catalog.h"
+#include "core/sqlhint.h"
 #include "core/sqlshape.h"
+#include "core/sqlspell.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -22,6 +28,7 @@
 
 enum {
 	SHAPE_MAX = 4096,
+	SPELLING_MAX = 2048,
 	TEXT_MAX = 128 * 1024 /* a longer text is read once, not twice */
 };
 
@@ -35,19 +42,32 @@ struct shape {
 	uint32_t next; /* in its chain */
 	uint64_t hash;
 	uint64_t catalog_id;
+	uint64_t serial; /* of no other shape, before or after */
 	struct sqlclass class;
 	struct tally *tally; /* NULL: not counted yet */
-	bool is_recent;      /* asked for since the hand passed */
-	uint8_t turn;        /* of the entry, in which another shape had it */
+	bool is_judged;
+	bool is_recent; /* asked for since the hand passed */
+	uint8_t turn;   /* of the entry, in which another shape had it */
+};
+
+/* One remembered spelling; serial 0: none. */
+struct spelling {
+	uint8_t *key;
+	uint32_t key_len;
+	uint32_t shape;  /* index; it may be gone */
+	uint64_t serial; /* of the shape */
+	uint64_t hash;
 };
 
 struct shapes {
 	struct shape *entries;
+	struct spelling *spellings; /* as many as chains */
 	uint32_t *chains;
 	size_t limit;
 	size_t count;
 	size_t chain_mask;
 	size_t hand;
+	uint64_t serial;
 	uint64_t hits;
 	uint64_t misses;
 	uint64_t evictions;
@@ -76,6 +96,7 @@ struct shapes *shapes_new(size_t limit)
 	shapes->entries = xcalloc(limit, sizeof(*shapes->entries));
 	shapes->chains = xmalloc(chains * sizeof(*shapes->chains));
 	memset(shapes->chains, 0xff, chains * sizeof(*shapes->chains));
+	shapes->spellings = xcalloc(chains, sizeof(*shapes->spellings));
 	return shapes;
 }
 
@@ -87,9 +108,18 @@ void shapes_free(struct shapes *shapes)
 		free(shapes->entries[i].key);
 		free(shapes->entries[i].tally);
 	}
+	for (size_t i = 0; i <= shapes->chain_mask; i++)
+		free(shapes->spellings[i].key);
+	free(shapes->spellings);
 	free(shapes->entries);
 	free(shapes->chains);
 	free(shapes);
+}
+
+static uint8_t settings_byte(const struct sqlclass_context *context)
+{
+	return (uint8_t)((context->plain_backslash ? 1 : 0) |
+			 (context->is_safe_encoding ? 2 : 0));
 }
 
 /* False when the text has no shape that may be kept. */
@@ -106,12 +136,79 @@ static bool make_key(struct key *key, const char *sql, size_t len,
 	shape_len = sqlshape_write(&lex, key->bytes + 1, SHAPE_MAX - 1);
 	if (shape_len == 0)
 		return false;
-	key->bytes[0] = (uint8_t)((context->plain_backslash ? 1 : 0) |
-				  (context->is_safe_encoding ? 2 : 0));
+	key->bytes[0] = settings_byte(context);
 	key->len = shape_len + 1;
 	key->hash = util_hash(key->bytes, key->len);
 	return true;
 }
+
+/* ---- spellings ---------------------------------------------------------- */
+
+/* A text's spelling, on the caller's stack. */
+struct spelled {
+	uint8_t bytes[SPELLING_MAX];
+	size_t len; /* 0: it has none */
+	uint64_t hash;
+	bool is_bare; /* neither comments nor strings */
+};
+
+static void spell(struct spelled *spelled, const char *sql, size_t len,
+		  const struct sqlclass_context *context)
+{
+	struct sqlspell found = { 0 };
+
+	if (context->is_safe_encoding)
+		found = sqlspell_write(sql, len, context->plain_backslash,
+				       spelled->bytes + 1, SPELLING_MAX - 1);
+	spelled->is_bare = found.len > 0 && !found.has_strings;
+	spelled->len = 0;
+	spelled->hash = 0;
+	if (found.len == 0)
+		return;
+	spelled->bytes[0] = settings_byte(context);
+	spelled->len = found.len + 1;
+	spelled->hash = util_hash(spelled->bytes, spelled->len);
+}
+
+static struct spelling *place_of(const struct shapes *shapes,
+				 const struct spelled *spelled)
+{
+	return &shapes->spellings[spelled->hash & shapes->chain_mask];
+}
+
+/* The shape of what is spelled like this; NULL when that is not known. */
+static struct shape *find_spelled(const struct shapes *shapes,
+				  const struct spelled *spelled)
+{
+	const struct spelling *spelling = place_of(shapes, spelled);
+	struct shape *shape = &shapes->entries[spelling->shape];
+
+	if (spelled->len == 0 || spelling->hash != spelled->hash ||
+	    spelling->key_len != spelled->len ||
+	    shape->serial != spelling->serial ||
+	    memcmp(spelling->key, spelled->bytes, spelled->len) != 0)
+		return NULL;
+	return shape;
+}
+
+static void remember_spelled(struct shapes *shapes,
+			     const struct spelled *spelled,
+			     const struct shape *shape)
+{
+	struct spelling *spelling = place_of(shapes, spelled);
+
+	if (spelled->len == 0)
+		return;
+	free(spelling->key);
+	spelling->key = xmalloc(spelled->len);
+	memcpy(spelling->key, spelled->bytes, spelled->len);
+	spelling->key_len = (uint32_t)spelled->len;
+	spelling->hash = spelled->hash;
+	spelling->shape = (uint32_t)(shape - shapes->entries);
+	spelling->serial = shape->serial;
+}
+
+/* ---- shapes ------------------------------------------------------------- */
 
 static struct shape *find(const struct shapes *shapes, const struct key *key)
 {
@@ -174,6 +271,8 @@ static struct shape *add(struct shapes *shapes, const struct key *key)
 	memcpy(shape->key, key->bytes, key->len);
 	shape->key_len = (uint32_t)key->len;
 	shape->hash = key->hash;
+	shape->serial = ++shapes->serial;
+	shape->is_judged = false;
 	shape->is_recent = false;
 	shape->next = *chain;
 	*chain = (uint32_t)(shape - shapes->entries);
@@ -190,48 +289,85 @@ static struct sqlclass take_class(struct shapes *shapes, struct shape *shape,
 	class.shape_turn = shape->turn;
 	shape->class = class;
 	shape->catalog_id = catalog_id;
+	shape->is_judged = true;
 	return class;
 }
 
-struct sqlclass shapes_classify(struct shapes *shapes, const char *sql,
-				size_t len,
-				const struct sqlclass_context *context)
+/* The shape of a text, not judged yet when it is new; NULL: not kept. */
+static struct shape *shape_of(struct shapes *shapes, const char *sql,
+			      size_t len,
+			      const struct sqlclass_context *context)
 {
-	uint64_t id = catalog_id(context->catalog);
-	struct sqlclass class;
 	struct shape *shape;
 	struct key key;
 
-	if (!make_key(&key, sql, len, context)) {
-		shapes->misses++;
-		return sqlclass_judge(sql, len, context);
-	}
+	if (!make_key(&key, sql, len, context))
+		return NULL;
 	shape = find(shapes, &key);
-	/* Of an older catalog: judged anew, in the same place. */
-	if (shape && shape->catalog_id == id) {
+	return shape ? shape : add(shapes, &key);
+}
+
+/* The same for one that has been spelled. */
+static struct shape *shape_of_spelled(struct shapes *shapes, const char *sql,
+				      size_t len,
+				      const struct sqlclass_context *context,
+				      const struct spelled *spelled)
+{
+	struct shape *shape = find_spelled(shapes, spelled);
+
+	if (shape)
+		return shape;
+	shape = shape_of(shapes, sql, len, context);
+	if (shape)
+		remember_spelled(shapes, spelled, shape);
+	return shape;
+}
+
+static struct sqlclass class_of(struct shapes *shapes, const char *sql,
+				size_t len,
+				const struct sqlclass_context *context,
+				const struct spelled *spelled)
+{
+	uint64_t id = catalog_id(context->catalog);
+	struct shape *shape =
+		shape_of_spelled(shapes, sql, len, context, spelled);
+
+	/* A new one, or of an older catalog: judged in the same place. */
+	if (shape && shape->is_judged && shape->catalog_id == id) {
 		shapes->hits++;
 		shape->is_recent = true;
 		return shape->class;
 	}
 	shapes->misses++;
-	class = sqlclass_judge(sql, len, context);
 	if (!shape)
-		shape = add(shapes, &key);
-	return take_class(shapes, shape, class, id);
+		return sqlclass_judge(sql, len, context);
+	return take_class(shapes, shape, sqlclass_judge(sql, len, context), id);
+}
+
+/* A hint can only stand in a comment, or in a string that looks like one. */
+struct sqlclass shapes_classify(struct shapes *shapes, const char *sql,
+				size_t len,
+				const struct sqlclass_context *context)
+{
+	struct spelled spelled;
+	struct sqlclass class;
+
+	spell(&spelled, sql, len, context);
+	class = class_of(shapes, sql, len, context, &spelled);
+	class.hint = HINT_NONE;
+	if (!spelled.is_bare)
+		class.hint = (uint8_t)sqlhint_find(sql, len);
+	return class;
 }
 
 void shapes_learn_write(struct shapes *shapes, const char *sql, size_t len,
 			const struct sqlclass_context *context)
 {
-	struct shape *shape;
+	struct shape *shape = shape_of(shapes, sql, len, context);
 	struct sqlclass class;
-	struct key key;
 
-	if (!make_key(&key, sql, len, context))
-		return;
-	shape = find(shapes, &key);
 	if (!shape)
-		shape = add(shapes, &key);
+		return;
 	/* Command and effects stay what the text says. */
 	class = sqlclass_judge(sql, len, context);
 	class.access = ACCESS_WRITE;

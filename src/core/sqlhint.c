@@ -58,6 +58,21 @@ static const char *first_token(const char *sql, size_t len)
 	return token.kind == SQLLEX_WORD || token.punct ? token.text : sql;
 }
 
+/* By its colon, which is rare; NULL: no more. */
+static const char *next_mark(const char *sql, const char *at, const char *end)
+{
+	while (at < end) {
+		at = memchr(at, ':', (size_t)(end - at));
+		if (!at)
+			break;
+		at++;
+		if (at - sql >= MARK_LEN &&
+		    memcmp(at - MARK_LEN, mark, MARK_LEN) == 0)
+			return at - MARK_LEN;
+	}
+	return NULL;
+}
+
 enum sqlclass_hint sqlhint_find(const char *sql, size_t len)
 {
 	const char *end = sql + len;
@@ -65,10 +80,7 @@ enum sqlclass_hint sqlhint_find(const char *sql, size_t len)
 	enum sqlclass_hint found = HINT_NONE;
 	bool is_late = false;
 
-	while (at < end) {
-		at = memmem(at, (size_t)(end - at), mark, MARK_LEN);
-		if (!at)
-			break;
+	while ((at = next_mark(sql, at, end)) != NULL) {
 		if (begins_comment(sql, at)) {
 			if (says(at + MARK_LEN, end, "primary"))
 				return HINT_PRIMARY;

@@ -16,7 +16,8 @@
  * refused.  Nothing in the replies tells which of both was the case, so a
  * COPY that fails with such messages behind its data breaks the connection.
  *
- * Invariant: count <= room; the entries live in ring[(first + i) % room].
+ * Invariant: count <= room, a power of two; the entries live in
+ * ring[(first + i) % room].
  */
 #include "core/track.h"
 
@@ -71,7 +72,7 @@ struct track *track_new(void)
 static struct track_entry *entry_at(const struct track *track, size_t index)
 {
 	assert(index < track->count);
-	return &track->ring[(track->first + index) % track->room];
+	return &track->ring[(track->first + index) & (track->room - 1)];
 }
 
 static bool ends_unit(enum track_op op)
@@ -89,7 +90,7 @@ static struct track_entry drop_first(struct track *track)
 	struct track_entry entry = *entry_at(track, 0);
 
 	track->is_begun = false;
-	track->first = (track->first + 1) % track->room;
+	track->first = (track->first + 1) & (track->room - 1);
 	track->count--;
 	if (ends_unit(entry.op))
 		track->units--;

@@ -32,30 +32,29 @@ static bool is_read_over(const struct session *session)
 	return track_is_skipping(track) && track_units(track) == 0;
 }
 
-static void note_effects(struct session *session, struct sqlclass class)
+static void note_effects(struct session *session, const struct sqlclass *class)
 {
 	struct sqlclass *unit = &session->unit.judged;
 
 	if (is_read_over(session))
 		return;
-	if (class.access > unit->access)
-		unit->access = class.access;
-	if (class.command != COMMAND_OTHER)
-		unit->command = class.command;
-	unit->effects |= class.effects;
+	if (class->access > unit->access)
+		unit->access = class->access;
+	if (class->command != COMMAND_OTHER)
+		unit->command = class->command;
+	unit->effects |= class->effects;
 	if (unit->shape == 0) {
-		unit->shape = class.shape;
-		unit->shape_turn = class.shape_turn;
+		unit->shape = class->shape;
+		unit->shape_turn = class->shape_turn;
 	}
-	session_inspect_sent(session, class.effects);
+	session_inspect_sent(session, class->effects);
 	session_sequence_sent(session, class);
-	if (class.effects & EFFECT_SET)
+	if (class->effects & EFFECT_SET)
 		session_rescope(session);
 	session_listen_note(session, class);
-	if (class.access > ACCESS_READ)
+	if (class->access > ACCESS_READ)
 		notifiers_set(session->local->process->notifiers,
-			      server_site(session->server)->label,
-			      server_pid(session->server), session->pid);
+			      server_notifier(session->server), session->pid);
 }
 
 /* --- units --- */
@@ -67,8 +66,7 @@ static void grow_units(struct session *session)
 
 	assert(session->units_count <= session->units_room);
 	for (unsigned i = 0; i < session->units_room; i++)
-		units[i] = session->units[(session->units_first + i) %
-					  session->units_room];
+		units[i] = *session_unit_at(session, i);
 	free(session->units);
 	session->units = units;
 	session->units_room = room;
@@ -81,8 +79,8 @@ static void push_unit(struct session *session)
 	if (session->units_count == session->units_room)
 		grow_units(session);
 	session->unit.since_us = local_now(session->local);
-	session->units[(session->units_first + session->units_count) %
-		       session->units_room] = session->unit;
+	session->units[(session->units_first + session->units_count) &
+		       (session->units_room - 1)] = session->unit;
 	session->units_count++;
 	session->unit = (struct session_unit){ 0 };
 }
@@ -333,7 +331,7 @@ static enum relay_result relay_bind(struct session *session,
 		return RELAY_HOLD;
 	count_total(session, COUNTER_BINDS);
 	name = relay_names_there(session, bind.statement, false, &entry);
-	note_effects(session, class);
+	note_effects(session, &class);
 	session_effects_of_bind(session, entry, message);
 	session->has_bound = true;
 	server_owe(session->server, TRACK_BIND, 0,
@@ -458,7 +456,7 @@ static enum relay_result relay_query(struct session *session,
 		return RELAY_HOLD;
 	if (!materialise_query(session, message, &class))
 		return RELAY_HOLD;
-	note_effects(session, class);
+	note_effects(session, &class);
 	session_effects_of_query(session, &class, message);
 	session->unit.judged = class;
 	stmtmap_remove(session->names, "");

@@ -589,6 +589,11 @@ uint32_t server_pid(const struct server *server)
 	return server->pid;
 }
 
+uint64_t server_notifier(const struct server *server)
+{
+	return server->notifier;
+}
+
 const char *server_tls_version(const struct server *server)
 {
 	const struct tls *tls = stream_tls(server->stream);

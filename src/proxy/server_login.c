@@ -22,6 +22,7 @@
 #include "net/stream.h"
 #include "net/tls.h"
 #include "proxy/local.h"
+#include "proxy/notifiers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,7 @@ static enum server_step take_key(struct server *server,
 		return fail(server, "08P01", "malformed BackendKeyData");
 	memcpy(server->key, key, len);
 	server->key_len = len;
+	server->notifier = notifiers_key(server->site->label, server->pid);
 	return SERVER_STEP_MORE;
 }
 

@@ -183,7 +183,7 @@ static void settle(struct server *server, const struct track_entry *entry,
 	server_note_free(entry->note);
 }
 
-void server_replies_settle(struct server *server)
+static void settle_news(struct server *server)
 {
 	struct track_entry entry;
 	char reply;
@@ -197,6 +197,12 @@ void server_replies_settle(struct server *server)
 		give_bytes(server, message, sizeof(message));
 		settle(server, &entry, ANSWERED);
 	}
+}
+
+void server_replies_settle(struct server *server)
+{
+	if (track_has_news(server->track))
+		settle_news(server);
 }
 
 /* Types whose content is looked at, or that are tiny. */
@@ -427,7 +433,8 @@ static bool read_facts(struct server *server,
 	const char *text;
 	size_t len;
 
-	*facts = (struct facts){ 0 };
+	facts->tag[0] = '\0';
+	facts->is_last_word = false;
 	if (message->type == 'E')
 		return note_error(server, message, &facts->is_last_word);
 	if (message->type == 'Z') {

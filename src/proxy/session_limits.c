@@ -270,7 +270,21 @@ static uint64_t end_of_state(const struct session *session)
 	}
 }
 
-void session_renew_limit(struct session *session)
+/* As most are configured: what it does, or does not do, has no limit. */
+static bool is_unlimited(const struct session *session)
+{
+	const struct config_settings *settings = local_settings(session->local);
+
+	if (pool_config_user(session->pool))
+		return false;
+	if (session->state == SESSION_IDLE)
+		return settings->client_idle_timeout_us == 0;
+	return session->state == SESSION_ACTIVE && session->pins == 0 &&
+	       (settings->query_timeout_us | settings->transaction_timeout_us |
+		settings->idle_transaction_timeout_us) == 0;
+}
+
+static void renew(struct session *session)
 {
 	uint64_t end_us = end_of_state(session);
 
@@ -280,6 +294,16 @@ void session_renew_limit(struct session *session)
 	else
 		wheel_set(worker_wheel(session->local->worker), &session->timer,
 			  end_us);
+}
+
+void session_renew_limit(struct session *session)
+{
+	if (!is_unlimited(session)) {
+		renew(session);
+		return;
+	}
+	if (wheel_is_set(&session->timer))
+		wheel_unset(&session->timer);
 }
 
 void session_out_of_time(struct wheel_timer *timer)

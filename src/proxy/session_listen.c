@@ -184,15 +184,15 @@ bool session_listen_take_mail(struct local *local, struct mail *mail)
 
 /* --- what the session does --- */
 
-void session_listen_note(struct session *session, struct sqlclass class)
+void session_listen_note(struct session *session, const struct sqlclass *class)
 {
 	if (!is_pooling(session))
 		return;
-	if (!session->ear && (class.effects & EFFECT_LISTEN)) {
+	if (!session->ear && (class->effects & EFFECT_LISTEN)) {
 		session->ear = ear_new(session);
 		wheel_timer_init(&session->ear->timer, lift_out_of_time);
 	}
-	if (session->ear && lift_concerns(class))
+	if (session->ear && lift_concerns(*class))
 		session->ear->is_doubtful = true;
 }
 
@@ -262,7 +262,8 @@ bool session_listen_tend(struct session *session)
 	/* Found by the look at the server: nobody has seen it coming. */
 	if (lift_is_native(session) && is_pooling(session) && !session->ear)
 		session_listen_note(
-			session, (struct sqlclass){ .effects = EFFECT_LISTEN });
+			session,
+			&(struct sqlclass){ .effects = EFFECT_LISTEN });
 	ear = session->ear;
 	if (!ear)
 		return false;

@@ -89,30 +89,39 @@ void session_attach(struct session *session, struct server *server)
 	session_begin_again(session);
 }
 
+/* What the choice of a node depends on, and the replica that would be it. */
+static void gather(struct session *session, struct route_input *input,
+		   int *replica)
+{
+	input->is_split = session_can_split(session);
+	input->prefers_primary = session->prefers_primary;
+	input->window_us =
+		local_settings(session->local)->read_after_write_window_us;
+	/* A block of a listener's may look at its channels. */
+	input->is_state_unsafe = session->is_state_unsafe ||
+				 session->is_refused ||
+				 (session_listen_count(session) > 0 &&
+				  input->judged.command != COMMAND_OTHER);
+	input->avoids_replicas = session->avoids_replicas;
+	input->last_write_us = session->last_write_us;
+	input->now_us = session_now(session);
+	if (input->is_split)
+		session_fresh_look(session, input, replica);
+}
+
 static struct route_decision decide(struct session *session,
 				    struct sqlclass judged, int *replica)
 {
 	struct route_input input = {
 		.judged = judged,
-		.is_split = session_can_split(session),
-		.prefers_primary = session->prefers_primary,
-		.window_us = local_settings(session->local)
-				     ->read_after_write_window_us,
 		.is_in_transaction = session_is_in_transaction(session),
 		.is_pinned = session->server && session->pins != 0,
-		/* A block of a listener's may look at its channels. */
-		.is_state_unsafe = session->is_state_unsafe ||
-				   session->is_refused ||
-				   (session_listen_count(session) > 0 &&
-				    judged.command != COMMAND_OTHER),
-		.avoids_replicas = session->avoids_replicas,
-		.last_write_us = session->last_write_us,
-		.now_us = session_now(session),
 	};
 
 	*replica = -1;
-	if (input.is_split)
-		session_fresh_look(session, &input, replica);
+	/* What stays where it is has no choice. */
+	if (!input.is_in_transaction && !input.is_pinned)
+		gather(session, &input, replica);
 	return route_decide(&input);
 }
 

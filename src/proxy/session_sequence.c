@@ -72,12 +72,13 @@ void session_sequence_attached(struct session *session)
 		server_forget_draws(server);
 }
 
-void session_sequence_sent(struct session *session, struct sqlclass class)
+void session_sequence_sent(struct session *session,
+			   const struct sqlclass *class)
 {
-	bool draws = class.may_draw ||
-		     (class.effects & (EFFECT_HIDDEN | EFFECT_EXECUTE));
+	bool draws = class->may_draw ||
+		     (class->effects & (EFFECT_HIDDEN | EFFECT_EXECUTE));
 
-	if (!draws && !(class.effects & EFFECT_SEQUENCE_READ))
+	if (!draws && !(class->effects & EFFECT_SEQUENCE_READ))
 		return;
 	if (server_site(session->server)->is_replica ||
 	    session->mode == POOL_MODE_SESSION)

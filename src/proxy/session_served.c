@@ -56,20 +56,23 @@ static bool breaks_statement_mode(struct session *session, char status)
 	return true;
 }
 
+/* Nothing is under way: first what the client has, then what the server has. */
+static void tidy_up(struct session *session)
+{
+	if (!session_restore_settings(session) ||
+	    session_listen_is_busy(session) || session_inspect_begin(session) ||
+	    session_listen_tend(session))
+		return;
+	session_reset_pay(session);
+	if (!session_is_keeping(session))
+		release(session);
+}
+
 void session_release_if_done(struct session *session)
 {
-	bool is_quiet = !session_has_pending(session) &&
-			!session->is_mid_unit &&
-			server_is_idle(session->server);
-
-	/* First what the client has, then what the server has. */
-	if (is_quiet && session_restore_settings(session) &&
-	    !session_listen_is_busy(session) &&
-	    !session_inspect_begin(session) && !session_listen_tend(session)) {
-		session_reset_pay(session);
-		if (!session_is_keeping(session))
-			release(session);
-	}
+	if (!session_has_pending(session) && !session->is_mid_unit &&
+	    server_is_idle(session->server))
+		tidy_up(session);
 	session_renew_limit(session);
 }
 

@@ -43,17 +43,20 @@ static void count_unit(struct session *session, const struct session_unit *unit)
 		pool_note_answer(server_site(session->server)->owner, took_us);
 }
 
-static struct session_unit pop_unit(struct session *session)
+/* What it was; there until the next unit comes. */
+static const struct session_unit *pop_unit(struct session *session)
 {
+	static const struct session_unit nothing;
 	const uint32_t naming = EFFECT_DEALLOCATE | EFFECT_DISCARD_ALL;
-	struct session_unit unit = { 0 };
+	const struct session_unit *unit;
 
 	if (session->units_count == 0)
-		return unit;
-	unit = session->units[session->units_first];
-	session->units_first = (session->units_first + 1) % session->units_room;
+		return &nothing;
+	unit = &session->units[session->units_first];
+	session->units_first =
+		(session->units_first + 1) & (session->units_room - 1);
 	session->units_count--;
-	if (unit.judged.effects & naming)
+	if (unit->judged.effects & naming)
 		materialise_drop_moves(session);
 	return unit;
 }
@@ -144,7 +147,7 @@ static void end_pins(struct session *session, const struct session_unit *unit)
 
 void session_note_unit(struct session *session, char status)
 {
-	struct session_unit unit = pop_unit(session);
+	const struct session_unit unit = *pop_unit(session);
 	bool is_alone;
 
 	session->has_repeated = false;
@@ -179,7 +182,7 @@ void session_note_unit(struct session *session, char status)
 /* A Query that was skipped after an error, a Sync that COPY has read over. */
 void session_drop_unit(struct session *session)
 {
-	struct session_unit unit = pop_unit(session);
+	const struct session_unit unit = *pop_unit(session);
 
 	if (may_have_written(&unit) &&
 	    !server_site(session->server)->is_replica)

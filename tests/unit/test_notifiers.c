@@ -17,9 +17,9 @@ static void the_last_one_counts(void **state)
 
 	(void)state;
 	assert_int_equal(notifiers_find(notifiers, "a:1", 77), 77);
-	notifiers_set(notifiers, "a:1", 77, 5);
+	notifiers_set(notifiers, notifiers_key("a:1", 77), 5);
 	assert_int_equal(notifiers_find(notifiers, "a:1", 77), 5);
-	notifiers_set(notifiers, "a:1", 77, 6);
+	notifiers_set(notifiers, notifiers_key("a:1", 77), 6);
 	assert_int_equal(notifiers_find(notifiers, "a:1", 77), 6);
 	/* Another node, another backend. */
 	assert_int_equal(notifiers_find(notifiers, "a:2", 77), 77);
@@ -35,7 +35,8 @@ static void crowded(void **state)
 
 	(void)state;
 	for (uint32_t pid = 1; pid <= 100000; pid++)
-		notifiers_set(notifiers, "node:5432", pid, pid + 1000000);
+		notifiers_set(notifiers, notifiers_key("node:5432", pid),
+			      pid + 1000000);
 	for (uint32_t pid = 1; pid <= 100000; pid++) {
 		uint32_t found = notifiers_find(notifiers, "node:5432", pid);
 

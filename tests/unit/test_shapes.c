@@ -275,6 +275,76 @@ static void test_answers_are_counted(void **state)
 	catalog_release(context.catalog);
 }
 
+/* The same spelling, but its shape had to go, and another has its place. */
+static void test_spelling_of_a_shape_that_is_gone(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(1);
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(access_of(shapes, "SELECT 1", &context),
+				 ACCESS_READ);
+		assert_int_equal(access_of(shapes, "SELECT 2", &context),
+				 ACCESS_READ);
+		assert_int_equal(access_of(shapes, "DELETE FROM t WHERE id = 1",
+					   &context),
+				 ACCESS_WRITE);
+	}
+	assert_int_equal(shapes_misses(shapes), 6);
+	assert_int_equal(shapes_hits(shapes), 3);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+/* What is learned of a shape holds for all of its spellings. */
+static void test_spellings_share_what_is_learned(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(10);
+
+	(void)state;
+	assert_int_equal(access_of(shapes, "SELECT 1", &context), ACCESS_READ);
+	assert_int_equal(access_of(shapes, "select  'x'", &context),
+			 ACCESS_READ);
+	shapes_learn_write(shapes, "SELECT 7", 8, &context);
+	assert_int_equal(access_of(shapes, "SELECT 1", &context), ACCESS_WRITE);
+	assert_int_equal(access_of(shapes, "select  'y'", &context),
+			 ACCESS_WRITE);
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
+static unsigned hint_of(struct shapes *shapes, const char *sql,
+			const struct sqlclass_context *context)
+{
+	return shapes_classify(shapes, sql, strlen(sql), context).hint;
+}
+
+static void test_hints_are_no_part_of_shapes(void **state)
+{
+	struct sqlclass_context context = make_context();
+	struct shapes *shapes = shapes_new(10);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(hint_of(shapes, "SELECT 1", &context),
+				 HINT_NONE);
+		assert_int_equal(hint_of(shapes, "SELECT 'x'", &context),
+				 HINT_NONE);
+		assert_int_equal(hint_of(shapes,
+					 "/* pgweir: primary */ SELECT 1",
+					 &context),
+				 HINT_PRIMARY);
+		assert_int_equal(hint_of(shapes,
+					 "SELECT '/* pgweir: primary */'",
+					 &context),
+				 HINT_PRIMARY);
+	}
+	shapes_free(shapes);
+	catalog_release(context.catalog);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +357,9 @@ int main(void)
 		cmocka_unit_test(test_unkept_texts),
 		cmocka_unit_test(test_answers_are_counted),
 		cmocka_unit_test(test_long_literals),
+		cmocka_unit_test(test_spelling_of_a_shape_that_is_gone),
+		cmocka_unit_test(test_spellings_share_what_is_learned),
+		cmocka_unit_test(test_hints_are_no_part_of_shapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
