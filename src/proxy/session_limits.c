@@ -278,7 +278,8 @@ static bool is_unlimited(const struct session *session)
 	if (pool_config_user(session->pool))
 		return false;
 	if (session->state == SESSION_IDLE)
-		return settings->client_idle_timeout_us == 0;
+		return settings->client_idle_timeout_us == 0 &&
+		       !session_begin_is_deferred(session);
 	return session->state == SESSION_ACTIVE && session->pins == 0 &&
 	       (settings->query_timeout_us | settings->transaction_timeout_us |
 		settings->idle_transaction_timeout_us) == 0;
