@@ -45,15 +45,6 @@ static void send_close(struct server *server, const char *name)
 	owe(server, TRACK_CLOSE, 0, name);
 }
 
-bool server_lack_guest(struct server *server, const char *name)
-{
-	if (!server_find_guest(server, name))
-		return false;
-	send_close(server, name);
-	server_forget_guest(server, name);
-	return true;
-}
-
 bool server_need_guest(struct server *server, const char *name)
 {
 	if (is_there(server, server_find_guest(server, name)))

@@ -15,6 +15,7 @@
 #include "core/stmtmap.h"
 #include "net/stream.h"
 #include "proxy/local.h"
+#include "proxy/server_guests.h"
 #include "proxy/server_parts.h"
 
 #include <assert.h>
@@ -258,13 +259,25 @@ static struct server_note *note_of_ours(const struct server *server,
 	return note;
 }
 
-/* To close a statement that does not exist is no error. */
-static void close_on_server(struct server *server, const char *name)
+/*
+ * To close a statement that does not exist is no error.  guest: its name when
+ * it is one; without a note it would be one of the unnamed statement.
+ */
+static void close_on_server(struct server *server, const char *name,
+			    const char *guest)
 {
 	pgbuild_target(stream_out(server->stream), 'C', 'S', name);
-	/* Without a note it would be one of the unnamed statement. */
 	server_owe(server, TRACK_CLOSE, TRACK_OURS,
-		   server_note_new(NULL, 0, false, ""));
+		   server_note_new(NULL, 0, false, guest));
+}
+
+bool server_lack_guest(struct server *server, const char *name)
+{
+	if (!server_find_guest(server, name))
+		return false;
+	close_on_server(server, name, name);
+	server_forget_guest(server, name);
+	return true;
 }
 
 static void make_room(struct server *server)
@@ -298,7 +311,7 @@ bool server_expect_statement(struct server *server, struct stmt *stmt)
 	}
 	/* A stand-in, or some client has a name that looks like this one. */
 	if (!server_lack_guest(server, stmt_server_name(stmt)))
-		close_on_server(server, stmt_server_name(stmt));
+		close_on_server(server, stmt_server_name(stmt), "");
 	return !is_new;
 }
 
@@ -338,7 +351,7 @@ void server_try_parse(struct server *server, const struct stmt *stmt,
 
 	pgbuild_parse(stream_out(server->stream), name, tail, len);
 	server_owe(server, TRACK_PARSE, 0, note);
-	close_on_server(server, name);
+	close_on_server(server, name, "");
 }
 
 uint64_t server_unnamed(const struct server *server)
