@@ -9,7 +9,7 @@
 
 #define FITNESS_LIST(X)                   \
 	X(OK, "ok")                       \
-	X(UNSEEN, "not reached yet")         \
+	X(UNSEEN, "not reached yet")      \
 	X(DOWN, "down")                   \
 	X(NO_ROLE, "of unknown role")     \
 	X(PRIMARY, "primary")             \

@@ -138,12 +138,22 @@ static int first_fit(const struct inquiry *inquiry, bool is_backup)
 	return -1;
 }
 
-static void find_nodes(struct inquiry *inquiry, struct route_input *input)
+/* The replica that the next new session of the pool's would read on. */
+static void ask_pool(struct inquiry *inquiry, const struct pool *pool,
+		     struct route_input *input)
 {
 	const struct pool_wish any = { .preferred = -1 };
+	struct pool_choice choice = pool_replica(pool, &any);
+
+	if (choice.node >= 0)
+		inquiry->replica = (int)inquiry->line->nodes[choice.node];
+	input->is_replica_lagging = choice.is_lagging;
+}
+
+static void find_nodes(struct inquiry *inquiry, struct route_input *input)
+{
 	struct pool_search search = { .database = inquiry->database };
 	struct local *local = inquiry->job->local;
-	struct pool_choice choice = { .node = -1 };
 
 	inquiry->primary = -1;
 	inquiry->replica = -1;
@@ -154,16 +164,12 @@ static void find_nodes(struct inquiry *inquiry, struct route_input *input)
 				 inquiry->line->node_count);
 	pools_visit(local, look_at_pool, &search);
 	if (search.found) {
-		choice = pool_replica(search.found, &any);
-		if (choice.node >= 0)
-			inquiry->replica =
-				(int)inquiry->line->nodes[choice.node];
+		ask_pool(inquiry, search.found, input);
 	} else {
 		inquiry->replica = first_fit(inquiry, false);
 		if (inquiry->replica < 0)
 			inquiry->replica = first_fit(inquiry, true);
 	}
-	input->is_replica_lagging = choice.is_lagging;
 	input->has_replica = inquiry->replica >= 0 &&
 			     inquiry->consistency != CONSISTENCY_PRIMARY;
 }

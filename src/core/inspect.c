@@ -417,6 +417,7 @@ bool inspect_take_row(struct inspect_result *result, const char *login,
 	buf_append(&text, columns[2].data, columns[2].len);
 	buf_append_u8(&text, 0);
 	name = (const char *)buf_head(&text);
+	assert(name);
 	take_setting(result, login, name, name + columns[1].len + 1);
 	buf_free(&text);
 	return true;

@@ -155,11 +155,10 @@ struct spelled {
 static void spell(struct spelled *spelled, const char *sql, size_t len,
 		  const struct sqlclass_context *context)
 {
-	struct sqlspell found = { 0 };
+	struct sqlspell found = sqlspell_write(
+		sql, context->is_safe_encoding ? len : 0,
+		context->plain_backslash, spelled->bytes + 1, SPELLING_MAX - 1);
 
-	if (context->is_safe_encoding)
-		found = sqlspell_write(sql, len, context->plain_backslash,
-				       spelled->bytes + 1, SPELLING_MAX - 1);
 	spelled->is_bare = found.len > 0 && !found.has_strings;
 	spelled->len = 0;
 	spelled->hash = 0;

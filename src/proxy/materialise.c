@@ -21,6 +21,7 @@
 #include "core/sqlprep.h"
 #include "core/track.h"
 #include "proxy/server.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 
 #include <stdlib.h>

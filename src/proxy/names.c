@@ -13,6 +13,7 @@
 #include "net/stream.h"
 #include "proxy/local.h"
 #include "proxy/server.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 
 #include <assert.h>

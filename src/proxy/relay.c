@@ -18,6 +18,7 @@
 #include "proxy/notifiers.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 
 #include <assert.h>

@@ -114,9 +114,11 @@ static bool is_read_committed(const struct session *session)
 	const struct buf *text = &session->begin->text;
 	const char *usual = settings_get(session->settings,
 					 "default_transaction_isolation");
+	const void *head = buf_head(text);
 	char copy[BEGIN_BYTES + 1];
 
-	memcpy(copy, buf_head(text), buf_len(text));
+	assert(head && buf_len(text) <= BEGIN_BYTES);
+	memcpy(copy, head, buf_len(text));
 	copy[buf_len(text)] = '\0';
 	if (strcasestr(copy, "isolation"))
 		return !strcasestr(copy, "repeatable");

@@ -24,6 +24,7 @@
 #include "net/stream.h"
 #include "proxy/local.h"
 #include "proxy/pool.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 
 #include <string.h>

@@ -262,7 +262,8 @@ static void begin_shift(struct session *session, int node)
 	pool_note_settled(session->pool, (unsigned)node, REPLICAS_SHIFT);
 }
 
-static struct pool_choice choose(struct session *session)
+/* A session that binds itself to a replica. */
+static struct pool_choice choose_steady(struct session *session)
 {
 	struct pool_wish wish = { .ticket = &session->ticket,
 				  .preferred = usual_replica(session),
@@ -270,8 +271,6 @@ static struct pool_choice choose(struct session *session)
 				  .avoided = session->avoided };
 	struct pool_choice choice;
 
-	if (session->consistency < CONSISTENCY_SESSION)
-		return choose_any(session);
 	add_demands(session);
 	redeem(session);
 	choice = pool_replica(session->pool, &wish);
@@ -298,6 +297,15 @@ static struct pool_choice choose(struct session *session)
 	return choice;
 }
 
+static struct pool_choice choose(struct session *session)
+{
+	if (session->consistency == CONSISTENCY_PRIMARY)
+		return (struct pool_choice){ .node = -1 };
+	if (session->consistency < CONSISTENCY_SESSION)
+		return choose_any(session);
+	return choose_steady(session);
+}
+
 static bool has_waited(const struct session *session)
 {
 	return session->fresh_since_us != 0 &&
@@ -307,10 +315,8 @@ static bool has_waited(const struct session *session)
 void session_fresh_look(struct session *session, struct route_input *input,
 			int *replica)
 {
-	struct pool_choice choice = { .node = -1 };
+	struct pool_choice choice = choose(session);
 
-	if (session->consistency != CONSISTENCY_PRIMARY)
-		choice = choose(session);
 	*replica = choice.node;
 	input->is_replica_lagging = choice.is_lagging;
 	input->has_replica = choice.node >= 0 || choice.is_behind;

@@ -12,6 +12,7 @@
 #include "proxy/pool.h"
 #include "proxy/server.h"
 #include "proxy/session_listen.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 #include "proxy/session_table.h"
 

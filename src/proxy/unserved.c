@@ -9,6 +9,7 @@
 #include "core/pgwire.h"
 #include "net/stream.h"
 #include "proxy/pool.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 
 #include <string.h>

@@ -1,0 +1,90 @@
+#ifndef PGWEIR_PROXY_SESSION_NAMES_H
+#define PGWEIR_PROXY_SESSION_NAMES_H
+
+/*
+ * The rooms of a session that know what its names of prepared statements
+ * stand for, here and on a server.  For the rooms of a session alone, like
+ * session_parts.h, and on its thread.
+ */
+#include "proxy/session_parts.h"
+
+/* --- names --- */
+
+/* The number of the last use of a name; of a new one. */
+uint64_t names_serial(const struct session *session);
+uint64_t names_next_serial(struct session *session);
+/*
+ * A batch in flight defines or closes the name, unless it fails first: what
+ * uses the name in a later batch has to wait and see.
+ */
+bool names_is_unsure(const struct session *session, const char *name);
+/* The name stands for the statement from here on. */
+struct stmtmap_entry *names_put(struct session *session, const char *name,
+				struct stmt *stmt, struct sqlclass judged);
+/* In front of a Parse of the unnamed statement: how to undo it. */
+struct server_note *names_keep_unnamed(struct session *session);
+
+/* A client's own names must not reach a statement of ours. */
+bool names_looks_like_ours(const char *name);
+/* The statement of a Parse, with a reference. */
+struct stmt *names_intern(struct session *session,
+			  const struct pgwire_message *message,
+			  const struct pgwire_parse *parse, uint32_t effects);
+/* The statement of a name, as it is under the settings of now. */
+struct stmt *names_stmt_now(struct session *session,
+			    struct stmtmap_entry *entry);
+/* The batch in the scan only closes names and prepares what is known good. */
+bool names_are_known(const struct session *session);
+
+/* --- materialise --- */
+
+/* May a text of these effects use names of prepared statements? */
+bool materialise_is_needed(uint32_t effects);
+/*
+ * The text goes to the server next: brings what it uses in front.  Replaces
+ * what using statements means for the session by what these may leave
+ * behind.  False: it has to wait until nothing is in flight.
+ */
+bool materialise_text(struct session *session, const char *sql, size_t len,
+		      uint32_t *effects);
+/* The same for one that is only prepared. */
+bool materialise_parse(struct session *session, const char *sql, size_t len);
+/*
+ * A name is about to be used by the protocol: true, it was made by PREPARE, or
+ * its text names statements, and it is there under its own name.
+ */
+bool materialise_name(struct session *session, const char *name,
+		      struct stmtmap_entry *entry);
+/* The server has done a PREPARE, or a DEALLOCATE. */
+void materialise_moved(struct session *session, bool is_prepare);
+/* The unit is over: what it has not done it will not do. */
+void materialise_drop_moves(struct session *session);
+
+/* --- relay_names --- */
+
+/*
+ * A Parse whose names are sure: true, the message is to be passed on as it
+ * is; else what is needed of it has been sent.
+ */
+bool relay_names_parse(struct session *session,
+		       const struct pgwire_message *message,
+		       const struct pgwire_parse *parse, struct sqlclass class);
+/*
+ * Makes sure that what the name stands for is on the server; NULL when the
+ * client has no such name.  The result is the name to use there.
+ */
+const char *relay_names_there(struct session *session, const char *name,
+			      bool is_described,
+			      const struct stmtmap_entry **found);
+/*
+ * It is not there, and whether it can be brought depends on what is in flight:
+ * a transaction that may have failed.
+ */
+bool relay_names_must_wait(struct session *session, const char *name);
+/* For the Bind of an entry (NULL: none): errors shall use this name. */
+struct server_note *relay_names_note(const struct stmtmap_entry *entry,
+				     const char *name);
+/* The client closes the name: true, its message is to be passed on. */
+bool relay_names_close(struct session *session, const char *name);
+
+#endif
