@@ -54,7 +54,8 @@ struct server {
 	uint64_t unnamed; /* serial of the client's statement, 0 none */
 	char status;      /* of the last ReadyForQuery */
 	bool is_dirty;
-	bool is_spent; /* nothing but a new connection undoes its state */
+	bool is_spent;       /* nothing but a new connection undoes its state */
+	bool is_drawn_stale; /* what it drew is to be forgotten next */
 
 	/* replies */
 	struct track *track;
@@ -78,8 +79,7 @@ struct server {
 	struct local_flow counted;
 	/* who drew from sequences last since it was clean, 0 nobody */
 	uint64_t drawer;
-	uint64_t draw_turn;  /* one number while nobody else draws */
-	bool is_drawn_stale; /* to be forgotten with the next settings */
+	uint64_t draw_turn; /* one number while nobody else draws */
 	uint64_t begun_us;
 	uint64_t opened_us;
 	uint64_t idle_since_us;

@@ -75,7 +75,7 @@ static enum sqlreset_kind one(struct reader *reader, bool is_good)
 static enum sqlreset_kind named(struct reader *reader, char *name,
 				const char *known)
 {
-	(void)strcpy(name, known);
+	memcpy(name, known, strlen(known) + 1);
 	return one(reader, true);
 }
 

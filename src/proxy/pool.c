@@ -38,7 +38,9 @@ static char *key_of(const char *database, const char *user)
 
 	key[at++] = ':';
 	memcpy(key + at, user, user_len);
-	memcpy(key + at + user_len, database, database_len + 1);
+	at += user_len;
+	memcpy(key + at, database, database_len);
+	key[at + database_len] = '\0';
 	return key;
 }
 

@@ -74,7 +74,9 @@ static char *key_of(const char *database, const char *user,
 	at += util_write_u64(key + at, database_len);
 	key[at++] = ':';
 	memcpy(key + at, database, database_len);
-	memcpy(key + at + database_len, user, user_len + 1);
+	at += database_len;
+	memcpy(key + at, user, user_len);
+	key[at + user_len] = '\0';
 	return key;
 }
 

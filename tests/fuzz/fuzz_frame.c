@@ -10,27 +10,39 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* In two pieces: the rest of a message, and what begins behind it. */
+static void pass_part(struct frame *frame, const uint8_t *part, size_t size)
+{
+	size_t rest = frame_rest(frame, part, size);
+
+	assert(rest <= size);
+	assert(!frame_is_between(frame) || rest == 0);
+	frame_pass(frame, part, rest);
+	assert(rest == size || frame_is_between(frame));
+	frame_pass(frame, part + rest, size - rest);
+}
+
+static void pass_parts(struct frame *frame, const uint8_t *data, size_t size)
+{
+	size_t at = 0;
+
+	while (at < size) {
+		size_t part = 1 + data[at] % 23;
+
+		if (part > size - at)
+			part = size - at;
+		pass_part(frame, data + at, part);
+		at += part;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct frame whole = { 0 };
 	struct frame parts = { 0 };
-	size_t at = 0;
 
 	frame_pass(&whole, data, size);
-	while (at < size) {
-		size_t part = 1 + data[at] % 23;
-		size_t rest;
-
-		if (part > size - at)
-			part = size - at;
-		rest = frame_rest(&parts, data + at, part);
-		assert(rest <= part);
-		assert(!frame_is_between(&parts) || rest == 0);
-		frame_pass(&parts, data + at, rest);
-		assert(rest == part || frame_is_between(&parts));
-		frame_pass(&parts, data + at + rest, part - rest);
-		at += part;
-	}
+	pass_parts(&parts, data, size);
 	assert(frame_is_between(&whole) == frame_is_between(&parts));
 	assert(whole.is_lost == parts.is_lost);
 	return 0;

@@ -28,12 +28,13 @@ static struct catalog *load(PGconn *connection)
 	PGresult *result;
 
 	if (!PQsendQuery(connection, catalog_rows_query())) {
-		fprintf(stderr, "%s", PQerrorMessage(connection));
+		(void)fprintf(stderr, "%s", PQerrorMessage(connection));
 		exit(1);
 	}
 	while ((result = PQgetResult(connection))) {
 		if (!catalog_rows_add(rows, result)) {
-			fprintf(stderr, "%s", PQresultErrorMessage(result));
+			(void)fprintf(stderr, "%s",
+				      PQresultErrorMessage(result));
 			exit(1);
 		}
 		PQclear(result);
@@ -59,16 +60,16 @@ static void judge(const char *text, size_t len, const struct catalog *catalog)
 	const struct sqlclass_context context = { catalog, true, true };
 	struct sqlclass judged = sqlclass_judge(text, len, &context);
 
-	printf("%s %s %d %d\n", accesses[judged.access],
-	       sqlclass_reason_name((enum sqlclass_reason)judged.reason),
-	       judged.is_certain, may_leave(&judged));
+	(void)printf("%s %s %d %d\n", accesses[judged.access],
+		     sqlclass_reason_name((enum sqlclass_reason)judged.reason),
+		     judged.is_certain, may_leave(&judged));
 }
 
 static void parse(const char *text)
 {
 	PgQueryParseResult result = pg_query_parse(text);
 
-	printf("%s\n", result.error ? "-" : result.parse_tree);
+	(void)printf("%s\n", result.error ? "-" : result.parse_tree);
 	pg_query_free_parse_result(result);
 }
 
@@ -90,12 +91,12 @@ int main(int count, char **arguments)
 	char what;
 
 	if (count != 2) {
-		fprintf(stderr, "usage: judge CONNINFO\n");
+		(void)fprintf(stderr, "usage: judge CONNINFO\n");
 		return 2;
 	}
 	connection = PQconnectdb(arguments[1]);
 	if (PQstatus(connection) != CONNECTION_OK) {
-		fprintf(stderr, "%s", PQerrorMessage(connection));
+		(void)fprintf(stderr, "%s", PQerrorMessage(connection));
 		return 1;
 	}
 	while (scanf("%c %zu", &what, &len) == 2 && getchar() == '\n') {
@@ -104,13 +105,13 @@ int main(int count, char **arguments)
 		if (what == 'C') {
 			catalog_release(catalog);
 			catalog = load(connection);
-			printf("loaded\n");
+			(void)printf("loaded\n");
 		} else if (what == 'J') {
 			judge(text, len, catalog);
 		} else {
 			parse(text);
 		}
-		fflush(stdout);
+		(void)fflush(stdout);
 		free(text);
 	}
 	catalog_release(catalog);

@@ -275,6 +275,40 @@ static void test_effective_values(void **state)
 	config_release(config);
 }
 
+/* Level and reads in transactions: the user's, the line's, the file's. */
+static void test_effective_reads(void **state)
+{
+	struct config *config = load(
+		"[databases]\nplain = host=x\n"
+		"own = consistency=eventual transaction_reads=until_write\n"
+		"[users]\n"
+		"own = consistency=primary transaction_reads=primary\n"
+		"[pgweir]\nconsistency = global\n");
+	const struct config_database *plain =
+		config_find_database(config, "plain");
+	const struct config_database *own = config_find_database(config, "own");
+	const struct config_user *user = config_find_user(config, "own");
+
+	(void)state;
+	assert_int_equal(config_consistency_of(config, plain, NULL),
+			 CONSISTENCY_GLOBAL);
+	assert_int_equal(config_consistency_of(config, own, NULL),
+			 CONSISTENCY_EVENTUAL);
+	assert_int_equal(config_consistency_of(config, own, user),
+			 CONSISTENCY_PRIMARY);
+	assert_int_equal(config_transaction_reads_of(config, plain, NULL),
+			 TRANSACTION_READS_PRIMARY);
+	assert_int_equal(config_transaction_reads_of(config, own, NULL),
+			 TRANSACTION_READS_UNTIL_WRITE);
+	assert_int_equal(config_transaction_reads_of(config, own, user),
+			 TRANSACTION_READS_PRIMARY);
+	assert_int_equal(config_consistency_named("Strong"),
+			 CONSISTENCY_STRONG);
+	assert_int_equal(config_consistency_named(""), CONSISTENCY_UNSET);
+	assert_int_equal(config_consistency_named("weak"), CONSISTENCY_UNSET);
+	config_release(config);
+}
+
 static void test_lists(void **state)
 {
 	(void)state;
@@ -415,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_sole_cluster),
 		cmocka_unit_test(test_effective_values),
+		cmocka_unit_test(test_effective_reads),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_hosts),

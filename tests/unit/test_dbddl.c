@@ -37,15 +37,11 @@ static const char *show(const struct dbddl_names *names)
 	static char text[4][DBDDL_NAMES_MAX * (SQLLEX_NAME_MAX + 2) + 2];
 	static unsigned turn;
 	char *out = text[turn++ % 4];
+	char *at = out;
 
-	*out = '\0';
-	for (unsigned i = 0; i < names->count; i++) {
-		if (i > 0)
-			strcat(out, ",");
-		strcat(out, names->names[i]);
-	}
-	if (names->is_all)
-		strcat(out, "*");
+	for (unsigned i = 0; i < names->count; i++)
+		at += sprintf(at, "%s%s", i > 0 ? "," : "", names->names[i]);
+	(void)sprintf(at, "%s", names->is_all ? "*" : "");
 	return out;
 }
 
@@ -205,28 +201,24 @@ static void test_unicode(void **state)
 /* NAMEDATALEN - 1, and no half of a character. */
 static void test_long_names(void **state)
 {
-	char sql[256] = "DROP DATABASE ";
+	char sql[256];
 	char name[SQLLEX_NAME_MAX + 1];
 	struct dbddl got;
 
 	(void)state;
 	memset(name, 'a', SQLLEX_NAME_MAX);
 	name[SQLLEX_NAME_MAX] = '\0';
-	strcat(sql, name);
-	strcat(sql, "bc");
+	(void)snprintf(sql, sizeof(sql), "DROP DATABASE %sbc", name);
 	got = read_text(sql);
 	assert_string_equal(show(&got.empty), name);
 
-	strcpy(sql, "DROP DATABASE \"");
 	name[SQLLEX_NAME_MAX - 1] = '\0';
-	strcat(sql, name);
-	strcat(sql, "\xc3\xa9z\"");
+	(void)snprintf(sql, sizeof(sql), "DROP DATABASE \"%s\xc3\xa9z\"", name);
 	got = read_text(sql);
 	assert_string_equal(show(&got.empty), name);
 
-	strcpy(sql, "CREATE DATABASE x TEMPLATE '");
-	strcat(sql, name);
-	strcat(sql, "aaaa'");
+	(void)snprintf(sql, sizeof(sql), "CREATE DATABASE x TEMPLATE '%saaaa'",
+		       name);
 	name[SQLLEX_NAME_MAX - 1] = 'a';
 	got = read_text(sql);
 	assert_string_equal(show(&got.empty), name);

@@ -108,6 +108,11 @@ static void test_settings_and_room(void **state)
 	assert_int_equal(spell("\"\0\"", 3, out, 64), 0);
 }
 
+static void write_at(char *text, size_t at, const char *tail)
+{
+	memcpy(text + at, tail, strlen(tail) + 1);
+}
+
 /* The bytes may not stand on the edge of a block only. */
 static void test_every_place(void **state)
 {
@@ -118,10 +123,10 @@ static void test_every_place(void **state)
 	for (size_t at = 0; at < 60; at++) {
 		memset(text, 'a', at);
 		memset(wanted, 'a', at);
-		strcpy(text + at, " 12 + 'x' b");
-		strcpy(wanted + at, " \1 + \2 b");
+		write_at(text, at, " 12 + 'x' b");
+		write_at(wanted, at, " \1 + \2 b");
 		assert_true(is_spelled(text, wanted));
-		strcpy(text + at, " 12 + /* */ b");
+		write_at(text, at, " 12 + /* */ b");
 		assert_true(has_none(text));
 	}
 }
