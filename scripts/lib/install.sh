@@ -22,8 +22,8 @@ PACKAGES_run='postgresql-15 postgresql-client-15 python3 python3-psycopg
 # What the whole test run wants besides.
 PACKAGES_test='libpg-query-dev clang-14 clang-tidy-14 clang-format-14
 	libclang-rt-14-dev llvm-14 cppcheck gcovr shellcheck python3-pytest
-	python3-pytest-xdist python3-psycopg2 python3-asyncpg prometheus
-	docker-compose pgbouncer patroni etcd-server'
+	python3-psycopg2 python3-asyncpg prometheus docker-compose pgbouncer
+	patroni etcd-server'
 # What PostgreSQL's own suites are built with.
 PACKAGES_conformance='postgresql-server-dev-15 libreadline-dev'
 }

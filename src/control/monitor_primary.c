@@ -20,6 +20,8 @@
 struct line {
 	struct metrics_cell *cell; /* NULL without metrics */
 	uint64_t missing_us;       /* without a primary since; 0: has one */
+	bool was_there;            /* there was one, now or earlier */
+	bool is_told;              /* the log says that there is none */
 	bool has_two;
 	bool has_left_behind;
 };
@@ -148,6 +150,19 @@ static struct claims find_claims(const struct config_database *line,
 	return claims;
 }
 
+/* After a start the nodes have this long to answer before that is news. */
+static const uint64_t start_us = 1000000;
+
+static void say_missing(struct line *known, const struct config_database *line,
+			uint64_t now_us)
+{
+	if (known->is_told ||
+	    (!known->was_there && now_us - known->missing_us < start_us))
+		return;
+	known->is_told = true;
+	tell_missing(line);
+}
+
 /* True when the primary has just gone. */
 static bool look_for_primary(struct monitor_primary *primaries, unsigned index,
 			     int used, uint64_t now_us)
@@ -156,16 +171,20 @@ static bool look_for_primary(struct monitor_primary *primaries, unsigned index,
 	const struct config_database *line = &config->databases[index];
 	struct line *known = &primaries->lines[index];
 
-	if (used < 0 && known->missing_us == 0) {
-		known->missing_us = now_us;
-		tell_missing(line);
-		return true;
+	if (used < 0) {
+		bool is_news = known->missing_us == 0;
+
+		if (is_news)
+			known->missing_us = now_us;
+		say_missing(known, line, now_us);
+		return is_news;
 	}
-	if (used >= 0 && known->missing_us != 0) {
+	if (known->is_told)
 		tell_found(line, config->nodes[used].label,
 			   now_us - known->missing_us);
-		known->missing_us = 0;
-	}
+	known->missing_us = 0;
+	known->is_told = false;
+	known->was_there = true;
 	return false;
 }
 
