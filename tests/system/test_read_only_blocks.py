@@ -6,9 +6,10 @@ import time
 
 import pytest
 
+from blocks import extended, play, play_at_once, said, simple, wait_for_catalog
 from harness import SLOW, wait_for
-from wire import (Wire, bind, cancel, describe, execute, flush, one_query,
-                  parse, query, sync)
+from wire import (Wire, bind, cancel, describe, execute, flush, parse, query,
+                  sync)
 
 pytestmark = pytest.mark.own
 
@@ -28,36 +29,8 @@ def weir(request, make_weir, cluster, table):
                       "read_after_write_window": 0})
     with Wire(weir.port, timeout=10 * SLOW) as conn:
         conn.login()
-
-        def on_replica():
-            tag = cluster.fresh()
-            conn.query("SELECT 1 AS %s FROM blocks" % tag)
-            return cluster.calls(tag)["replica"]
-        wait_for(on_replica, what="the catalog")
+        wait_for_catalog(cluster, conn, "blocks")
     return weir
-
-
-def said(messages):
-    """What must be the same: words of errors, not their places."""
-    out = []
-    for m in messages:
-        if m.type in "EN":
-            out.append((m.type, m.sqlstate, m.fields["M"]))
-        elif m.type == "S":
-            out.append((m.type, m.payload))
-        elif m.type == "D":
-            out.append((m.type, tuple(m.values)))
-        elif m.type != "T":
-            out.append((m.type, m.payload))
-    return out
-
-
-def simple(conn, text):
-    return said(conn.query(text))
-
-
-def extended(conn, text):
-    return said(conn.send(one_query(text), sync()).until())
 
 
 def by_flush(conn, text):
@@ -151,25 +124,13 @@ BLOCKS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", BLOCKS)
 def test_as_postgresql_says(cluster, weir, name, way):
-    talks = []
-    for port in (cluster.ports["primary"], weir.port):
-        with Wire(port, timeout=10 * SLOW) as conn:
-            conn.login()
-            talks.append([(text, WAYS[way](conn, text))
-                          for text in BLOCKS[name]])
+    talks = play(cluster, weir, BLOCKS[name], WAYS[way])
     assert talks[0] == talks[1]
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_in_one_pipeline(cluster, weir, name):
-    talks = []
-    for port in (cluster.ports["primary"], weir.port):
-        with Wire(port, timeout=10 * SLOW) as conn:
-            conn.login()
-            conn.send(*[part for text in BLOCKS[name] for part in
-                        ((one_query(text), sync()) if len(text) % 2
-                         else (query(text),))])
-            talks.append([said(conn.until()) for _ in BLOCKS[name]])
+    talks = play_at_once(cluster, weir, BLOCKS[name])
     assert talks[0] == talks[1]
 
 
@@ -221,12 +182,7 @@ def test_the_block_waits_for_a_server_of_the_primary(cluster, make_weir,
     with Wire(weir.port, timeout=10 * SLOW) as conn, Wire(weir.port) as other:
         conn.login()
         other.login()
-
-        def on_replica():
-            tag = cluster.fresh()
-            conn.query("SELECT 1 AS %s FROM blocks" % tag)
-            return cluster.calls(tag)["replica"]
-        wait_for(on_replica, what="the catalog")
+        wait_for_catalog(cluster, conn, "blocks")
         other.query("BEGIN")
         other.query("SELECT 1")
         conn.query("BEGIN READ ONLY")

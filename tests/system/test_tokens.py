@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from blocks import wait_for_catalog
 from harness import SLOW, wait_for
 from wire import Wire, bind, describe, execute, one_query, parse, query, sync
 
@@ -26,12 +27,7 @@ def make_two(cluster, make_weir, table):
         for weir in made:
             with Wire(weir.port, timeout=10 * SLOW) as conn:
                 conn.login()
-
-                def on_replica():
-                    tag = cluster.fresh()
-                    conn.query("SELECT 1 AS %s FROM tokens" % tag)
-                    return cluster.calls(tag)["replica"]
-                wait_for(on_replica, what="the catalog")
+                wait_for_catalog(cluster, conn, "tokens")
         return made
     return make
 

@@ -3,7 +3,8 @@ reads in front of anything else run on the replica, the rest on the primary,
 and the client cannot tell."""
 import pytest
 
-from harness import SLOW, wait_for
+from blocks import extended, play, play_at_once, said, simple, wait_for_catalog
+from harness import SLOW
 from wire import (Wire, bind, describe, execute, flush, one_query, parse,
                   query, sync)
 
@@ -27,12 +28,7 @@ def make_early(make_weir, cluster, table):
                           "transaction_reads": "until_write", **settings})
         with Wire(weir.port, timeout=10 * SLOW) as conn:
             conn.login()
-
-            def on_replica():
-                tag = cluster.fresh()
-                conn.query("SELECT 1 AS %s FROM early" % tag)
-                return cluster.calls(tag)["replica"]
-            wait_for(on_replica, what="the catalog")
+            wait_for_catalog(cluster, conn, "early")
         return weir
     return make
 
@@ -40,26 +36,6 @@ def make_early(make_weir, cluster, table):
 @pytest.fixture
 def weir(make_early):
     return make_early()
-
-
-def said(messages):
-    out = []
-    for m in messages:
-        if m.type in "EN":
-            out.append((m.type, m.sqlstate, m.fields["M"]))
-        elif m.type == "D":
-            out.append((m.type, tuple(m.values)))
-        elif m.type != "T":
-            out.append((m.type, m.payload))
-    return out
-
-
-def simple(conn, text):
-    return said(conn.send(query(text)).until())
-
-
-def extended(conn, text):
-    return said(conn.send(one_query(text), sync()).until())
 
 
 WAYS = {"simple": simple, "extended": extended}
@@ -132,26 +108,13 @@ BLOCKS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", BLOCKS)
 def test_as_postgresql_says(cluster, weir, name, way):
-    talks = []
-    for port in (cluster.ports["primary"], weir.port):
-        with Wire(port, timeout=10 * SLOW) as conn:
-            conn.login()
-            talks.append([(text, WAYS[way](conn, text))
-                          for text in BLOCKS[name][0]])
+    talks = play(cluster, weir, BLOCKS[name][0], WAYS[way])
     assert talks[0] == talks[1]
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_in_one_pipeline(cluster, weir, name):
-    texts = BLOCKS[name][0]
-    talks = []
-    for port in (cluster.ports["primary"], weir.port):
-        with Wire(port, timeout=10 * SLOW) as conn:
-            conn.login()
-            conn.send(*[part for text in texts for part in
-                        ((one_query(text), sync()) if len(text) % 2
-                         else (query(text),))])
-            talks.append([said(conn.until()) for _ in texts])
+    talks = play_at_once(cluster, weir, BLOCKS[name][0])
     assert talks[0] == talks[1]
 
 
