@@ -41,6 +41,12 @@ enum config_dsn_result config_dsn_next(struct config_dsn *dsn, char **key,
 
 enum { CONFIG_HOSTS_MAX = 64 /* of a line */ };
 
+/*
+ * Items between the commas of a list of hosts, or of what belongs to them.
+ * Empty ones count: "5432,,5433" has three ports, of which one is usual.
+ */
+unsigned config_count_items(const char *list);
+
 struct config_hosts {
 	unsigned count;
 	struct config_node *nodes;

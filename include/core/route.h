@@ -63,8 +63,6 @@ bool route_leaves_replica(const struct sqlclass *judged);
 /* Nothing but a read, which leaves nothing behind, not even in its block. */
 bool route_is_plain_read(const struct sqlclass *judged);
 
-const char *route_reason_name(enum metrics_route_reason reason);
-
 /* Is the encoding free of trail bytes below 0x80 (docs, "Character Sets")? */
 bool route_is_safe_encoding(const char *encoding);
 

@@ -32,4 +32,7 @@ enum metrics_route_reason {
 		ROUTE_REASON_COUNT
 };
 
+/* Its name, static; "?" for what is none.  Any thread. */
+const char *route_reason_name(enum metrics_route_reason reason);
+
 #endif

@@ -63,6 +63,9 @@ static inline bool sqllex_is_exhausted(const struct sqllex *lex)
 	return lex->work >= SQLLEX_WORK_MAX;
 }
 
+/* An unquoted word, whatever its case; word in lower case. */
+bool sqllex_is_word(const struct sqllex_token *token, const char *word);
+
 /* Longest name that PostgreSQL keeps (NAMEDATALEN - 1). */
 enum { SQLLEX_NAME_MAX = 63 };
 

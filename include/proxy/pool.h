@@ -56,6 +56,8 @@ void pool_learn_password(struct pool *pool, const char *password);
 const char *pool_database(const struct pool *pool);
 const char *pool_dbname(const struct pool *pool);
 const char *pool_user(const struct pool *pool); /* the client's */
+/* The one that its servers log in as. */
+const char *pool_server_user(const struct pool *pool);
 /* Lines of the configuration now; NULL once the database is gone. */
 const struct config_database *pool_config(const struct pool *pool);
 const struct config_user *pool_config_user(const struct pool *pool);

@@ -22,11 +22,6 @@ void server_mark_dirty(struct server *server);
 void server_mark_spent(struct server *server);
 /* Whoever comes next takes the session state as it is. */
 void server_mark_clean(struct server *server);
-/*
- * RESET ALL was done: the server is as it was after its login, settings of
- * the client's startup packet included, unless something else is unknown.
- */
-void server_note_reset(struct server *server);
 /* The client has changed its settings, on this server, to these. */
 void server_note_settings(struct server *server,
 			  const struct settings *settings);

@@ -476,6 +476,10 @@ uint64_t session_fresh_end_us(const struct session *session);
 /* Waits no more. */
 void session_fresh_leave(struct session *session);
 
+/* Is the position of another cluster than the one that is known here? */
+bool session_fresh_is_foreign(const struct session *session,
+			      struct watermark position);
+
 /* Are its commits acknowledged before they are flushed? */
 bool session_fresh_is_asynchronous(const struct session *session);
 
@@ -571,8 +575,6 @@ bool session_doubt_lost(struct session *session,
 			const struct server_loss *loss);
 /* The same for an error, while the session has its server. */
 bool session_doubt_refused(struct session *session, const char *sqlstate);
-/* Does the server say that it has ended the connection? */
-bool session_doubt_says_fatal(const struct server_loss *loss);
 /* A unit that stands in the scan wants a server: may it have one? */
 enum session_doubt session_doubt_look(struct session *session);
 void session_doubt_forget(struct session *session);

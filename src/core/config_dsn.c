@@ -123,8 +123,7 @@ static char *take_item(const char **at)
 	return xstrndup(start, (size_t)(end - start));
 }
 
-/* Empty items count: "5432,,5433" has three ports, of which one is usual. */
-static unsigned count_items(const char *list)
+unsigned config_count_items(const char *list)
 {
 	unsigned count = 1;
 
@@ -267,7 +266,7 @@ static bool parse_host(char *text, uint16_t usual, struct config_node *node,
 static bool parse_ports(const char *list, unsigned hosts, uint16_t *ports,
 			struct buf *why)
 {
-	unsigned given = list ? count_items(list) : 0;
+	unsigned given = list ? config_count_items(list) : 0;
 	uint16_t port = DEFAULT_PORT;
 
 	if (given > 1 && given != hosts) {
@@ -299,7 +298,7 @@ bool config_hosts_parse(const char *host, const char *port,
 {
 	/* Where Debian's PostgreSQL listens, as PgBouncer's package has it. */
 	const char *at = host ? host : DEFAULT_SOCKET_DIR;
-	unsigned count = count_items(at);
+	unsigned count = config_count_items(at);
 	uint16_t ports[CONFIG_HOSTS_MAX];
 
 	*hosts = (struct config_hosts){ 0 };

@@ -18,15 +18,6 @@
 
 enum { ITEM_ROOM = 300, ITEM_ECHO = 64 };
 
-static unsigned count_items(const char *list)
-{
-	unsigned count = 1;
-
-	for (; *list; list++)
-		count += *list == ',';
-	return count;
-}
-
 /* The next item without blanks around it, cut when it is too long. */
 static void take_item(const char **list, char *item)
 {
@@ -81,7 +72,7 @@ static bool judge_weights(const struct config_share *shares, unsigned count,
 static bool parse_weights(const char *list, struct config_share *shares,
 			  unsigned count, struct buf *why)
 {
-	unsigned given = count_items(list);
+	unsigned given = config_count_items(list);
 	unsigned weight = 1;
 	char item[ITEM_ROOM];
 
@@ -138,7 +129,7 @@ static bool mark_backup(const char *item, const struct config_hosts *hosts,
 static bool parse_backups(const char *list, const struct config_hosts *hosts,
 			  struct config_share *shares, struct buf *why)
 {
-	unsigned given = count_items(list);
+	unsigned given = config_count_items(list);
 	unsigned reserves = 0;
 	char item[ITEM_ROOM];
 

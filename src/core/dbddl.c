@@ -14,7 +14,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <strings.h>
 
 struct reader {
 	struct sqllex lex;
@@ -36,9 +35,7 @@ static bool is_over(const struct reader *reader)
 
 static bool is_word(const struct reader *reader, const char *word)
 {
-	return reader->now.kind == SQLLEX_WORD &&
-	       reader->now.len == strlen(word) &&
-	       strncasecmp(reader->now.text, word, reader->now.len) == 0;
+	return sqllex_is_word(&reader->now, word);
 }
 
 static bool take_word(struct reader *reader, const char *word)

@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 struct sqlclass judge_text(struct shapes *shapes, const char *sql, size_t len,
 			   const struct sqlclass_context *context)
@@ -74,9 +73,7 @@ static bool announces_relation(const struct sqllex_token *token)
 	static const char *const words[] = { "from", "join", "table", "only" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (token->kind == SQLLEX_WORD &&
-		    token->len == strlen(words[i]) &&
-		    strncasecmp(token->text, words[i], token->len) == 0)
+		if (sqllex_is_word(token, words[i]))
 			return true;
 	return false;
 }

@@ -136,17 +136,6 @@ struct route_decision route_decide(const struct route_input *input)
 					     : ROUTE_REASON_AUTOCOMMIT_READ);
 }
 
-const char *route_reason_name(enum metrics_route_reason reason)
-{
-	static const char *const names[] = {
-#define ROUTE_NAME(id, name) name,
-		ROUTE_REASONS(ROUTE_NAME)
-#undef ROUTE_NAME
-	};
-
-	return reason < ROUTE_REASON_COUNT ? names[reason] : "?";
-}
-
 /* "sjis", "SJIS" and "Shift-JIS" are the same to PostgreSQL. */
 static bool same_encoding(const char *one, const char *other)
 {

@@ -12,7 +12,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <strings.h>
 
 struct reader {
 	struct sqllex lex;
@@ -26,9 +25,7 @@ static void advance(struct reader *reader)
 
 static bool take(struct reader *reader, const char *word)
 {
-	if (reader->now.kind != SQLLEX_WORD ||
-	    reader->now.len != strlen(word) ||
-	    strncasecmp(reader->now.text, word, reader->now.len) != 0)
+	if (!sqllex_is_word(&reader->now, word))
 		return false;
 	advance(reader);
 	return true;

@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 /* What a byte may be part of. */
 enum {
@@ -503,6 +504,12 @@ void sqllex_next(struct sqllex *lex, struct sqllex_token *token)
 	take_next(lex, token);
 	if (token->kind == SQLLEX_LITERAL)
 		fold_list(lex);
+}
+
+bool sqllex_is_word(const struct sqllex_token *token, const char *word)
+{
+	return token->kind == SQLLEX_WORD && token->len == strlen(word) &&
+	       strncasecmp(token->text, word, token->len) == 0;
 }
 
 size_t sqllex_name(const struct sqllex_token *token,

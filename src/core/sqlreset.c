@@ -9,7 +9,6 @@
 #include "core/sqllex.h"
 
 #include <string.h>
-#include <strings.h>
 
 struct reader {
 	struct sqllex lex;
@@ -23,9 +22,7 @@ static void advance(struct reader *reader)
 
 static bool is_word(const struct reader *reader, const char *word)
 {
-	return reader->now.kind == SQLLEX_WORD &&
-	       reader->now.len == strlen(word) &&
-	       strncasecmp(reader->now.text, word, reader->now.len) == 0;
+	return sqllex_is_word(&reader->now, word);
 }
 
 static bool take(struct reader *reader, const char *word)

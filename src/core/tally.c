@@ -68,13 +68,7 @@ unsigned tally_replica_share(const struct tally *tally)
 
 const char *tally_kept_by(const struct tally *tally)
 {
-	static const char *const names[] = {
-#define TALLY_NAME(id, name) name,
-		ROUTE_REASONS(TALLY_NAME)
-#undef TALLY_NAME
-	};
-
 	return tally->kept_by > 0 && tally->kept_by <= ROUTE_REASON_COUNT
-		       ? names[tally->kept_by - 1]
+		       ? route_reason_name(tally->kept_by - 1U)
 		       : NULL;
 }

@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* The digits at *text up to the colon; passes it. */
 static bool take_number(const char **text, int base, size_t max,
@@ -74,9 +73,7 @@ struct reader {
 
 static bool take(struct reader *reader, const char *word)
 {
-	if (reader->now.kind != SQLLEX_WORD ||
-	    reader->now.len != strlen(word) ||
-	    strncasecmp(reader->now.text, word, reader->now.len) != 0)
+	if (!sqllex_is_word(&reader->now, word))
 		return false;
 	sqllex_next(&reader->lex, &reader->now);
 	return true;

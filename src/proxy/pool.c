@@ -451,6 +451,11 @@ const char *pool_user(const struct pool *pool)
 	return pool->user;
 }
 
+const char *pool_server_user(const struct pool *pool)
+{
+	return pool->server_user;
+}
+
 const struct config_database *pool_config(const struct pool *pool)
 {
 	return pool->config;

@@ -53,11 +53,6 @@ void server_note_settings(struct server *server,
 	settings_release(before);
 }
 
-void server_note_reset(struct server *server)
-{
-	server_note_settings(server, settings_empty());
-}
-
 /* A simple Query ends the life of the unnamed statement. */
 static void send_ours(struct server *server, const struct buf *sql)
 {

@@ -57,14 +57,11 @@ static bool is_plain(const struct session *session, const char *text,
 
 static bool is_plain_bind(const struct session *session, const char *name)
 {
-	const struct stmtmap_entry *entry =
-		*name ? stmtmap_find(session->names, name) : NULL;
+	/* The unnamed one's Parse stands in the batch, or did so before. */
+	const struct stmtmap_entry *entry = stmtmap_find(session->names, name);
 	const char *text;
 	size_t len;
 
-	/* The unnamed one's Parse stands in the batch, or did so before. */
-	if (!*name)
-		entry = stmtmap_find(session->names, "");
 	if (!entry)
 		return false;
 	text = stmt_query(entry->stmt, &len);
@@ -259,13 +256,6 @@ bool session_doubt_is_unknown(const struct session *session,
 	return session->is_mid_unit && session->has_bound &&
 	       may_commit(&course, &session->unit.judged) &&
 	       session->unit.judged.command != COMMAND_OTHER;
-}
-
-bool session_doubt_says_fatal(const struct server_loss *loss)
-{
-	bool is_all;
-
-	return says_fatal(loss, &is_all);
 }
 
 /* --- holding it --- */

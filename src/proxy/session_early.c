@@ -27,14 +27,6 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *server_user(const struct session *session)
-{
-	const struct config_database *database = pool_config(session->pool);
-
-	return database && database->user ? database->user
-					  : pool_user(session->pool);
-}
-
 /* Also by default, of the session, its role or its database. */
 static bool is_read_committed(const struct session *session)
 {
@@ -45,8 +37,9 @@ static bool is_read_committed(const struct session *session)
 	if (set && strcasecmp(set, "read committed") != 0 &&
 	    strcasecmp(set, "read uncommitted") != 0)
 		return false;
-	return catalog && (set || !catalog_is_role(catalog, HIDDEN_SNAPSHOTS,
-						   server_user(session)));
+	return catalog &&
+	       (set || !catalog_is_role(catalog, HIDDEN_SNAPSHOTS,
+					pool_server_user(session->pool)));
 }
 
 static bool is_wanted(const struct session *session)

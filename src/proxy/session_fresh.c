@@ -45,18 +45,25 @@ static bool is_off(const char *value)
 	return false;
 }
 
+bool session_fresh_is_foreign(const struct session *session,
+			      struct watermark position)
+{
+	const struct topology_node *seen = pool_primary_seen(session->pool);
+
+	return seen && seen->position.system != 0 &&
+	       seen->position.system != position.system;
+}
+
 /* What is no token, or one of another cluster, leaves the primary alone. */
 static void judge_token(struct session *session)
 {
-	const struct topology_node *seen = pool_primary_seen(session->pool);
 	const char *asked = settings_get(session->settings, "pgweir.min_lsn");
 	struct watermark position;
 
 	if (!asked || !*asked)
 		return;
 	if (!token_read(asked, &position) ||
-	    (seen && seen->position.system != 0 &&
-	     seen->position.system != position.system)) {
+	    session_fresh_is_foreign(session, position)) {
 		session->consistency = CONSISTENCY_PRIMARY;
 		return;
 	}
@@ -88,15 +95,12 @@ void session_judge_consistency(struct session *session)
 /* What is set as the session's, or else what its login has found. */
 bool session_fresh_is_asynchronous(const struct session *session)
 {
-	const struct config_database *database = pool_config(session->pool);
 	const char *set = settings_get(session->settings, "synchronous_commit");
 
 	if (set)
 		return is_off(set);
 	return catalog_is_role(pool_catalog(session->pool), HIDDEN_ASYNCHRONOUS,
-			       database && database->user
-				       ? database->user
-				       : pool_user(session->pool));
+			       pool_server_user(session->pool));
 }
 
 /* A session that has lived through the loss of its primary reads there. */

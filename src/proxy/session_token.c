@@ -57,15 +57,6 @@ void session_token_begin(struct session *session)
 /* --- SET ---------------------------------------------------------------------
  */
 
-/* Of another cluster than the one that is known here. */
-static bool is_foreign(const struct session *session, struct watermark position)
-{
-	const struct topology_node *seen = pool_primary_seen(session->pool);
-
-	return seen && seen->position.system != 0 &&
-	       seen->position.system != position.system;
-}
-
 /* The text of the first message, a Query or a Parse, and what is in front. */
 static const char *text_of(const struct pgwire_message *message,
 			   const char **name, size_t *len)
@@ -128,7 +119,8 @@ bool session_token_refuses(struct session *session)
 	kind = text ? token_read_setting(text, len, &position, value)
 		    : TOKEN_NONE;
 	if (kind == TOKEN_NONE ||
-	    (kind == TOKEN_GOOD && !is_foreign(session, position)))
+	    (kind == TOKEN_GOOD &&
+	     !session_fresh_is_foreign(session, position)))
 		return false;
 	token_append_refusal(&refusal, value, kind == TOKEN_GOOD);
 	exchange(session, &message, name, &refusal);
