@@ -2,8 +2,8 @@
 #define PGWEIR_CONTROL_CATALOG_LOAD_H
 
 /*
- * Loads the catalog snapshot of one database from one server: connects, asks
- * everything in one round trip, disconnects.  libpq without blocking, on the
+ * Loads the catalog snapshot of one database: connects, asks in two round
+ * trips, disconnects.  libpq without blocking, on the
  * event loop of the main thread.
  */
 #include "core/catalog.h"
@@ -34,11 +34,12 @@ void catalog_loader_free(struct catalog_loader *loader);
 
 /*
  * conninfo is a keyword string of libpq; it must carry hostaddr or a socket's
- * directory, since libpq resolves names by a blocking call.  Copied by libpq.
- * False when a load is under way.
+ * directory, since libpq resolves names by a blocking call.  Copied.  own is
+ * where the primary is asked for its own settings when conninfo leads to a
+ * replica; NULL: the same.  False when a load is under way.
  */
 bool catalog_loader_start(struct catalog_loader *loader, const char *conninfo,
-			  uint64_t timeout_us);
+			  const char *own, uint64_t timeout_us);
 
 /* A load that is under way ends at once, without a call of done. */
 void catalog_loader_stop(struct catalog_loader *loader);

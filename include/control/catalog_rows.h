@@ -3,7 +3,7 @@
 
 /*
  * What is asked of a server for its catalog snapshot, and what the answers
- * mean.  One text of several statements, so that a load costs one round trip.
+ * mean.  A part is one text of several statements, one round trip.
  */
 #include "core/catalog.h"
 
@@ -12,8 +12,13 @@
 
 struct catalog_rows;
 
-/* The text to send. */
-const char *catalog_rows_query(void);
+enum catalog_rows_part {
+	CATALOG_ROWS_COMMON, /* what the primary and all replicas hold alike */
+	CATALOG_ROWS_OWN     /* of the primary's own configuration */
+};
+
+/* The text to send for a part; the answers are taken in in this order. */
+const char *catalog_rows_query(enum catalog_rows_part part);
 
 struct catalog_rows *catalog_rows_new(void);
 void catalog_rows_free(struct catalog_rows *rows);

@@ -28,6 +28,11 @@ struct catalogs_hooks {
 	const struct node_address *(*addresses)(void *arg);
 	/* The auth_file, NULL: none; borrowed for the call. */
 	const struct users *(*users)(void *arg);
+	/*
+	 * How far this primary and its replicas are is waited for; NULL:
+	 * nobody can be asked.
+	 */
+	void (*hurry)(void *arg, unsigned node);
 	/* No connection to this database for now; NULL: never asked. */
 	bool (*is_shut)(void *arg, const char *dbname);
 	/* A fresh catalog; the reference is the callee's. */
@@ -50,6 +55,18 @@ struct catalogs *catalogs_new(struct event_base *base,
 void catalogs_want(struct catalogs *catalogs, const char *database,
 		   const char *dbname);
 
+/*
+ * The databases that the configuration names, ahead of their first clients:
+ * call at the start and after catalogs_reload().  Known ones are left alone.
+ */
+void catalogs_want_named(struct catalogs *catalogs);
+
+/*
+ * News of the nodes: who waits for one looks again, and all is loaded anew when
+ * another node is the primary.  Cheap when called often.
+ */
+void catalogs_look(struct catalogs *catalogs, const struct topology *topology);
+
 /* Loads under way from these databases are broken off, and come later. */
 void catalogs_empty(struct catalogs *catalogs, const struct dbddl_names *names);
 
@@ -68,19 +85,5 @@ void catalogs_free(struct catalogs *catalogs); /* NULL is fine */
  */
 bool catalogs_is_needed(const struct config *config,
 			const struct config_database *line);
-
-/*
- * The words with which libpq reaches a node for a line's database; they
- * hold a password, so wipe them.  False when it has no address yet.
- */
-struct catalogs_target {
-	const struct config *config;
-	const struct users *users; /* NULL: no auth_file */
-	const struct config_database *line;
-	unsigned node;
-	const struct node_address *address;
-	const char *dbname;
-};
-bool catalogs_conninfo(const struct catalogs_target *target, struct buf *out);
 
 #endif

@@ -4,6 +4,10 @@
  * the load and closed after it: loads are rare and a kept session would only
  * hold a slot of the server.
  *
+ * Two texts are sent: what all nodes hold alike, and what is the primary's own.
+ * Where a replica is asked for the first, a second connection goes to the
+ * primary for the other, which takes it no time.
+ *
  * One event for the socket, made anew whenever libpq may have changed the
  * socket or the direction; one timer for the whole load, which also carries
  * failures of the start into the event loop.  Main thread; knows nothing of
@@ -30,6 +34,8 @@ struct catalog_loader {
 	void *arg;
 	enum load_state state;
 	PGconn *connection;
+	char *next; /* where the second text goes; NULL: to the same, or done */
+	enum catalog_rows_part part; /* that was sent */
 	struct event *socket_event;
 	struct event *timer;
 	struct catalog_rows *rows;
@@ -58,6 +64,15 @@ static void drop_socket_event(struct catalog_loader *loader)
 	loader->socket_event = NULL;
 }
 
+/* It holds a password. */
+static void loader_forget_next(struct catalog_loader *loader)
+{
+	if (loader->next)
+		util_wipe(loader->next, strlen(loader->next));
+	free(loader->next);
+	loader->next = NULL;
+}
+
 /* Back to idle: no connection, no event, no rows. */
 static void reset(struct catalog_loader *loader)
 {
@@ -68,6 +83,7 @@ static void reset(struct catalog_loader *loader)
 	loader->connection = NULL;
 	catalog_rows_free(loader->rows);
 	loader->rows = NULL;
+	loader_forget_next(loader);
 	loader->state = LOAD_IDLE;
 }
 
@@ -132,13 +148,13 @@ static bool wait_for(struct catalog_loader *loader, short what)
 	       event_add(loader->socket_event, NULL) == 0;
 }
 
-/* Connected: everything is asked in one message. */
+/* Connected: all of the part is asked in one message. */
 static void ask(struct catalog_loader *loader)
 {
 	loader->state = LOAD_ASKING;
-	loader->rows = catalog_rows_new();
 	if (PQsetnonblocking(loader->connection, 1) != 0 ||
-	    !PQsendQuery(loader->connection, catalog_rows_query()) ||
+	    !PQsendQuery(loader->connection,
+			 catalog_rows_query(loader->part)) ||
 	    !wait_for(loader, EV_READ | EV_WRITE))
 		fail(loader, PQerrorMessage(loader->connection));
 }
@@ -161,6 +177,37 @@ static void go_on_connecting(struct catalog_loader *loader)
 		fail(loader, PQerrorMessage(loader->connection));
 }
 
+/* Everything that happens from now on comes from the loop. */
+static bool connect_to(struct catalog_loader *loader, const char *conninfo)
+{
+	PQfinish(loader->connection);
+	loader->state = LOAD_CONNECTING;
+	loader->connection = PQconnectStart(conninfo);
+	return loader->connection &&
+	       PQstatus(loader->connection) != CONNECTION_BAD &&
+	       wait_for(loader, EV_WRITE);
+}
+
+/* The first part is here. */
+static void ask_the_rest(struct catalog_loader *loader)
+{
+	char *next = loader->next;
+
+	loader->part = CATALOG_ROWS_OWN;
+	if (!next) {
+		ask(loader);
+		return;
+	}
+	/* Of a connection, the event goes first. */
+	drop_socket_event(loader);
+	if (!connect_to(loader, next))
+		fail(loader, loader->connection
+				     ? PQerrorMessage(loader->connection)
+				     : "out of memory");
+	else
+		loader_forget_next(loader);
+}
+
 /* All results are here. */
 static void finish(struct catalog_loader *loader)
 {
@@ -173,6 +220,14 @@ static void finish(struct catalog_loader *loader)
 	loader->rows = NULL; /* its end was the snapshot's beginning */
 	reset(loader);
 	loader->done(loader->arg, catalog, NULL);
+}
+
+static void end_part(struct catalog_loader *loader)
+{
+	if (loader->part == CATALOG_ROWS_OWN)
+		finish(loader);
+	else
+		ask_the_rest(loader);
 }
 
 /* Takes one result; false when the load has ended in failure. */
@@ -205,7 +260,7 @@ static void go_on_asking(struct catalog_loader *loader)
 		PGresult *result = PQgetResult(connection);
 
 		if (!result) {
-			finish(loader);
+			end_part(loader);
 			return;
 		}
 		if (!take_result(loader, result))
@@ -249,16 +304,15 @@ static bool set_timer(struct catalog_loader *loader, uint64_t timeout_us)
 }
 
 bool catalog_loader_start(struct catalog_loader *loader, const char *conninfo,
-			  uint64_t timeout_us)
+			  const char *own, uint64_t timeout_us)
 {
 	if (loader->state != LOAD_IDLE || !set_timer(loader, timeout_us))
 		return false;
 	loader->error[0] = '\0';
-	loader->state = LOAD_CONNECTING;
-	loader->connection = PQconnectStart(conninfo);
-	if (loader->connection &&
-	    PQstatus(loader->connection) != CONNECTION_BAD &&
-	    wait_for(loader, EV_WRITE))
+	loader->part = CATALOG_ROWS_COMMON;
+	loader->rows = catalog_rows_new();
+	loader->next = own ? xstrdup(own) : NULL;
+	if (connect_to(loader, conninfo))
 		return true;
 	/* Told from the loop, as every other failure is. */
 	copy_error(loader, loader->connection

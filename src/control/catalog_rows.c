@@ -133,7 +133,7 @@
 	" UNION SELECT edge.above, reach.function"                             \
 	" FROM reach JOIN edge ON edge.below = reach.type)"
 
-static const char query_text[] =
+static const char common_text[] =
 	/* 0: operators and functions of strangers must not be found */
 	"SELECT pg_catalog.set_config('search_path', '', false);"
 	/* 1: functions */
@@ -246,15 +246,18 @@ static const char query_text[] =
 	" pg_catalog.unnest(s.setconfig) o(line)"
 	" LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole"
 	" WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database"
-	"  WHERE datname = pg_catalog.current_database()))"
-	" UNION ALL SELECT '', name || '=' || setting FROM"
+	"  WHERE datname = pg_catalog.current_database()));";
+
+static const char own_text[] =
+	/* 11: ... and what every login finds set by the server's own files */
+	"SELECT '', name || '=' || setting FROM"
 	" pg_catalog.pg_settings WHERE source <> 'user'"
 	"  AND name IN ('synchronous_commit', "
 	"'default_transaction_isolation')"
 	" UNION ALL SELECT '', 'late' FROM pg_catalog.pg_settings"
 	" WHERE name = 'wal_writer_delay' AND setting::integer > 300;";
 
-enum { RESULTS = 11 };
+enum { RESULTS = 12 };
 
 /* Volatile, but harmless: they only draw random numbers. */
 static const char *const harmless_names[] = {
@@ -293,9 +296,9 @@ static void free_relation(void *value)
 	free(relation);
 }
 
-const char *catalog_rows_query(void)
+const char *catalog_rows_query(enum catalog_rows_part part)
 {
-	return query_text;
+	return part == CATALOG_ROWS_COMMON ? common_text : own_text;
 }
 
 struct catalog_rows *catalog_rows_new(void)
@@ -593,6 +596,7 @@ static const struct step steps[RESULTS] = {
 	{ CALL_COLUMNS, add_types },
 	{ 1, add_triggers },
 	{ 1, add_reading_back },
+	{ 2, add_defaults },
 	{ 2, add_defaults },
 };
 

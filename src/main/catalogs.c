@@ -7,9 +7,18 @@
  * split nor share servers (session pooling) needs no catalog; its entry
  * stays, asleep, since a reload may change that.
  *
- * A catalog comes from the primary, whose contents all replicas follow.  It
- * stays in use while later loads fail: what it says was true a moment ago,
- * and what is not in it counts as unknown, which goes to the primary.
+ * A catalog comes from a replica that has all that was there when the load
+ * became due, else from the primary (main/catalog_source).  It stays in use
+ * while later loads fail: what it says was true a moment ago, and what is not
+ * in it counts as unknown, which goes to the primary.
+ *
+ * DDL may be acknowledged before it is flushed (synchronous_commit = off), so
+ * that a replica which has all that was flushed does not have it yet.  Who
+ * asked a replica soon after a sign of DDL therefore asks once more when that
+ * time is over.
+ *
+ * The databases that the configuration names are loaded ahead of their first
+ * client, and all again when another node has become the primary.
  *
  * Main thread.
  */
@@ -21,17 +30,15 @@
 #include "base/strmap.h"
 #include "base/util.h"
 #include "control/catalog_load.h"
-#include "control/monitor.h"
 #include "core/catalog.h"
 #include "core/config.h"
 #include "core/dbddl.h"
 #include "core/epoch.h"
-#include "core/users.h"
+#include "main/catalog_source.h"
 #include "proxy/local.h"
 
 #include <assert.h>
 #include <event2/event.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,13 +46,26 @@ enum {
 	LOADERS = 4,
 	/* Names that a "*" line serves are chosen by clients. */
 	ENTRIES_MAX = 4096,
+	/* Of a file that names more, the rest is loaded when it is used. */
+	AHEAD_MAX = 256,
+	/* A replica has failed: so many loads leave all of them alone. */
+	SHUN_LOADS = 10,
 	FAILURES_MAX = 10
 };
 
 static const uint64_t LOAD_LIMIT_US = 30000000;
 static const uint64_t RETRY_FIRST_US = 1000000;
-/* A node that is not known yet will be in a moment. */
+/* A node that is not known yet will be in a moment: news come sooner. */
 static const uint64_t NO_NODE_RETRY_US = 250000;
+/* How long, and how often, a replica is waited for. */
+static const uint64_t PATIENCE_US = 500000;
+static const uint64_t REPLICA_RETRY_US = 20000;
+/*
+ * What is acknowledged at once is flushed within three times wal_writer_delay,
+ * which is 10 s at most (PostgreSQL docs, "Asynchronous Commit").
+ */
+static const uint64_t FLUSH_US = 1000000;
+static const uint64_t FLUSH_LATE_US = 31000000;
 /*
  * Between a load and the next one that somebody asked for: a moment, and
  * much longer than the load took, so that a schema that changes all the time
@@ -65,7 +85,12 @@ struct entry {
 	bool is_loaded;
 	uint64_t digest;      /* of what was loaded last */
 	bool is_wanted_again; /* asked for while it was being loaded */
+	bool is_waiting;      /* for news of the nodes: linked there instead */
+	unsigned shuns;       /* loads that will not ask a replica */
 	unsigned failures;    /* in a row */
+	uint64_t due_us;      /* since when a load is due; 0: none is */
+	uint64_t sign_us;     /* the last sign of a change */
+	uint64_t complete_us; /* the load has all from before; 0: all */
 	uint64_t timer_us;    /* when the timer fires */
 	uint64_t started_us;  /* the last load, and when it ended */
 	uint64_t ended_us;
@@ -84,87 +109,11 @@ struct catalogs {
 	const struct config *config;
 	struct strmap *entries; /* by "database\ndbname" */
 	struct list due;
+	struct list waiting; /* for news of the nodes */
 	struct slot slots[LOADERS];
 	bool has_complained; /* too many entries */
+	uint64_t nodes;      /* a digest: who is primary, and of what */
 };
-
-/* ---- words for libpq ---------------------------------------------------- */
-
-/*
- * Quoted as libpq reads it (documentation of libpq, "Keyword/Value Connection
- * Strings"): names and passwords may hold anything.
- */
-static void append_word(struct buf *out, const char *key, const char *value)
-{
-	if (!value || *value == '\0')
-		return;
-	buf_printf(out, "%s='", key);
-	for (const char *at = value; *at; at++) {
-		if (*at == '\'' || *at == '\\')
-			buf_append_u8(out, '\\');
-		buf_append_u8(out, (uint8_t)*at);
-	}
-	buf_printf(out, "' ");
-}
-
-/* Without a known address libpq would look the name up, and block. */
-static bool append_address(struct buf *out, const struct node_address *address)
-{
-	char host[NI_MAXHOST];
-
-	if (!address->is_known ||
-	    getnameinfo((const struct sockaddr *)&address->address,
-			address->len, host, sizeof(host), NULL, 0,
-			NI_NUMERICHOST) != 0)
-		return false;
-	append_word(out, "hostaddr", host);
-	return true;
-}
-
-/*
- * The monitor's own user when there is one, since he may look at everything;
- * else the line's, who can at least log in there.
- */
-static void append_login(struct buf *out, const struct catalogs_target *target)
-{
-	const struct config_database *line = target->line;
-	struct monitor_login login =
-		monitor_login_with(target->config, target->users, target->node);
-
-	if (target->config->settings.monitor_user[0] == '\0' && line->user) {
-		login.user = line->user;
-		login.password =
-			line->password ? line->password
-				       : users_find(target->users, line->user);
-	}
-	append_word(out, "user", login.user);
-	append_word(out, "password", login.password);
-}
-
-/*
- * False: the node's name is not resolved yet.  The text holds a password: the
- * caller wipes it.
- */
-bool catalogs_conninfo(const struct catalogs_target *target, struct buf *out)
-{
-	const struct config_settings *settings = &target->config->settings;
-	const struct config_node *node = &target->config->nodes[target->node];
-
-	if (!node->is_unix && !append_address(out, target->address))
-		return false;
-	append_word(out, "host", node->host);
-	buf_printf(out, "port=%u ", (unsigned)node->port);
-	append_login(out, target);
-	append_word(out, "dbname", target->dbname);
-	append_word(out, "sslmode",
-		    config_sslmode_name(settings->server_tls_sslmode));
-	append_word(out, "sslrootcert", settings->server_tls_ca_file);
-	append_word(out, "sslcert", settings->server_tls_cert_file);
-	append_word(out, "sslkey", settings->server_tls_key_file);
-	buf_printf(out, "gssencmode=disable client_encoding=UTF8 "
-			"application_name='pgweir catalog'");
-	return true;
-}
 
 /* ---- entries ------------------------------------------------------------ */
 
@@ -180,12 +129,14 @@ static void entry_schedule(struct entry *entry, uint64_t delay_us)
 }
 
 /* Sooner than the timer has it, when that is not too soon. */
-static void entry_hasten(struct entry *entry)
+static void entry_hasten(struct entry *entry, uint64_t earliest_us)
 {
 	uint64_t took_us = entry->ended_us - entry->started_us;
 	uint64_t due_us = entry->ended_us + AGAIN_US + AGAIN_TIMES * took_us;
 	uint64_t now_us = util_now_us();
 
+	if (due_us < earliest_us)
+		due_us = earliest_us;
 	if (due_us < entry->timer_us)
 		entry_schedule(entry, due_us > now_us ? due_us - now_us : 0);
 }
@@ -193,20 +144,21 @@ static void entry_hasten(struct entry *entry)
 /* Somebody has seen a sign that the schema has changed. */
 static void entry_want_again(struct entry *entry)
 {
-	if (entry->slot)
+	entry->sign_us = util_now_us();
+	if (entry->slot || entry->due_us != 0)
 		entry->is_wanted_again = true;
 	else if (entry->is_loaded && entry->failures == 0 &&
 		 !list_is_linked(&entry->due))
-		entry_hasten(entry);
+		entry_hasten(entry, 0);
 }
 
-static struct entry *entry_new(struct catalogs *catalogs, const char *key,
-			       const char *database, const char *dbname)
+static struct entry *entry_new(struct catalogs *catalogs, const char *database,
+			       const char *dbname)
 {
 	struct entry *entry = xcalloc(1, sizeof(*entry));
 
 	entry->catalogs = catalogs;
-	entry->key = xstrdup(key);
+	entry->key = xasprintf("%s\n%s", database, dbname);
 	entry->database = xstrdup(database);
 	entry->dbname = xstrdup(dbname);
 	list_init(&entry->due);
@@ -256,46 +208,121 @@ static struct slot *find_slot(struct catalogs *catalogs)
 	return NULL;
 }
 
-/* False when nobody knows yet where the primary is. */
-static bool slot_start(struct slot *slot, struct entry *entry,
-		       const struct config_database *line)
+/* The words for a node; false when it has no address. */
+static bool write_words(const struct entry *entry,
+			const struct config_database *line, int node,
+			struct buf *out)
 {
-	struct catalogs *catalogs = slot->catalogs;
+	const struct catalogs *catalogs = entry->catalogs;
 	const struct catalogs_hooks *hooks = &catalogs->hooks;
-	int node = topology_primary(hooks->topology(hooks->arg), line->nodes,
-				    line->node_count);
-	struct buf words = BUF_INIT;
-	struct catalogs_target target = {
+	const struct catalog_source source = {
 		.config = catalogs->config,
-		.users = catalogs->hooks.users
-				 ? catalogs->hooks.users(catalogs->hooks.arg)
-				 : NULL,
+		.users = hooks->users ? hooks->users(hooks->arg) : NULL,
 		.line = line,
+		.node = (unsigned)node,
+		.address = &hooks->addresses(hooks->arg)[node],
 		.dbname = entry->dbname,
 	};
+
+	return catalog_source_words(&source, out);
+}
+
+static void wipe(struct buf *words)
+{
+	if (buf_len(words) > 0)
+		util_wipe(buf_head(words), buf_len(words));
+	buf_free(words);
+}
+
+/* False when an address is not known yet. */
+static bool slot_connect(struct slot *slot, const struct entry *entry,
+			 const struct config_database *line,
+			 const struct catalog_choice *choice)
+{
+	struct buf primary = BUF_INIT;
+	struct buf replica = BUF_INIT;
+	bool is_split = choice->replica >= 0;
 	bool is_started = false;
 
-	if (node < 0 ||
-	    (hooks->is_shut && hooks->is_shut(hooks->arg, entry->dbname)))
-		return false;
-	target.node = (unsigned)node;
-	target.address = &hooks->addresses(hooks->arg)[node];
-	if (catalogs_conninfo(&target, &words)) {
+	if (write_words(entry, line, choice->primary, &primary) &&
+	    (!is_split || write_words(entry, line, choice->replica, &replica)))
 		is_started = catalog_loader_start(
-			slot->loader, buf_text(&words), LOAD_LIMIT_US);
-	}
-	if (buf_len(&words) > 0)
-		util_wipe(buf_head(&words), buf_len(&words));
-	buf_free(&words);
-	if (is_started) {
-		slot->entry = entry;
-		entry->started_us = util_now_us();
-		entry->is_wanted_again = false;
-		(void)util_copy(slot->label, sizeof(slot->label),
-				catalogs->config->nodes[node].label);
-		entry->slot = slot;
-	}
+			slot->loader, buf_text(is_split ? &replica : &primary),
+			is_split ? buf_text(&primary) : NULL, LOAD_LIMIT_US);
+	wipe(&primary);
+	wipe(&replica);
 	return is_started;
+}
+
+static void slot_take(struct slot *slot, struct entry *entry,
+		      const struct catalog_choice *choice)
+{
+	int node = choice->replica >= 0 ? choice->replica : choice->primary;
+
+	(void)util_copy(slot->label, sizeof(slot->label),
+			slot->catalogs->config->nodes[node].label);
+	slot->entry = entry;
+	entry->slot = slot;
+	entry->started_us = util_now_us();
+	entry->complete_us = choice->replica >= 0 ? choice->complete_us : 0;
+	entry->due_us = 0;
+	/* Signs that came while it waited are older than an answer of now. */
+	entry->is_wanted_again =
+		entry->complete_us != 0 && entry->sign_us >= entry->complete_us;
+}
+
+static struct catalog_choice entry_choose(const struct entry *entry,
+					  const struct config_database *line)
+{
+	const struct catalogs *catalogs = entry->catalogs;
+	const struct catalogs_hooks *hooks = &catalogs->hooks;
+	struct catalog_choice choice = catalog_source_choose(
+		hooks->topology(hooks->arg), line,
+		catalogs->config->settings.max_replica_lag_us, entry->due_us);
+
+	if (entry->shuns > 0) {
+		choice.replica = -1;
+		choice.may_wait = false;
+	}
+	return choice;
+}
+
+static void entry_wait(struct entry *entry, uint64_t delay_us)
+{
+	entry->is_waiting = true;
+	list_append(&entry->catalogs->waiting, &entry->due);
+	entry_schedule(entry, delay_us);
+}
+
+/* A replica may have all of it in a moment: how far they are is asked now. */
+static bool entry_waits_for_replica(struct entry *entry,
+				    const struct catalog_choice *choice)
+{
+	const struct catalogs_hooks *hooks = &entry->catalogs->hooks;
+
+	if (!choice->may_wait || util_now_us() > entry->due_us + PATIENCE_US)
+		return false;
+	if (hooks->hurry)
+		hooks->hurry(hooks->arg, (unsigned)choice->primary);
+	entry_wait(entry, REPLICA_RETRY_US);
+	return true;
+}
+
+static void entry_start(struct entry *entry, struct slot *slot,
+			const struct config_database *line)
+{
+	const struct catalogs_hooks *hooks = &entry->catalogs->hooks;
+	struct catalog_choice choice = entry_choose(entry, line);
+	bool is_shut =
+		hooks->is_shut && hooks->is_shut(hooks->arg, entry->dbname);
+
+	if (!is_shut && entry_waits_for_replica(entry, &choice))
+		return;
+	if (!is_shut && choice.primary >= 0 &&
+	    slot_connect(slot, entry, line, &choice))
+		slot_take(slot, entry, &choice);
+	else
+		entry_wait(entry, NO_NODE_RETRY_US);
 }
 
 /*
@@ -310,9 +337,10 @@ static void entry_load(struct entry *entry, struct slot *slot)
 
 	assert(!entry->slot && !slot->entry);
 	(void)event_del(entry->timer);
-	if (line && catalogs_is_needed(config, line) &&
-	    !slot_start(slot, entry, line))
-		entry_schedule(entry, NO_NODE_RETRY_US);
+	if (line && catalogs_is_needed(config, line))
+		entry_start(entry, slot, line);
+	else
+		entry->due_us = 0;
 }
 
 /* Gives due entries to idle loaders. */
@@ -335,12 +363,40 @@ static void entry_due(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	assert(!entry->slot);
+	if (entry->due_us == 0)
+		entry->due_us = util_now_us();
+	if (entry->is_waiting)
+		list_remove(&entry->due);
+	entry->is_waiting = false;
 	if (!list_is_linked(&entry->due))
 		list_append(&entry->catalogs->due, &entry->due);
 	catalogs_serve(entry->catalogs);
 }
 
 /* ---- results ------------------------------------------------------------ */
+
+/* When everything that the last sign was about is flushed for sure. */
+static uint64_t flushed_us(const struct entry *entry,
+			   const struct catalog *catalog)
+{
+	return entry->sign_us + (catalog_is_role(catalog, HIDDEN_LATE, "")
+					 ? FLUSH_LATE_US
+					 : FLUSH_US);
+}
+
+/* When the next load is due, for now. */
+static void entry_rest(struct entry *entry, const struct catalog *catalog)
+{
+	uint64_t settled_us = flushed_us(entry, catalog);
+
+	entry_schedule(entry,
+		       entry->catalogs->config->settings.catalog_refresh_us);
+	if (entry->is_wanted_again)
+		entry_hasten(entry, 0);
+	else if (entry->sign_us != 0 && entry->complete_us != 0 &&
+		 entry->complete_us < settled_us)
+		entry_hasten(entry, settled_us);
+}
 
 /*
  * The callback takes the catalog; the log has the first one and the first after
@@ -363,9 +419,8 @@ static void entry_loaded(struct entry *entry, struct catalog *catalog,
 	entry->digest = catalog_digest(catalog);
 	entry->is_loaded = true;
 	entry->failures = 0;
-	entry_schedule(entry, catalogs->config->settings.catalog_refresh_us);
-	if (entry->is_wanted_again)
-		entry_hasten(entry);
+	entry->shuns -= entry->shuns > 0;
+	entry_rest(entry, catalog);
 	catalogs->hooks.loaded(catalogs->hooks.arg, entry->database,
 			       entry->dbname, catalog);
 }
@@ -389,6 +444,17 @@ static bool is_hopeless(const struct entry *entry)
 
 	return !entry->is_loaded && entry->failures >= FAILURES_MAX &&
 	       (!line || strcmp(line->name, "*") == 0);
+}
+
+/* It may have cancelled what its replay had to wait for: no harm is done. */
+static void entry_failed_on_replica(struct entry *entry, const char *error,
+				    const char *label)
+{
+	log_info("catalog db=%s (%s): cannot be read from replica %s (%s); the "
+		 "primary is asked",
+		 entry->database, entry->dbname, label, error);
+	entry->shuns = SHUN_LOADS;
+	entry_schedule(entry, 0);
 }
 
 static void entry_failed(struct entry *entry, const char *error,
@@ -429,6 +495,8 @@ static void on_loaded(void *arg, struct catalog *catalog, const char *error)
 		catalog_release(catalog);
 	else if (catalog)
 		entry_loaded(entry, catalog, slot->label);
+	else if (entry->complete_us != 0)
+		entry_failed_on_replica(entry, error, slot->label);
 	else
 		entry_failed(entry, error, slot->label);
 	catalogs_serve(slot->catalogs);
@@ -448,22 +516,109 @@ static bool is_full(struct catalogs *catalogs)
 	return true;
 }
 
-void catalogs_want(struct catalogs *catalogs, const char *database,
-		   const char *dbname)
+static struct entry *find_entry(const struct catalogs *catalogs,
+				const char *database, const char *dbname)
 {
 	char *key = xasprintf("%s\n%s", database, dbname);
 	struct entry *entry = strmap_get(catalogs->entries, key);
 
-	if (entry) {
+	free(key);
+	return entry;
+}
+
+/* First come, first served; the loop sees to it. */
+static void entry_open(struct catalogs *catalogs, const char *database,
+		       const char *dbname)
+{
+	struct entry *entry;
+
+	if (is_full(catalogs))
+		return;
+	entry = entry_new(catalogs, database, dbname);
+	(void)strmap_put(catalogs->entries, entry->key, entry);
+	entry->due_us = util_now_us();
+	list_append(&catalogs->due, &entry->due);
+	entry_schedule(entry, 0);
+}
+
+void catalogs_want(struct catalogs *catalogs, const char *database,
+		   const char *dbname)
+{
+	struct entry *entry = find_entry(catalogs, database, dbname);
+
+	if (entry)
 		entry_want_again(entry);
-	} else if (!is_full(catalogs)) {
-		entry = entry_new(catalogs, key, database, dbname);
-		(void)strmap_put(catalogs->entries, key, entry);
-		/* First come, first served; the loop sees to it. */
-		list_append(&catalogs->due, &entry->due);
+	else
+		entry_open(catalogs, database, dbname);
+}
+
+void catalogs_want_named(struct catalogs *catalogs)
+{
+	const struct config *config = catalogs->config;
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < config->database_count; i++) {
+		const struct config_database *line = &config->databases[i];
+
+		const char *dbname = line->dbname ? line->dbname : line->name;
+
+		if (strcmp(line->name, "*") == 0 || count == AHEAD_MAX ||
+		    !catalogs_is_needed(config, line))
+			continue;
+		count++;
+		if (!find_entry(catalogs, line->name, dbname))
+			entry_open(catalogs, line->name, dbname);
+	}
+}
+
+/* Who is primary where, and on which timeline. */
+static uint64_t digest_nodes(const struct topology *topology)
+{
+	uint64_t digest = topology->generation;
+
+	for (unsigned i = 0; i < topology->count; i++) {
+		const struct topology_node *node = &topology->nodes[i];
+		uint64_t parts[] = { digest, node->role,
+				     node->position.timeline };
+
+		if (node->role == ROLE_PRIMARY)
+			digest = util_hash(parts, sizeof(parts)) + i;
+	}
+	return digest;
+}
+
+/* What the one that was primary before had may be missing on the new one. */
+static void load_all_again(struct catalogs *catalogs)
+{
+	void *value;
+	size_t at = 0;
+
+	while (strmap_next(catalogs->entries, &at, NULL, &value)) {
+		struct entry *entry = value;
+
+		entry->shuns = 0;
+		entry->is_wanted_again = true;
+		if (!entry->slot)
+			entry_schedule(entry, 0);
+	}
+}
+
+/* Loads begin in the loop, not here: what is known may be half changed. */
+void catalogs_look(struct catalogs *catalogs, const struct topology *topology)
+{
+	uint64_t nodes = digest_nodes(topology);
+	struct list *link;
+
+	if (nodes != catalogs->nodes)
+		load_all_again(catalogs);
+	catalogs->nodes = nodes;
+	while ((link = list_first(&catalogs->waiting)) != NULL) {
+		struct entry *entry = LIST_ENTRY(link, struct entry, due);
+
+		list_remove(link);
+		entry->is_waiting = false;
 		entry_schedule(entry, 0);
 	}
-	free(key);
 }
 
 /* Also a load that nobody waits for: it is connected as well. */
@@ -554,6 +709,7 @@ struct catalogs *catalogs_new(struct event_base *base,
 	catalogs->config = config_hold(config);
 	catalogs->entries = strmap_new();
 	list_init(&catalogs->due);
+	list_init(&catalogs->waiting);
 	for (unsigned i = 0; i < LOADERS; i++) {
 		struct slot *slot = &catalogs->slots[i];
 

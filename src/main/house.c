@@ -223,6 +223,8 @@ static void on_topology(void *arg, struct topology *taken)
 {
 	const struct house *house = arg;
 
+	if (house->catalogs)
+		catalogs_look(house->catalogs, taken);
 	if (house->proxy)
 		proxy_post_topology(house->proxy, taken);
 	else
@@ -564,12 +566,20 @@ static const struct users *get_users(void *arg)
 	return house->snapshot->users;
 }
 
+static void hurry_nodes(void *arg, unsigned node)
+{
+	const struct house *house = arg;
+
+	monitor_hurry(house->monitor, node);
+}
+
 static void open_catalogs(struct house *house)
 {
 	struct catalogs_hooks hooks = {
 		.topology = get_topology,
 		.addresses = get_addresses,
 		.users = get_users,
+		.hurry = hurry_nodes,
 		.is_shut = aside_is_shut,
 		.loaded = on_catalog,
 		.arg = house,
@@ -639,6 +649,7 @@ static bool open_rooms(struct house *house, struct buf *error)
 	open_catalogs(house);
 	if (!open_proxy(house, error))
 		return false;
+	catalogs_want_named(house->catalogs);
 	stats_take(&house->stats, house->metrics, util_now_us());
 	house_set_stats_period(house);
 	return true;

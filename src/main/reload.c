@@ -80,6 +80,7 @@ static void put_in_force(struct house *house, struct snapshot *snapshot)
 	proxy_post_snapshot(house->proxy, snapshot_hold(snapshot),
 			    topology_hold(topology), house->addresses);
 	catalogs_reload(house->catalogs, snapshot->config);
+	catalogs_want_named(house->catalogs);
 	reload_http(house);
 	house_set_stats_period(house);
 }

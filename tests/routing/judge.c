@@ -22,12 +22,12 @@
 
 static const char *const accesses[] = { "none", "read", "write", "unknown" };
 
-static struct catalog *load(PGconn *connection)
+static void load_part(PGconn *connection, struct catalog_rows *rows,
+		      enum catalog_rows_part part)
 {
-	struct catalog_rows *rows = catalog_rows_new();
 	PGresult *result;
 
-	if (!PQsendQuery(connection, catalog_rows_query())) {
+	if (!PQsendQuery(connection, catalog_rows_query(part))) {
 		(void)fprintf(stderr, "%s", PQerrorMessage(connection));
 		exit(1);
 	}
@@ -39,6 +39,14 @@ static struct catalog *load(PGconn *connection)
 		}
 		PQclear(result);
 	}
+}
+
+static struct catalog *load(PGconn *connection)
+{
+	struct catalog_rows *rows = catalog_rows_new();
+
+	load_part(connection, rows, CATALOG_ROWS_COMMON);
+	load_part(connection, rows, CATALOG_ROWS_OWN);
 	return catalog_rows_finish(rows);
 }
 

@@ -9,6 +9,7 @@
 #include "core/catalog.h"
 #include "core/config.h"
 #include "core/dbddl.h"
+#include "main/catalog_source.h"
 #include "main/catalogs.h"
 #include "proxy/local.h"
 
@@ -34,6 +35,7 @@ struct catalog_loader {
 	void *arg;
 	bool is_busy;
 	char *words;
+	char *own; /* NULL: the same */
 };
 
 static struct catalog_loader *loaders[16];
@@ -56,18 +58,21 @@ struct catalog_loader *catalog_loader_new(struct event_base *base,
 void catalog_loader_free(struct catalog_loader *loader)
 {
 	free(loader->words);
+	free(loader->own);
 	free(loader);
 	loader_count--;
 }
 
 bool catalog_loader_start(struct catalog_loader *loader, const char *conninfo,
-			  uint64_t timeout_us)
+			  const char *own, uint64_t timeout_us)
 {
 	assert_false(loader->is_busy);
 	assert_true(timeout_us > 0);
 	loader->is_busy = true;
 	free(loader->words);
+	free(loader->own);
 	loader->words = xstrdup(conninfo);
+	loader->own = own ? xstrdup(own) : NULL;
 	starts++;
 	return true;
 }
@@ -123,6 +128,7 @@ static struct world {
 	struct catalogs *catalogs;
 	const char *shut; /* NULL: no database is */
 	unsigned loaded;
+	unsigned hurries;
 	char last[64];
 } world;
 
@@ -136,6 +142,13 @@ static const struct node_address *get_addresses(void *arg)
 {
 	(void)arg;
 	return world.addresses;
+}
+
+static void hurry(void *arg, unsigned node)
+{
+	(void)arg;
+	assert_int_equal(world.topology->nodes[node].role, ROLE_PRIMARY);
+	world.hurries++;
 }
 
 static bool is_shut(void *arg, const char *dbname)
@@ -188,6 +201,7 @@ static void build(const char *text)
 	struct catalogs_hooks hooks = {
 		.topology = get_topology,
 		.addresses = get_addresses,
+		.hurry = hurry,
 		.is_shut = is_shut,
 		.loaded = on_loaded,
 	};
@@ -411,6 +425,144 @@ static void test_no_primary_yet(void **state)
 	assert_non_null(strstr(loaders[0]->words, "hostaddr='10.0.0.2'"));
 }
 
+/* ---- ahead, and from replicas ------------------------------------------- */
+
+static void test_named_ahead(void **state)
+{
+	(void)state;
+	build("[databases]\na = " TWO_NODES " dbname=real\nb = " TWO_NODES
+	      "\nalone = host=10.0.0.1 pool_mode=session\n* = " TWO_NODES "\n");
+	catalogs_want_named(world.catalogs);
+	assert_int_equal(starts, 0);
+	assert_true(becomes(&starts, 2));
+	assert_true(finish("real", NULL));
+	assert_string_equal(world.last, "a/real");
+	assert_true(finish("b", NULL));
+	/* Known already. */
+	catalogs_want_named(world.catalogs);
+	run_us(500000);
+	assert_int_equal(starts, 2);
+}
+
+/* A replica that streams, and has all that was there a moment ago. */
+static void add_replica(uint64_t complete_us)
+{
+	struct topology_node *nodes = world.topology->nodes;
+
+	nodes[1].role = ROLE_REPLICA;
+	nodes[1].is_up = true;
+	nodes[1].is_streaming = true;
+	nodes[1].complete_us = complete_us;
+}
+
+static bool is_asked(unsigned loader, const char *address)
+{
+	return strstr(loaders[loader]->words, address) != NULL;
+}
+
+/* Asked how far it is, and then for the catalog; the primary for its own. */
+static void test_from_replica(void **state)
+{
+	(void)state;
+	build(plain);
+	add_replica(1);
+	catalogs_want(world.catalogs, "app", "real");
+	run_us(50000);
+	assert_int_equal(starts, 0);
+	assert_true(world.hurries > 0);
+	add_replica(util_now_us());
+	catalogs_look(world.catalogs, world.topology);
+	assert_int_equal(starts, 0); /* from the loop only */
+	assert_true(becomes(&starts, 1));
+	assert_true(is_asked(0, "10.0.0.2"));
+	assert_non_null(strstr(loaders[0]->own, "10.0.0.1"));
+	assert_true(finish("real", NULL));
+	assert_int_equal(world.loaded, 1);
+}
+
+/* It does not come up with it in time. */
+static void test_replica_is_late(void **state)
+{
+	(void)state;
+	build(plain);
+	add_replica(1);
+	catalogs_want(world.catalogs, "app", "real");
+	assert_true(becomes(&starts, 1));
+	assert_true(is_asked(0, "10.0.0.1"));
+	assert_null(loaders[0]->own);
+	assert_true(finish("real", NULL));
+}
+
+/* What it says is missed nowhere: the primary is asked at once. */
+static void test_replica_fails(void **state)
+{
+	(void)state;
+	build(plain);
+	add_replica(UINT64_MAX);
+	catalogs_want(world.catalogs, "app", "real");
+	assert_true(becomes(&starts, 1));
+	assert_true(is_asked(0, "10.0.0.2"));
+	assert_true(finish("real", "conflict with recovery"));
+	assert_true(becomes(&starts, 2));
+	assert_true(is_asked(0, "10.0.0.1"));
+	assert_true(finish("real", NULL));
+	assert_true(becomes(&starts, 3));
+	assert_true(is_asked(0, "10.0.0.1"));
+}
+
+/* DDL may be acknowledged before it is flushed: asked once more. */
+static void test_replica_after_a_sign(void **state)
+{
+	uint64_t sign_us;
+
+	(void)state;
+	build("[databases]\napp = " TWO_NODES " dbname=real\n");
+	add_replica(UINT64_MAX);
+	catalogs_want(world.catalogs, "app", "real");
+	assert_true(becomes(&starts, 1));
+	assert_true(finish("real", NULL));
+	catalogs_want(world.catalogs, "app", "real");
+	sign_us = util_now_us();
+	add_replica(sign_us + 2);
+	run_us(250000);
+	assert_int_equal(starts, 1);
+	/* Due after the sign, so what the replica had then is too old. */
+	run_us(100000);
+	assert_int_equal(starts, 1);
+	add_replica(util_now_us() + 300000);
+	assert_true(becomes(&starts, 2));
+	assert_true(finish("real", NULL));
+	run_us(300000);
+	assert_int_equal(starts, 2);
+	add_replica(UINT64_MAX);
+	assert_true(becomes(&starts, 3));
+	assert_true(util_now_us() > sign_us + 990000);
+	assert_true(finish("real", NULL));
+	run_us(1200000);
+	assert_int_equal(starts, 3);
+}
+
+/* Another node is the primary: what the old one had may be missing. */
+static void test_promotion(void **state)
+{
+	(void)state;
+	build("[databases]\napp = " TWO_NODES " dbname=real\n");
+	catalogs_look(world.catalogs, world.topology);
+	catalogs_want(world.catalogs, "app", "real");
+	assert_true(becomes(&starts, 1));
+	assert_true(finish("real", NULL));
+	catalogs_look(world.catalogs, world.topology);
+	run_us(50000);
+	assert_int_equal(starts, 1);
+	world.topology->nodes[0].role = ROLE_UNKNOWN;
+	world.topology->nodes[1].role = ROLE_PRIMARY;
+	world.topology->nodes[1].is_up = true;
+	catalogs_look(world.catalogs, world.topology);
+	assert_true(becomes(&starts, 2));
+	assert_true(is_asked(0, "10.0.0.2"));
+	assert_true(finish("real", NULL));
+}
+
 /* ---- reload ------------------------------------------------------------- */
 
 static void reload(const char *text)
@@ -500,12 +652,12 @@ static char *word_of(const char *words, const char *key)
 }
 
 static void check_word(const char *key, const char *expected,
-		       const struct catalogs_target *target)
+		       const struct catalog_source *target)
 {
 	struct buf words = BUF_INIT;
 	char *value;
 
-	assert_true(catalogs_conninfo(target, &words));
+	assert_true(catalog_source_words(target, &words));
 	buf_append_u8(&words, 0);
 	value = word_of((const char *)buf_head(&words), key);
 	if (expected)
@@ -518,7 +670,7 @@ static void check_word(const char *key, const char *expected,
 
 static void test_conninfo(void **state)
 {
-	struct catalogs_target target = { .dbname = "it's a \\ name" };
+	struct catalog_source target = { .dbname = "it's a \\ name" };
 
 	(void)state;
 	build("[databases]\n"
@@ -541,12 +693,12 @@ static void test_conninfo(void **state)
 	target.line = config_find_database(world.config, "b");
 	check_word("user", "bob", &target);
 	world.addresses[0].is_known = false;
-	assert_false(catalogs_conninfo(&target, &(struct buf){ 0 }));
+	assert_false(catalog_source_words(&target, &(struct buf){ 0 }));
 }
 
 static void test_conninfo_of_the_monitor(void **state)
 {
-	struct catalogs_target target = { .dbname = "a" };
+	struct catalog_source target = { .dbname = "a" };
 
 	(void)state;
 	build("[databases]\na = " TWO_NODES " user=bob password=secret\n"
@@ -560,7 +712,7 @@ static void test_conninfo_of_the_monitor(void **state)
 
 static void test_conninfo_of_a_unix_socket(void **state)
 {
-	struct catalogs_target target = { .dbname = "a" };
+	struct catalog_source target = { .dbname = "a" };
 
 	(void)state;
 	build("[databases]\na = host=/run/pg port=5433\n");
@@ -586,6 +738,12 @@ int main(void)
 		cmocka_unit_test_teardown(test_gone, tear_down),
 		cmocka_unit_test_teardown(test_few_at_a_time, tear_down),
 		cmocka_unit_test_teardown(test_no_primary_yet, tear_down),
+		cmocka_unit_test_teardown(test_named_ahead, tear_down),
+		cmocka_unit_test_teardown(test_from_replica, tear_down),
+		cmocka_unit_test_teardown(test_replica_is_late, tear_down),
+		cmocka_unit_test_teardown(test_replica_fails, tear_down),
+		cmocka_unit_test_teardown(test_replica_after_a_sign, tear_down),
+		cmocka_unit_test_teardown(test_promotion, tear_down),
 		cmocka_unit_test_teardown(test_reload_forgets_and_looks_anew,
 					  tear_down),
 		cmocka_unit_test_teardown(test_only_where_there_is_a_need,
