@@ -44,6 +44,12 @@ const char *client_auth_password(const struct client_auth *auth);
 bool client_auth_keys(const struct client_auth *auth, uint8_t *client_key,
 		      uint8_t *server_key);
 
+/*
+ * On a Unix socket: the system user whose program this is, under a name of
+ * the console.  Whoever can signal the process needs no password to rule it.
+ */
+bool client_auth_is_owner(int fd, const char *user);
+
 /* May use every command of the console. */
 bool client_auth_is_admin(const struct local *local, const char *user);
 

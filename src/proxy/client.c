@@ -48,6 +48,7 @@ struct client {
 	struct worker_task burial;
 	enum client_state state;
 	bool is_unix;
+	bool is_owner;   /* of the program: may use the console */
 	bool is_counted; /* against max_client_conn */
 	bool has_asked_tls;
 	bool has_asked_gss;
@@ -160,8 +161,9 @@ static void hand_over(struct client *client, struct pool *pool)
 		.ask = client->ask,
 		.address = client->address,
 		.since_us = client->since_us,
-		.is_admin = !pool && client_auth_is_admin(client->local,
-							  client->ask->user),
+		.is_admin = !pool && (client->is_owner ||
+				      client_auth_is_admin(client->local,
+							   client->ask->user)),
 	};
 
 	pgbuild_auth(stream_out(client->stream), 0, NULL, 0);
@@ -352,7 +354,11 @@ static bool has_tls_as_demanded(struct client *client)
 static void begin_auth(struct client *client)
 {
 	client->state = CLIENT_AUTH;
-	if (client_auth_is_needless(client->local, client->ask->user,
+	client->is_owner = client->is_unix && client->ask->is_console &&
+			   client_auth_is_owner(stream_fd(client->stream),
+						client->ask->user);
+	if (client->is_owner ||
+	    client_auth_is_needless(client->local, client->ask->user,
 				    client->ask->is_console)) {
 		accept_login(client);
 		return;

@@ -20,6 +20,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	AUTH_CODE_CLEARTEXT = 3,
@@ -49,6 +51,17 @@ static bool is_listed(const char *list, const char *user)
 bool client_auth_is_admin(const struct local *local, const char *user)
 {
 	return is_listed(local_settings(local)->admin_users, user);
+}
+
+bool client_auth_is_owner(int fd, const char *user)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return (strcmp(user, "pgbouncer") == 0 ||
+		strcmp(user, "pgweir") == 0) &&
+	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       peer.uid == geteuid();
 }
 
 static bool may_use_console(const struct local *local, const char *user)

@@ -1,5 +1,6 @@
 """The console: PgBouncer's listings and commands, who may use them, and what
 they do while clients are at work on several workers."""
+import shutil
 import subprocess
 import threading
 import time
@@ -9,7 +10,7 @@ import psycopg2
 import pytest
 from psycopg.rows import dict_row
 
-from harness import SLOW, wait_for
+from harness import SLOW, make_dir, unprivileged, wait_for
 from wire import (LoginError, QueryError, Wire, bind, close, describe, execute,
                   message, one_query, parse, query, sync, terminate)
 
@@ -169,6 +170,35 @@ def test_others_may_not_enter(busy):
         with Wire(busy.port) as wire:
             with pytest.raises(LoginError):
                 wire.login("app", name)
+
+
+def test_owner_of_the_program(make_weir):
+    """On a Unix socket the user that pgweir runs as needs no password; for
+    others, on TCP, and in databases the name means nothing."""
+    sockets = make_dir()
+    weir = make_weir({"unix_socket_dir": sockets, "auth_type": "scram-sha-256",
+                      "admin_users": ""}, auth_file={"app": "secret"})
+
+    def ask(host, name, dbname="pgbouncer", **more):
+        done = subprocess.run(
+            ["psql", "-wXAtqc", "RELOAD", "-h", str(host), "-p",
+             str(weir.port), "-U", name, "-d", dbname], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, cwd="/", **more)
+        return done.returncode, done.stdout
+
+    try:
+        for name in ("pgbouncer", "pgweir"):
+            status, said = ask(sockets, name, name, **unprivileged())
+            assert status == 0, said
+        for where in ((sockets, "app"), (sockets, "root"),
+                      ("127.0.0.1", "pgbouncer"),
+                      (sockets, "pgbouncer", "app")):
+            assert ask(*where, **unprivileged())[0] == 2, where
+        if unprivileged():
+            assert ask(sockets, "pgbouncer")[0] == 2
+    finally:
+        shutil.rmtree(sockets)
 
 
 @pytest.mark.parametrize("command", REFUSED)
