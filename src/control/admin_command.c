@@ -86,8 +86,11 @@ static const struct admin_command commands[] = {
 	  .help = "always empty: zones are not watched" },
 	{ .words = "SHOW FDS",
 	  .is_admin = true,
-	  .run = admin_refuse,
-	  .help = "not supported: sockets are not handed over" },
+	  .columns = "fd:i task user database addr port:i cancel:q link:i "
+		     "client_encoding std_strings datestyle timezone password "
+		     "scram_client_key scram_server_key",
+	  .run = admin_show_nothing,
+	  .help = "always empty: sockets are not handed over" },
 	{ .words = "SHOW HELP", .run = show_help, .help = "this text" },
 	{ .words = "SHOW LISTS",
 	  .columns = "list items:i",

@@ -73,7 +73,7 @@ LISTS = """databases users peers pools peer_pools free_clients used_clients
 
 REFUSED = ["PAUSE", "PAUSE app", "RESUME", "SUSPEND", "DISABLE app",
            "ENABLE app", "RECONNECT", "WAIT_CLOSE app", "KILL app",
-           "SHOW FDS", "SET max_client_conn = 5"]
+           "SET max_client_conn = 5"]
 
 
 def console(weir, user="postgres", **more):
@@ -199,6 +199,18 @@ def test_owner_of_the_program(make_weir):
             assert ask(sockets, "pgbouncer")[0] == 2
     finally:
         shutil.rmtree(sockets)
+
+
+def test_sockets_are_not_handed_over(busy):
+    """Scripts that walk all listings of PgBouncer get an answer."""
+    with console(busy) as conn:
+        cursor = conn.execute("SHOW FDS")
+        assert [c.name for c in cursor.description][:6] == [
+            "fd", "task", "user", "database", "addr", "port"]
+        assert cursor.fetchall() == []
+    with console(busy, "watcher") as conn:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("SHOW FDS")
 
 
 @pytest.mark.parametrize("command", REFUSED)
