@@ -181,14 +181,30 @@ class Stage:
                 "PGCONNECT_TIMEOUT": "30", "PGISOLATIONTIMEOUT": "60",
                 "LC_ALL": "C"}
 
-    def run(self, args, where, timeout):
+    def run(self, args, where, timeout, **more):
         with open(where / "log", "w+", errors="replace") as log:
             subprocess.run([str(a) for a in args], cwd=where, stdout=log,
                            stderr=log, stdin=subprocess.DEVNULL,
-                           env=self.environment(), timeout=timeout,
-                           check=False, **unprivileged())
+                           env={**self.environment(), **more},
+                           timeout=timeout, check=False, **unprivileged())
             log.seek(0)
             return log.read()
+
+    def psql(self, test, port, database, timeout=900):
+        """One file of regress, as pg_regress would have it run."""
+        results = self.dir / "results"
+        results.mkdir(exist_ok=True)
+        give_away(results)
+        return self.run(
+            [self.dir / "built/psql", "-X", "-q", "-a", "-h", "127.0.0.1",
+             "-p", port, "-d", database, "-v", "HIDE_TABLEAM=on", "-v",
+             "HIDE_TOAST_COMPRESSION=on", "-f",
+             self.dir / "regress/sql" / (test + ".sql")],
+            self.dir, timeout, PG_ABS_SRCDIR=str(self.dir / "regress"),
+            PG_ABS_BUILDDIR=str(self.dir), PG_DLSUFFIX=".so",
+            PG_LIBDIR=str(self.dir / "built"), PGTZ="PST8PDT",
+            PGDATESTYLE="Postgres, MDY",
+            PGOPTIONS="-c intervalstyle=postgres_verbose")
 
     def outputs(self, name):
         self.runs += 1
