@@ -40,6 +40,10 @@ enum catalog_hidden {
 	HIDDEN_OPERATOR,
 	HIDDEN_TYPE,
 	HIDDEN_ATTRIBUTE,
+	/* Anything that shows when the transaction began. */
+	HIDDEN_TIME,
+	/* Relations whose reading may leave something in the session. */
+	HIDDEN_LEAVING,
 	/* Settings of logins, by role ("": all) ... */
 	HIDDEN_SNAPSHOTS, /* default_transaction_isolation above READ COMMITTED
 			   */

@@ -4,260 +4,25 @@
  * that no text shows (operators, domains, casts, row security).
  *
  * Functions are judged by their declared volatility; the declaration is not
- * trusted where the body names something that a volatile function does.  What
- * a view or a policy calls is read from its stored parse tree: pg_depend leaves
- * out everything that is built in.  Relations below a view, a policy or a
- * parent table count as the relation itself, all the way down.
+ * trusted where they use something that a volatile function would.  Whatever
+ * uses something unsafe is unsafe itself, all the way up
+ * (control/catalog_graph): views, policies, bodies, defaults of arguments,
+ * types, operators, aggregates, parent tables.
  *
  * Only names cross into the snapshot; object ids stay here.  Main thread.
  */
 #include "control/catalog_rows.h"
 
-#include "base/strmap.h"
 #include "base/util.h"
+#include "control/catalog_graph.h"
+#include "control/catalog_query.h"
 #include "core/catalog_builtin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* User objects have ids from FirstNormalObjectId on. */
-#define USER_OID "16384"
-
-/*
- * Functions that may leave something behind in the session, by the words of
- * their bodies or because they name one that does.  Texts are looked at with
- * and without what looks like comments; too many only cost a question.
- */
-#define LEAVERS                                                             \
-	"WITH RECURSIVE body(oid, name, text, leaves) AS MATERIALIZED ("    \
-	"SELECT p.oid, p.proname::pg_catalog.text,"                         \
-	" pg_catalog.lower(p.prosrc),"                                      \
-	" l.lanname NOT IN ('sql', 'plpgsql')"                              \
-	" OR pg_catalog.to_jsonb(p) ->> 'prosqlbody' IS NOT NULL"           \
-	" OR p.prosrc ~* "                                                  \
-	"'[[:<:]](set_config|pg_(try_)?advisory_lock(_shared)?"             \
-	"|pg_advisory_unlock[a-z_]*|setseed|dblink[a-z_]*|execute|listen"   \
-	"|unlisten|prepare|deallocate|discard|load|temp|temporary|pg_temp"  \
-	"|hold|pg_replication_origin[a-z_]*)[[:>:]]'"                       \
-	" OR EXISTS (SELECT FROM pg_catalog.unnest(ARRAY[p.prosrc,"         \
-	"  pg_catalog.regexp_replace(pg_catalog.regexp_replace("            \
-	"  p.prosrc, '--[^\n]*', ' ', 'g'), '/[*].*?[*]/', ' ', 'g')])"     \
-	"  s(text) WHERE s.text ~*"                                         \
-	"  '(^|\\x3b|>>|[[:<:]](begin|then|else|loop|as|declare)[[:>:]])"   \
-	"[[:space:]]*(set|reset)[[:>:]]')"                                  \
-	" FROM pg_catalog.pg_proc p"                                        \
-	" JOIN pg_catalog.pg_language l ON l.oid = p.prolang"               \
-	" WHERE p.oid >= " USER_OID                                         \
-	" AND (p.provolatile = 'v' OR p.prosrc ~* 'set_config|advisory'))," \
-	" leaver(oid, name) AS (SELECT oid, name FROM body WHERE leaves"    \
-	" UNION SELECT b.oid, b.name FROM leaver v JOIN body b"             \
-	" ON NOT b.leaves AND"                                              \
-	" pg_catalog.strpos(b.text, pg_catalog.lower(v.name)) > 0)"
-
-/* What volatile functions do and only one server knows: words of bodies. */
-#define SUSPECT                                                            \
-	"nextval|setval|currval|lastval|set_config|setseed|pg_advisory"    \
-	"|pg_try_advisory|dblink|pg_is_in_recovery|current_setting"        \
-	"|pg_notify|txid_|pg_current_|pg_stat|pg_wal|pg_last_|pg_read_"    \
-	"|pg_ls_|lo_|loread|lowrite|http_|execute|inet_|pg_backend_pid"    \
-	"|pg_postmaster|pg_conf_load|pg_locks|pg_lock_status|pg_settings"  \
-	"|pg_show_|pg_sequence|pg_cursor|pg_prepared|pg_replication"       \
-	"|pg_export|pg_listening|pg_terminate|pg_cancel|pg_reload"         \
-	"|pg_promote|pg_switch|pg_logical|pg_create_|pg_drop_|pg_xact"     \
-	"|pg_blocking|pg_control|pg_hba|pg_file|query_to_xml|table_to_xml" \
-	"|cursor_to_xml|schema_to_xml|database_to_xml|ts_stat|ts_rewrite"  \
-	"|last_value|is_called|version$"
-
-/*
- * Functions whose bodies name what must not run on a replica, or a function
- * or relation of the user's that must not be used there, at any depth.  A word
- * that only looks like one costs load.
- */
-#define TAINTED                                                               \
-	", word(oid, word) AS MATERIALIZED (SELECT DISTINCT p.oid, m[1]"      \
-	" FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l"            \
-	" ON l.oid = p.prolang CROSS JOIN LATERAL pg_catalog.regexp_matches(" \
-	" pg_catalog.lower(p.prosrc), '[[:alpha:]_][[:alnum:]_$]*', 'g') m"   \
-	" WHERE p.oid >= " USER_OID " AND p.provolatile <> 'v'"               \
-	" AND l.lanname IN ('sql', 'plpgsql')),"                              \
-	" tainted(oid, name) AS (SELECT p.oid, pg_catalog.lower(p.proname)"   \
-	" FROM pg_catalog.pg_proc p WHERE p.oid >= " USER_OID                 \
-	" AND p.provolatile = 'v' AND p.proname !~"                           \
-	" '^(gen_random_bytes|gen_salt|uuid_generate_v(1|1mc|4))$'"           \
-	" UNION SELECT w.oid, pg_catalog.lower(p.proname) FROM word w"        \
-	" JOIN pg_catalog.pg_proc p ON p.oid = w.oid"                         \
-	" WHERE w.word ~ '^(" SUSPECT ")'"                                    \
-	" UNION SELECT p.oid, pg_catalog.lower(p.proname)"                    \
-	" FROM pg_catalog.pg_proc p CROSS JOIN LATERAL"                       \
-	" pg_catalog.regexp_matches(pg_catalog.to_jsonb(p) ->> 'prosqlbody'," \
-	" ':relid ([0-9]+)', 'g') m"                                          \
-	" JOIN pg_catalog.pg_class c ON c.oid = m[1]::pg_catalog.oid"         \
-	" WHERE p.oid >= " USER_OID " AND (c.relkind IN ('S', 'f')"           \
-	" OR c.relpersistence = 'u' OR c.relname ~ '^(" SUSPECT ")')"         \
-	" UNION SELECT c.oid, pg_catalog.lower(c.relname)"                    \
-	" FROM pg_catalog.pg_class c WHERE c.oid >= " USER_OID                \
-	" AND (c.relkind IN ('S', 'f') OR c.relpersistence = 'u')"            \
-	" UNION SELECT w.oid, pg_catalog.lower(p.proname) FROM tainted d"     \
-	" JOIN word w ON w.word = d.name"                                     \
-	" JOIN pg_catalog.pg_proc p ON p.oid = w.oid)"
-
-/*
- * Types that run functions: checks of domains, input, casts from and to them;
- * and the domains, arrays, rows and ranges made of them, at any depth.
- */
-#define TYPES                                                                  \
-	"own(type, function) AS (SELECT k.contypid,"                           \
-	" m[1]::pg_catalog.oid FROM pg_catalog.pg_constraint k"                \
-	" CROSS JOIN LATERAL pg_catalog.regexp_matches(k.conbin::text,"        \
-	" ':(?:funcid|opfuncid) ([0-9]+)', 'g') m"                             \
-	" WHERE k.contypid >= " USER_OID                                       \
-	" UNION SELECT y.oid, y.typinput::pg_catalog.oid"                      \
-	" FROM pg_catalog.pg_type y"                                           \
-	" WHERE y.typinput::pg_catalog.oid >= " USER_OID                       \
-	" UNION SELECT k.casttarget, k.castfunc FROM pg_catalog.pg_cast k"     \
-	" WHERE k.castfunc >= " USER_OID                                       \
-	" UNION SELECT k.castsource, k.castfunc FROM pg_catalog.pg_cast k"     \
-	" WHERE k.castfunc >= " USER_OID " AND k.castsource >= " USER_OID ")," \
-	" edge(above, below) AS (SELECT y.oid, y.typbasetype"                  \
-	" FROM pg_catalog.pg_type y WHERE y.typbasetype >= " USER_OID          \
-	" UNION ALL SELECT y.oid, y.typelem"                                   \
-	" FROM pg_catalog.pg_type y WHERE y.typelem >= " USER_OID              \
-	" UNION ALL SELECT c.reltype, a.atttypid FROM "                        \
-	"pg_catalog.pg_attribute a"                                            \
-	" JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"                    \
-	" WHERE a.atttypid >= " USER_OID                                       \
-	" AND a.attnum > 0 AND c.reltype <> 0"                                 \
-	" UNION ALL SELECT r.rngtypid, r.rngsubtype"                           \
-	" FROM pg_catalog.pg_range r WHERE r.rngsubtype >= " USER_OID "),"     \
-	" reach(type, function) AS (SELECT type, function FROM own"            \
-	" UNION SELECT edge.above, reach.function"                             \
-	" FROM reach JOIN edge ON edge.below = reach.type)"
-
-static const char common_text[] =
-	/* 0: operators and functions of strangers must not be found */
-	"SELECT pg_catalog.set_config('search_path', '', false);"
-	/* 1: functions */
-	LEAVERS TAINTED " SELECT p.oid, n.nspname, p.proname, l.lanname,"
-	" CASE WHEN p.provolatile = 'v' OR EXISTS (SELECT 1"
-	"  FROM pg_catalog.pg_aggregate a JOIN pg_catalog.pg_proc f ON f.oid IN"
-	"  (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,"
-	"  a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)"
-	"  WHERE a.aggfnoid = p.oid AND f.provolatile = 'v')"
-	"  THEN 'v' ELSE 's' END,"
-	" l.lanpltrusted OR l.lanname IN ('c', 'internal'),"
-	" p.provolatile <> 'v' AND p.oid IN (SELECT oid FROM tainted),"
-	" p.pronargs - p.pronargdefaults <= 1 AND p.pronargs >= 1 AND"
-	"  EXISTS (SELECT 1 FROM pg_catalog.pg_type y"
-	"  WHERE y.oid = p.proargtypes[0] AND y.typtype IN ('c', 'd', 'p')),"
-	" p.oid IN (SELECT oid FROM leaver)"
-	" FROM pg_catalog.pg_proc p"
-	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
-	" JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
-	" WHERE p.oid >= " USER_OID " AND n.nspname !~ '^pg_temp_';"
-	/* 2: functions that bodies of SQL (BEGIN ATOMIC, since 14) call */
-	"WITH tree(oid, body) AS (SELECT p.oid,"
-	" pg_catalog.to_jsonb(p) ->> 'prosqlbody' FROM pg_catalog.pg_proc p"
-	" WHERE p.oid >= " USER_OID " AND p.provolatile <> 'v')"
-	"SELECT DISTINCT t.oid, f.oid, f.proname, f.provolatile, n.nspname,"
-	" p.proname FROM tree t JOIN pg_catalog.pg_proc p ON p.oid = t.oid"
-	" JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
-	" CROSS JOIN LATERAL pg_catalog.regexp_matches(t.body,"
-	" ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') m"
-	" JOIN pg_catalog.pg_proc f ON f.oid = m[1]::pg_catalog.oid;"
-	/* 3: relations */
-	"SELECT c.oid, n.nspname, c.relname,"
-	" c.relkind IN ('S', 'f') OR c.relpersistence = 'u' OR"
-	" (c.relkind = 'v' AND EXISTS (SELECT 1 FROM pg_catalog.pg_rewrite r"
-	"  WHERE r.ev_class = c.oid AND r.ev_type = '1'"
-	"  AND pg_catalog.strpos(r.ev_action::text, '{ROWMARKCLAUSE') > 0))"
-	" FROM pg_catalog.pg_class c"
-	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-	" WHERE c.oid >= " USER_OID " AND c.relpersistence <> 't'"
-	" AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')"
-	" AND n.nspname <> 'pg_toast';"
-	/* 4: functions that views and policies call, by their types as well,
-	   and casts that columns may undergo unseen */
-	"WITH RECURSIVE " TYPES
-	", tree(oid, body) AS (SELECT r.ev_class, r.ev_action::text"
-	"  FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c"
-	"  ON c.oid = r.ev_class AND c.relkind = 'v' WHERE r.ev_type = '1'"
-	" UNION ALL SELECT o.polrelid, o.polqual::text"
-	"  FROM pg_catalog.pg_policy o JOIN pg_catalog.pg_class c"
-	"  ON c.oid = o.polrelid AND c.relrowsecurity"
-	"  WHERE o.polcmd IN ('r', '*'))"
-	"SELECT DISTINCT t.oid, p.oid, p.proname, p.provolatile"
-	" FROM tree t CROSS JOIN LATERAL pg_catalog.regexp_matches(t.body,"
-	" ':(?:funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') m"
-	" JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid"
-	" WHERE t.oid >= " USER_OID
-	" UNION SELECT t.oid, p.oid, p.proname, p.provolatile"
-	" FROM tree t CROSS JOIN LATERAL pg_catalog.regexp_matches(t.body,"
-	" ':resulttype ([0-9]+)', 'g') m"
-	" JOIN reach r ON r.type = m[1]::pg_catalog.oid"
-	" JOIN pg_catalog.pg_proc p ON p.oid = r.function"
-	" WHERE t.oid >= " USER_OID
-	" UNION SELECT a.attrelid, p.oid, p.proname, p.provolatile"
-	" FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_attribute a"
-	" ON a.atttypid = k.castsource AND a.attnum > 0"
-	" JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
-	" WHERE k.castfunc >= " USER_OID " AND k.castsource >= " USER_OID ";"
-	/* 5: relations below views, policies and parents, at any depth */
-	"WITH RECURSIVE edge(above, below) AS ("
-	"SELECT r.ev_class, m[1]::pg_catalog.oid FROM pg_catalog.pg_rewrite r"
-	"  JOIN pg_catalog.pg_class c ON c.oid = r.ev_class AND c.relkind = 'v'"
-	"  CROSS JOIN LATERAL pg_catalog.regexp_matches(r.ev_action::text,"
-	"  ':relid ([0-9]+)', 'g') m WHERE r.ev_type = '1'"
-	" UNION SELECT o.polrelid, m[1]::pg_catalog.oid"
-	"  FROM pg_catalog.pg_policy o CROSS JOIN LATERAL"
-	"  pg_catalog.regexp_matches(o.polqual::text, ':relid ([0-9]+)', 'g') m"
-	" UNION SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits i),"
-	" reach(above, below) AS (SELECT above, below FROM edge"
-	"  WHERE above >= " USER_OID
-	" UNION SELECT reach.above, edge.below FROM reach JOIN edge"
-	"  ON edge.above = reach.below WHERE reach.below >= " USER_OID ")"
-	"SELECT r.above, c.oid, n.nspname, c.relname FROM reach r"
-	" JOIN pg_catalog.pg_class c ON c.oid = r.below"
-	" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-	" WHERE r.above <> r.below"
-	" AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f');"
-	/* 6: operators */
-	"SELECT o.oprname, o.oprcode::pg_catalog.oid FROM "
-	"pg_catalog.pg_operator o"
-	" WHERE o.oprcode::pg_catalog.oid >= " USER_OID ";"
-	/* 7: types that run functions */
-	"WITH RECURSIVE " TYPES
-	"SELECT y.typname, p.oid, p.proname, p.provolatile FROM reach r"
-	" JOIN pg_catalog.pg_type y ON y.oid = r.type"
-	" JOIN pg_catalog.pg_proc p ON p.oid = r.function;"
-	/* 8: triggers that leave something behind */
-	LEAVERS "SELECT 1 FROM pg_catalog.pg_trigger t"
-	" WHERE NOT t.tgisinternal AND t.tgfoid IN (SELECT oid FROM leaver)"
-	" LIMIT 1;"
-	/* 9: defaults, checks, views and rules that call currval, lastval */
-	"SELECT 1 FROM (SELECT adbin::text FROM pg_catalog.pg_attrdef"
-	" UNION ALL SELECT conbin::text FROM pg_catalog.pg_constraint"
-	"  WHERE conbin IS NOT NULL"
-	" UNION ALL SELECT ev_action::text FROM pg_catalog.pg_rewrite"
-	"  WHERE ev_class >= " USER_OID ") tree(body)"
-	" WHERE body ~ ':funcid (1575|2559) ' LIMIT 1;"
-	/* 10: what logins find set: of a role, of all ("") */
-	"SELECT coalesce(r.rolname, ''), o.line FROM"
-	" pg_catalog.pg_db_role_setting s CROSS JOIN LATERAL"
-	" pg_catalog.unnest(s.setconfig) o(line)"
-	" LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole"
-	" WHERE s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database"
-	"  WHERE datname = pg_catalog.current_database()));";
-
-static const char own_text[] =
-	/* 11: ... and what every login finds set by the server's own files */
-	"SELECT '', name || '=' || setting FROM"
-	" pg_catalog.pg_settings WHERE source <> 'user'"
-	"  AND name IN ('synchronous_commit', "
-	"'default_transaction_isolation')"
-	" UNION ALL SELECT '', 'late' FROM pg_catalog.pg_settings"
-	" WHERE name = 'wal_writer_delay' AND setting::integer > 300;";
-
-enum { RESULTS = 12 };
+enum { RESULTS = 10, ID_MAX = 16, FIRST_ROOM = 64 };
 
 /* Volatile, but harmless: they only draw random numbers. */
 static const char *const harmless_names[] = {
@@ -265,40 +30,45 @@ static const char *const harmless_names[] = {
 	"uuid_generate_v1mc", "uuid_generate_v4",
 };
 
-/* What is known of a relation so far; it only gets worse. */
-struct relation {
+/* Make values of any type, which no text has to name. */
+static const char *const populating_names[] = {
+	"json_populate_record",  "json_populate_recordset",
+	"jsonb_populate_record", "jsonb_populate_recordset",
+	"pg_input_error_info",   "pg_input_is_valid",
+};
+/* The object that stands for what they make. */
+static const char POPULATE[] = "populate";
+
+/* One of the user's, as the graph knows it by a letter and its id. */
+struct object {
+	char id[ID_MAX];
 	char *schema;
 	char *name;
-	enum catalog_relation kind;
+	enum catalog_function kind; /* of a function, by itself */
+	/* A function like an attribute, a cast that no text has to show. */
+	bool is_unseen;
+};
+
+struct objects {
+	struct object *all;
+	size_t count;
+	size_t room;
 };
 
 struct catalog_rows {
 	struct catalog_builder *builder;
-	struct strmap *functions; /* id -> function_kinds[] */
-	struct strmap *relations; /* id -> struct relation */
+	struct catalog_graph *graph;
+	struct objects functions;
+	struct objects relations;
+	struct objects types;
+	struct objects operators;
 	unsigned results;
 };
 
-/* What the map of functions points to. */
-static enum catalog_function function_kinds[] = {
-	[FUNCTION_SAFE] = FUNCTION_SAFE,
-	[FUNCTION_MISSING] = FUNCTION_MISSING,
-	[FUNCTION_PRIMARY] = FUNCTION_PRIMARY,
-	[FUNCTION_NEVER_REPLICA] = FUNCTION_NEVER_REPLICA,
-};
-
-static void free_relation(void *value)
-{
-	struct relation *relation = value;
-
-	free(relation->schema);
-	free(relation->name);
-	free(relation);
-}
-
 const char *catalog_rows_query(enum catalog_rows_part part)
 {
-	return part == CATALOG_ROWS_COMMON ? common_text : own_text;
+	return part == CATALOG_ROWS_COMMON ? catalog_query_common()
+					   : catalog_query_own();
 }
 
 struct catalog_rows *catalog_rows_new(void)
@@ -306,9 +76,17 @@ struct catalog_rows *catalog_rows_new(void)
 	struct catalog_rows *rows = xcalloc(1, sizeof(*rows));
 
 	rows->builder = catalog_builder_new();
-	rows->functions = strmap_new();
-	rows->relations = strmap_new();
+	rows->graph = catalog_graph_new();
 	return rows;
+}
+
+static void free_objects(struct objects *objects)
+{
+	for (size_t i = 0; i < objects->count; i++) {
+		free(objects->all[i].schema);
+		free(objects->all[i].name);
+	}
+	free(objects->all);
 }
 
 void catalog_rows_free(struct catalog_rows *rows)
@@ -316,9 +94,51 @@ void catalog_rows_free(struct catalog_rows *rows)
 	if (!rows)
 		return;
 	catalog_builder_free(rows->builder);
-	strmap_free(rows->functions, NULL);
-	strmap_free(rows->relations, free_relation);
+	catalog_graph_free(rows->graph);
+	free_objects(&rows->functions);
+	free_objects(&rows->relations);
+	free_objects(&rows->types);
+	free_objects(&rows->operators);
 	free(rows);
+}
+
+/* Names are copied. */
+static struct object *add_object(struct objects *objects, const char *id,
+				 const char *schema, const char *name)
+{
+	struct object *object;
+
+	if (objects->count == objects->room) {
+		objects->room = objects->room ? objects->room * 2 : FIRST_ROOM;
+		objects->all = xrealloc(objects->all,
+					objects->room * sizeof(*objects->all));
+	}
+	object = &objects->all[objects->count++];
+	*object = (struct object){
+		.schema = xstrdup(schema),
+		.name = xstrdup(name),
+	};
+	(void)util_copy(object->id, sizeof(object->id), id);
+	return object;
+}
+
+/* What the graph calls an object. */
+struct key {
+	char text[ID_MAX + 1];
+};
+
+static struct key key_of(char letter, const char *id)
+{
+	struct key key;
+
+	(void)snprintf(key.text, sizeof(key.text), "%c%s", letter, id);
+	return key;
+}
+
+/* Whether what is as bad as this must stay on the primary. */
+static bool is_unsafe(enum catalog_relation level)
+{
+	return level >= RELATION_MISSING;
 }
 
 static bool is_true(const PGresult *result, int row, int column)
@@ -326,15 +146,18 @@ static bool is_true(const PGresult *result, int row, int column)
 	return PQgetvalue(result, row, column)[0] == 't';
 }
 
-static bool is_harmless(const char *name)
+static bool is_among(const char *const *names, size_t count, const char *name)
 {
-	size_t count = sizeof(harmless_names) / sizeof(harmless_names[0]);
-
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(harmless_names[i], name) == 0)
+		if (strcmp(names[i], name) == 0)
 			return true;
 	return false;
 }
+
+#define IS_AMONG(names, name) \
+	is_among(names, sizeof(names) / sizeof((names)[0]), name)
+
+/* ---- taking rows in ----------------------------------------------------- */
 
 enum {
 	FUNCTION_ID,
@@ -343,94 +166,54 @@ enum {
 	FUNCTION_LANGUAGE,
 	FUNCTION_VOLATILITY,
 	FUNCTION_IS_TRUSTED, /* its language, or compiled */
-	FUNCTION_IS_SUSPECT, /* the body names what volatile ones do */
+	FUNCTION_IS_OPAQUE,  /* it runs what no body shows */
 	FUNCTION_IS_ATTRIBUTE,
 	FUNCTION_LEAVES, /* something behind in the session, perhaps */
+	FUNCTION_TELLS_TIME,
 	FUNCTION_COLUMNS
 };
 
 /* C and untrusted languages can do anything outside the database. */
 static enum catalog_function judge_function(const PGresult *result, int row)
 {
+	const char *name = PQgetvalue(result, row, FUNCTION_NAME);
 	const char *language = PQgetvalue(result, row, FUNCTION_LANGUAGE);
 	bool is_volatile = *PQgetvalue(result, row, FUNCTION_VOLATILITY) == 'v';
 	bool is_compiled = strcmp(language, "c") == 0;
 	bool is_trusted = is_true(result, row, FUNCTION_IS_TRUSTED);
 
-	if (is_compiled && is_harmless(PQgetvalue(result, row, FUNCTION_NAME)))
+	if (is_compiled && IS_AMONG(harmless_names, name))
 		return FUNCTION_SAFE;
 	if (is_volatile && (is_compiled || !is_trusted))
 		return FUNCTION_NEVER_REPLICA;
 	if (is_volatile || !is_trusted ||
-	    is_true(result, row, FUNCTION_IS_SUSPECT))
+	    is_true(result, row, FUNCTION_IS_OPAQUE))
 		return FUNCTION_PRIMARY;
 	return FUNCTION_SAFE;
 }
 
-/* Needs to come first: all others look functions up. */
 static void add_functions(struct catalog_rows *rows, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
-		const char *name = PQgetvalue(result, row, FUNCTION_NAME);
-		enum catalog_function kind = judge_function(result, row);
+		const char *id = PQgetvalue(result, row, FUNCTION_ID);
+		struct key key = key_of('f', id);
+		unsigned traits = 0;
+		struct object *object =
+			add_object(&rows->functions, id,
+				   PQgetvalue(result, row, FUNCTION_SCHEMA),
+				   PQgetvalue(result, row, FUNCTION_NAME));
 
-		catalog_add_function(
-			rows->builder, PQgetvalue(result, row, FUNCTION_SCHEMA),
-			name, kind,
-			is_true(result, row, FUNCTION_LEAVES) ? EFFECT_HIDDEN
-							      : 0);
-		(void)strmap_put(rows->functions,
-				 PQgetvalue(result, row, FUNCTION_ID),
-				 &function_kinds[kind]);
-		if (kind != FUNCTION_SAFE &&
-		    is_true(result, row, FUNCTION_IS_ATTRIBUTE))
-			catalog_add_hidden(rows->builder, HIDDEN_ATTRIBUTE,
-					   name);
-	}
-}
-
-/* Whether something that runs this function must stay on the primary. */
-static bool is_unsafe(const struct catalog_rows *rows, const char *id,
-		      const char *name, const char *volatility)
-{
-	const enum catalog_function *user = strmap_get(rows->functions, id);
-	enum catalog_function kind;
-	uint32_t effects;
-
-	if (user)
-		return *user != FUNCTION_SAFE;
-	kind = catalog_builtin_function(name, strlen(name), &effects);
-	/* The table leaves out what only implements operators. */
-	if (kind == FUNCTION_MISSING)
-		return *volatility == 'v';
-	return kind != FUNCTION_SAFE;
-}
-
-enum { CALL_OF, CALL_ID, CALL_NAME, CALL_VOLATILITY, CALL_COLUMNS };
-
-static bool calls_unsafe(const struct catalog_rows *rows,
-			 const PGresult *result, int row)
-{
-	return is_unsafe(rows, PQgetvalue(result, row, CALL_ID),
-			 PQgetvalue(result, row, CALL_NAME),
-			 PQgetvalue(result, row, CALL_VOLATILITY));
-}
-
-enum { BODY_SCHEMA = CALL_COLUMNS, BODY_NAME, BODY_COLUMNS };
-
-/* The declaration promised too much: the worse entry wins. */
-static void add_bodies(struct catalog_rows *rows, const PGresult *result)
-{
-	for (int row = 0; row < PQntuples(result); row++) {
-		if (!calls_unsafe(rows, result, row))
-			continue;
-		catalog_add_function(rows->builder,
-				     PQgetvalue(result, row, BODY_SCHEMA),
-				     PQgetvalue(result, row, BODY_NAME),
-				     FUNCTION_PRIMARY, EFFECT_HIDDEN);
-		(void)strmap_put(rows->functions,
-				 PQgetvalue(result, row, CALL_OF),
-				 &function_kinds[FUNCTION_PRIMARY]);
+		object->kind = judge_function(result, row);
+		object->is_unseen = is_true(result, row, FUNCTION_IS_ATTRIBUTE);
+		if (is_true(result, row, FUNCTION_LEAVES))
+			traits |= TRAIT_LEAVES;
+		if (is_true(result, row, FUNCTION_TELLS_TIME))
+			traits |= TRAIT_TIME;
+		catalog_graph_mark(rows->graph, key.text,
+				   object->kind == FUNCTION_SAFE
+					   ? RELATION_PLAIN
+					   : RELATION_PRIMARY,
+				   traits);
 	}
 }
 
@@ -439,110 +222,121 @@ enum { RELATION_ID, RELATION_SCHEMA, RELATION_NAME, RELATION_IS_UNSAFE };
 static void add_relations(struct catalog_rows *rows, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
-		struct relation *relation = xcalloc(1, sizeof(*relation));
-		struct relation *before;
+		const char *id = PQgetvalue(result, row, RELATION_ID);
+		struct key key = key_of('r', id);
 
-		relation->schema =
-			xstrdup(PQgetvalue(result, row, RELATION_SCHEMA));
-		relation->name =
-			xstrdup(PQgetvalue(result, row, RELATION_NAME));
-		relation->kind = is_true(result, row, RELATION_IS_UNSAFE)
-					 ? RELATION_PRIMARY
-					 : RELATION_PLAIN;
-		before = strmap_put(rows->relations,
-				    PQgetvalue(result, row, RELATION_ID),
-				    relation);
-		if (before)
-			free_relation(before);
+		(void)add_object(&rows->relations, id,
+				 PQgetvalue(result, row, RELATION_SCHEMA),
+				 PQgetvalue(result, row, RELATION_NAME));
+		if (is_true(result, row, RELATION_IS_UNSAFE))
+			catalog_graph_mark(rows->graph, key.text,
+					   RELATION_PRIMARY, 0);
 	}
 }
 
-/* Views of the system catalog are in no row: they are not the user's. */
-static void worsen(struct catalog_rows *rows, const char *id,
-		   enum catalog_relation kind)
-{
-	struct relation *relation = strmap_get(rows->relations, id);
+enum { TYPE_ID, TYPE_NAME, TYPE_IS_UNSEEN, TYPE_COLUMNS };
 
-	if (relation && kind > relation->kind)
-		relation->kind = kind;
-}
-
-/* A view or policy that calls something unsafe is unsafe. */
-static void add_calls(struct catalog_rows *rows, const PGresult *result)
-{
-	for (int row = 0; row < PQntuples(result); row++)
-		if (calls_unsafe(rows, result, row))
-			worsen(rows, PQgetvalue(result, row, CALL_OF),
-			       RELATION_PRIMARY);
-}
-
-enum { BELOW_OF, BELOW_ID, BELOW_SCHEMA, BELOW_NAME, BELOW_COLUMNS };
-
-/* The kind that the relation itself has, whatever lies below it. */
-static enum catalog_relation kind_below(const struct catalog_rows *rows,
-					const PGresult *result, int row)
-{
-	const struct relation *relation =
-		strmap_get(rows->relations, PQgetvalue(result, row, BELOW_ID));
-	const char *schema = PQgetvalue(result, row, BELOW_SCHEMA);
-	const char *name = PQgetvalue(result, row, BELOW_NAME);
-
-	if (relation)
-		return relation->kind;
-	return catalog_find_relation(NULL, schema, strlen(schema), name,
-				     strlen(name));
-}
-
-/* ... and so is what stands above it, however far. */
-static void add_below(struct catalog_rows *rows, const PGresult *result)
-{
-	for (int row = 0; row < PQntuples(result); row++)
-		worsen(rows, PQgetvalue(result, row, BELOW_OF),
-		       kind_below(rows, result, row));
-}
-
-/* Operators that the grammar uses by itself: IN, LIKE, BETWEEN, CASE ... */
-static bool is_implied(const char *name)
-{
-	static const char *const implied[] = { "=",  "<>",  "<",   "<=",
-					       ">",  ">=",  "~",   "!~",
-					       "~~", "!~~", "~~*", "!~~*" };
-
-	for (size_t i = 0; i < sizeof(implied) / sizeof(*implied); i++)
-		if (strcmp(name, implied[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Operators of built-in functions are not asked for. */
-static void add_operators(struct catalog_rows *rows, const PGresult *result)
-{
-	for (int row = 0; row < PQntuples(result); row++) {
-		const char *name = PQgetvalue(result, row, 0);
-
-		if (!is_unsafe(rows, PQgetvalue(result, row, 1), "", "v"))
-			continue;
-		catalog_add_hidden(rows->builder, HIDDEN_OPERATOR, name);
-		if (is_implied(name))
-			catalog_set_treacherous(rows->builder);
-	}
-}
-
-/*
- * A user's type is named in a text that casts to it; a cast to a built-in
- * type may come unseen, or only from types that nobody uses.
- */
 static void add_types(struct catalog_rows *rows, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++) {
-		const char *name = PQgetvalue(result, row, CALL_OF);
+		struct object *object = add_object(
+			&rows->types, PQgetvalue(result, row, TYPE_ID), "",
+			PQgetvalue(result, row, TYPE_NAME));
 
-		if (!calls_unsafe(rows, result, row))
+		object->is_unseen = is_true(result, row, TYPE_IS_UNSEEN);
+	}
+}
+
+/* now(), transaction_timestamp(), age() with one argument. */
+static bool tells_time(const char *key)
+{
+	static const char *const keys[] = { "f1299", "f2647", "f1386",
+					    "f2059" };
+
+	return IS_AMONG(keys, key);
+}
+
+/* What is known of a built-in function, by its name. */
+static void mark_function(struct catalog_rows *rows, const char *key,
+			  const char *name, const char *volatility)
+{
+	uint32_t effects;
+	enum catalog_function kind =
+		catalog_builtin_function(name, strlen(name), &effects);
+	unsigned traits = tells_time(key) ? TRAIT_TIME : 0;
+	bool is_bad = kind != FUNCTION_SAFE;
+
+	/* The table leaves out what only implements operators. */
+	if (kind == FUNCTION_MISSING)
+		is_bad = *volatility == 'v';
+	if (effects & ~(uint32_t)EFFECT_CATALOG_READ)
+		traits |= TRAIT_LEAVES;
+	catalog_graph_mark(rows->graph, key,
+			   is_bad ? RELATION_PRIMARY : RELATION_PLAIN, traits);
+	if (IS_AMONG(populating_names, name))
+		catalog_graph_add_use(rows->graph, key, POPULATE);
+}
+
+static void mark_relation(struct catalog_rows *rows, const char *key,
+			  const char *schema, const char *name)
+{
+	catalog_graph_mark(rows->graph, key,
+			   catalog_find_relation(NULL, schema, strlen(schema),
+						 name, strlen(name)),
+			   0);
+}
+
+enum {
+	OPERATOR_ID,
+	OPERATOR_NAME,
+	OPERATOR_FUNCTION,
+	OPERATOR_FUNCTION_NAME,
+	OPERATOR_VOLATILITY,
+	OPERATOR_COLUMNS
+};
+
+/* Functions of the user's have been marked before: those count. */
+static void add_operators(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		const char *id = PQgetvalue(result, row, OPERATOR_ID);
+		const char *function =
+			PQgetvalue(result, row, OPERATOR_FUNCTION);
+		const char *name =
+			PQgetvalue(result, row, OPERATOR_FUNCTION_NAME);
+		struct key above = key_of('o', id);
+		struct key below = key_of('f', function);
+
+		(void)add_object(&rows->operators, id, "",
+				 PQgetvalue(result, row, OPERATOR_NAME));
+		catalog_graph_add_use(rows->graph, above.text, below.text);
+		if (*name)
+			mark_function(
+				rows, below.text, name,
+				PQgetvalue(result, row, OPERATOR_VOLATILITY));
+	}
+}
+
+enum { USE_OF, USE_BELOW, USE_SCHEMA, USE_NAME, USE_VOLATILITY, USE_COLUMNS };
+
+/* Of what is built in there is a name. */
+static void add_uses(struct catalog_rows *rows, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++) {
+		const char *below = PQgetvalue(result, row, USE_BELOW);
+		const char *name = PQgetvalue(result, row, USE_NAME);
+
+		catalog_graph_add_use(rows->graph,
+				      PQgetvalue(result, row, USE_OF), below);
+		if (*name == '\0')
 			continue;
-		if (catalog_builtin_has_type(name, strlen(name)))
-			catalog_set_uncertain(rows->builder);
+		if (*below == 'f')
+			mark_function(rows, below, name,
+				      PQgetvalue(result, row, USE_VOLATILITY));
 		else
-			catalog_add_hidden(rows->builder, HIDDEN_TYPE, name);
+			mark_relation(rows, below,
+				      PQgetvalue(result, row, USE_SCHEMA),
+				      name);
 	}
 }
 
@@ -579,6 +373,116 @@ static void add_defaults(struct catalog_rows *rows, const PGresult *result)
 	}
 }
 
+/* ---- the snapshot ------------------------------------------------------- */
+
+static void tell_time(struct catalog_rows *rows, const char *name,
+		      unsigned traits)
+{
+	if (traits & TRAIT_TIME)
+		catalog_add_hidden(rows->builder, HIDDEN_TIME, name);
+}
+
+static void finish_function(struct catalog_rows *rows,
+			    const struct object *object)
+{
+	struct key key = key_of('f', object->id);
+	unsigned traits = catalog_graph_traits(rows->graph, key.text);
+	enum catalog_function kind = object->kind;
+
+	if (kind == FUNCTION_SAFE &&
+	    is_unsafe(catalog_graph_level(rows->graph, key.text)))
+		kind = FUNCTION_PRIMARY;
+	catalog_add_function(rows->builder, object->schema, object->name, kind,
+			     traits & TRAIT_LEAVES ? EFFECT_HIDDEN : 0);
+	if (kind != FUNCTION_SAFE && object->is_unseen)
+		catalog_add_hidden(rows->builder, HIDDEN_ATTRIBUTE,
+				   object->name);
+	tell_time(rows, object->name, traits);
+}
+
+static void finish_relation(struct catalog_rows *rows,
+			    const struct object *object)
+{
+	struct key key = key_of('r', object->id);
+	unsigned traits = catalog_graph_traits(rows->graph, key.text);
+
+	catalog_add_relation(rows->builder, object->schema, object->name,
+			     catalog_graph_level(rows->graph, key.text));
+	if (traits & TRAIT_LEAVES)
+		catalog_add_hidden(rows->builder, HIDDEN_LEAVING, object->name);
+	tell_time(rows, object->name, traits);
+}
+
+/*
+ * A user's type is named in a text that casts to it; a cast to a built-in
+ * type may come unseen, or only from types that nobody uses.
+ */
+static void finish_type(struct catalog_rows *rows, const struct object *object)
+{
+	bool is_bad = false;
+	unsigned traits = 0;
+
+	for (const char *letter = "dck"; *letter; letter++) {
+		struct key key = key_of(*letter, object->id);
+
+		is_bad |= is_unsafe(catalog_graph_level(rows->graph, key.text));
+		traits |= catalog_graph_traits(rows->graph, key.text);
+	}
+	tell_time(rows, object->name, traits);
+	if (!is_bad)
+		return;
+	if (object->is_unseen)
+		catalog_set_treacherous(rows->builder);
+	if (catalog_builtin_has_type(object->name, strlen(object->name)))
+		catalog_set_uncertain(rows->builder);
+	else
+		catalog_add_hidden(rows->builder, HIDDEN_TYPE, object->name);
+}
+
+/* Operators that the grammar uses by itself: IN, LIKE, BETWEEN, CASE ... */
+static bool is_implied(const char *name)
+{
+	static const char *const implied[] = { "=",  "<>",  "<",   "<=",
+					       ">",  ">=",  "~",   "!~",
+					       "~~", "!~~", "~~*", "!~~*" };
+
+	return IS_AMONG(implied, name);
+}
+
+static void finish_operator(struct catalog_rows *rows,
+			    const struct object *object)
+{
+	struct key key = key_of('o', object->id);
+
+	tell_time(rows, object->name,
+		  catalog_graph_traits(rows->graph, key.text));
+	if (!is_unsafe(catalog_graph_level(rows->graph, key.text)))
+		return;
+	catalog_add_hidden(rows->builder, HIDDEN_OPERATOR, object->name);
+	if (is_implied(object->name))
+		catalog_set_treacherous(rows->builder);
+}
+
+static void finish_populating(struct catalog_rows *rows)
+{
+	size_t count = sizeof(populating_names) / sizeof(*populating_names);
+
+	if (!is_unsafe(catalog_graph_level(rows->graph, POPULATE)))
+		return;
+	for (size_t i = 0; i < count; i++)
+		catalog_add_function(rows->builder, "pg_catalog",
+				     populating_names[i], FUNCTION_PRIMARY,
+				     EFFECT_HIDDEN);
+}
+
+static void finish_all(struct catalog_rows *rows, const struct objects *objects,
+		       void (*finish)(struct catalog_rows *rows,
+				      const struct object *object))
+{
+	for (size_t i = 0; i < objects->count; i++)
+		finish(rows, &objects->all[i]);
+}
+
 /* What the next result must look like, and who takes it. */
 struct step {
 	int columns;
@@ -588,12 +492,10 @@ struct step {
 static const struct step steps[RESULTS] = {
 	{ 1, NULL },
 	{ FUNCTION_COLUMNS, add_functions },
-	{ BODY_COLUMNS, add_bodies },
 	{ RELATION_IS_UNSAFE + 1, add_relations },
-	{ CALL_COLUMNS, add_calls },
-	{ BELOW_COLUMNS, add_below },
-	{ 2, add_operators },
-	{ CALL_COLUMNS, add_types },
+	{ TYPE_COLUMNS, add_types },
+	{ OPERATOR_COLUMNS, add_operators },
+	{ USE_COLUMNS, add_uses },
 	{ 1, add_triggers },
 	{ 1, add_reading_back },
 	{ 2, add_defaults },
@@ -618,17 +520,15 @@ bool catalog_rows_add(struct catalog_rows *rows, const PGresult *result)
 struct catalog *catalog_rows_finish(struct catalog_rows *rows)
 {
 	struct catalog *catalog;
-	void *value;
-	size_t at = 0;
 
 	if (rows->results < RESULTS)
 		return NULL;
-	while (strmap_next(rows->relations, &at, NULL, &value)) {
-		const struct relation *relation = value;
-
-		catalog_add_relation(rows->builder, relation->schema,
-				     relation->name, relation->kind);
-	}
+	catalog_graph_settle(rows->graph);
+	finish_all(rows, &rows->functions, finish_function);
+	finish_all(rows, &rows->relations, finish_relation);
+	finish_all(rows, &rows->types, finish_type);
+	finish_all(rows, &rows->operators, finish_operator);
+	finish_populating(rows);
 	catalog = catalog_finish(rows->builder);
 	rows->builder = NULL;
 	catalog_rows_free(rows);

@@ -24,7 +24,8 @@ enum { FIRST_ROOM = 64 };
 /* Hidden names share a table: what they are stands for their schema. */
 static const char HIDDEN_SCHEMAS[][2] = {
 	[HIDDEN_OPERATOR] = "o",     [HIDDEN_TYPE] = "t",
-	[HIDDEN_ATTRIBUTE] = "a",    [HIDDEN_SNAPSHOTS] = "s",
+	[HIDDEN_ATTRIBUTE] = "a",    [HIDDEN_TIME] = "n",
+	[HIDDEN_LEAVING] = "b",      [HIDDEN_SNAPSHOTS] = "s",
 	[HIDDEN_ASYNCHRONOUS] = "y", [HIDDEN_LATE] = "l",
 };
 

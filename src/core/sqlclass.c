@@ -487,6 +487,7 @@ static void merge(struct sqlclass *text, const struct sqlclass *statement)
 	text->effects |= statement->effects;
 	text->is_global |= statement->is_global;
 	text->shows_position |= statement->shows_position;
+	text->tells_time |= statement->tells_time;
 	text->may_draw |= statement->may_draw;
 	if (text->statements == 0)
 		text->command = statement->command;

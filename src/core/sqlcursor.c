@@ -210,12 +210,20 @@ static bool is_statements(const char *name, size_t len)
 	       memcmp(name, view, len) == 0;
 }
 
+/* The catalog knows what lies behind the name. */
+static void note_time(struct sqlcursor *cursor, const char *name, size_t len)
+{
+	cursor->verdict.tells_time |= catalog_is_hidden(
+		cursor->context->catalog, HIDDEN_TIME, name, len);
+}
+
 void sqlcursor_judge_function(struct sqlcursor *cursor,
 			      const struct sqlname *name)
 {
 	struct stored stored = store(name);
 	uint32_t effects;
 
+	note_time(cursor, stored.name, stored.name_len);
 	if (stored.is_known && is_statements(stored.name, stored.name_len))
 		sqlcursor_add_effects(cursor, EFFECT_EXECUTE);
 	switch (find_function(cursor, &stored, &effects)) {
@@ -252,6 +260,10 @@ void sqlcursor_judge_relation(struct sqlcursor *cursor,
 		sqlcursor_add_effects(cursor, EFFECT_EXECUTE);
 	if (!cursor->is_read)
 		return;
+	note_time(cursor, stored.name, stored.name_len);
+	if (catalog_is_hidden(cursor->context->catalog, HIDDEN_LEAVING,
+			      stored.name, stored.name_len))
+		sqlcursor_add_effects(cursor, EFFECT_HIDDEN);
 	if (stored.is_known)
 		kind = catalog_find_relation(cursor->context->catalog,
 					     stored.schema, stored.schema_len,
@@ -299,6 +311,7 @@ void sqlcursor_judge_type(struct sqlcursor *cursor, const struct sqlname *name)
 	else if (stored.name_len > 3 && memcmp(stored.name, "reg", 3) == 0)
 		sqlcursor_add_effects(cursor, EFFECT_CATALOG_READ);
 	judge_hidden(cursor, HIDDEN_TYPE, stored.name, stored.name_len);
+	note_time(cursor, stored.name, stored.name_len);
 }
 
 void sqlcursor_judge_value(struct sqlcursor *cursor, const struct sqlname *name)
@@ -306,6 +319,7 @@ void sqlcursor_judge_value(struct sqlcursor *cursor, const struct sqlname *name)
 	struct stored stored = store(name);
 
 	judge_hidden(cursor, HIDDEN_TYPE, stored.name, stored.name_len);
+	note_time(cursor, stored.name, stored.name_len);
 	/* "row.name" is "name(row)" when there is no such column. */
 	if (name->schema.kind != SQLLEX_END)
 		judge_hidden(cursor, HIDDEN_ATTRIBUTE, stored.name,
@@ -320,4 +334,5 @@ void sqlcursor_judge_operator(struct sqlcursor *cursor)
 	if (!catalog_builtin_has_operator(token->text, token->len))
 		doubt(cursor);
 	judge_hidden(cursor, HIDDEN_OPERATOR, token->text, token->len);
+	note_time(cursor, token->text, token->len);
 }

@@ -60,6 +60,7 @@ static void add_class(struct sqlclass *unit, struct sqlclass more)
 	unit->is_certain = (is_first || unit->is_certain) && more.is_certain;
 	unit->effects |= more.effects;
 	unit->shows_position |= more.shows_position;
+	unit->tells_time |= more.tells_time;
 	unit->statements = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
 }
 

@@ -7,9 +7,9 @@
  * own on a replica, and with the first statement that is anything else the
  * block is begun on the primary (session_begin).
  *
- * What would show that there are two blocks is no plain read here: a text
- * that asks for the time of the transaction, a portal that is to be read on,
- * a cursor.  Views and functions that ask for that time are not seen through.
+ * What would show that there are two blocks is no plain read here: a text,
+ * a value, or a view or function named in it, that asks for the time of the
+ * transaction; a portal that is to be read on; a cursor.
  */
 #include "base/util.h"
 #include "core/catalog.h"
@@ -66,6 +66,40 @@ static bool is_timeless_name(const struct session *session, const char *name)
 	return !sqltime_is_asked(text, len);
 }
 
+/* Values are texts or not; one that is "now" may become a time. */
+static bool are_timeless_values(const struct pgwire_message *message,
+				const struct pgwire_bind *bind)
+{
+	const uint8_t *at = message->body + bind->rest;
+	const uint8_t *end = message->body + message->body_len;
+	size_t formats;
+	unsigned count;
+
+	if (end - at < 2)
+		return false;
+	formats = 2 + 2 * (size_t)pgwire_u16(at);
+	if ((size_t)(end - at) < formats + 2)
+		return false;
+	at += formats;
+	count = pgwire_u16(at);
+	at += 2;
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t len;
+
+		if (end - at < 4)
+			return false;
+		len = pgwire_u32(at);
+		at += 4;
+		if (len == UINT32_MAX) /* NULL */
+			continue;
+		if ((size_t)(end - at) < len ||
+		    sqltime_is_asked((const char *)at, len))
+			return false;
+		at += len;
+	}
+	return true;
+}
+
 /* What a batch leaves open: one portal, bound and not run to its end. */
 static bool is_plain_message(const struct session *session,
 			     const struct pgwire_message *message,
@@ -82,7 +116,7 @@ static bool is_plain_message(const struct session *session,
 	case 'B':
 		if (*is_bound ||
 		    pgwire_read_bind(message, &bind) != PGWIRE_OK ||
-		    *bind.portal)
+		    *bind.portal || !are_timeless_values(message, &bind))
 			return false;
 		*is_bound = true;
 		/* One that this batch has prepared was looked at there. */
@@ -135,7 +169,8 @@ bool session_early_is_plain(const struct session *session)
 	const uint8_t *data;
 
 	if (!route_is_plain_read(&session->scan.judged) ||
-	    !is_wanted(session) || !is_read_committed(session))
+	    session->scan.judged.tells_time || !is_wanted(session) ||
+	    !is_read_committed(session))
 		return false;
 	data = stream_data(session->client, &len);
 	return session->scan.at == 0

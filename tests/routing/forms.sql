@@ -94,6 +94,81 @@ CREATE OPERATOR @!@ (RIGHTARG = int, FUNCTION = fw);
 CREATE OPERATOR - (LEFTARG = text, RIGHTARG = text, FUNCTION = lax_like);
 CREATE TABLE listy (k int) PARTITION BY LIST (k);
 CREATE FOREIGN TABLE listy1 PARTITION OF listy FOR VALUES IN (1) SERVER far;
+CREATE EXTENSION tablefunc;
+CREATE FUNCTION dflt_call(int DEFAULT fw(300)) RETURNS int IMMUTABLE
+LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION dflt_swallow(text DEFAULT fw_swallow(51)) RETURNS text STABLE
+LANGUAGE plpgsql AS $$BEGIN RETURN $1; END$$;
+CREATE FUNCTION dflt_nodal(bool DEFAULT pg_is_in_recovery()) RETURNS bool
+IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION dflt_view(bigint DEFAULT (SELECT last_value FROM v_seq))
+RETURNS bigint STABLE LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION lax_step(bool, int) RETURNS bool STABLE LANGUAGE sql AS
+'SELECT pg_is_in_recovery()';
+CREATE AGGREGATE nodal_agg(int) (SFUNC = lax_step, STYPE = bool);
+CREATE FUNCTION atom3() RETURNS bool STABLE LANGUAGE sql
+RETURN pg_is_in_recovery();
+CREATE FUNCTION atom2() RETURNS bool STABLE LANGUAGE sql RETURN atom3();
+CREATE FUNCTION atom1() RETURNS bool STABLE LANGUAGE sql RETURN atom2();
+CREATE FUNCTION calls_atom() RETURNS bool STABLE LANGUAGE sql AS
+'SELECT atom1()';
+CREATE FUNCTION atom_text() RETURNS bool STABLE LANGUAGE sql
+RETURN calls_atom();
+CREATE FUNCTION calls_mixed() RETURNS text STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN "Mixed Fn"(); END$$;
+CREATE FUNCTION calls_umlaut() RETURNS text STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN "schrödinger"(); END$$;
+CREATE FUNCTION calls_unicode() RETURNS text STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN U&"fw\005Fswallow"(60); END$$;
+CREATE FUNCTION calls_long() RETURNS text STABLE LANGUAGE plpgsql AS $$BEGIN
+RETURN aaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggXYZ();
+END$$;
+CREATE FUNCTION calls_op() RETURNS bool STABLE LANGUAGE sql AS
+'SELECT 1 <&&> 2';
+CREATE FUNCTION calls_dom() RETURNS int STABLE LANGUAGE sql AS
+'SELECT (5::mydomain)::int';
+CREATE FUNCTION has_dom() RETURNS int STABLE LANGUAGE plpgsql AS
+$$DECLARE d mydomain := 4; BEGIN RETURN d; END$$;
+CREATE FUNCTION calls_view() RETURNS text STABLE LANGUAGE sql AS
+'SELECT x FROM v_sub';
+CREATE FUNCTION calls_seq_view() RETURNS bigint STABLE LANGUAGE sql AS
+'SELECT last_value FROM v_seq';
+CREATE FUNCTION calls_rls() RETURNS bigint STABLE LANGUAGE sql AS
+'SELECT count(*) FROM rls';
+CREATE FUNCTION calls_cast() RETURNS int STABLE LANGUAGE sql AS
+$$SELECT 'ok'::mood + 1$$;
+CREATE FUNCTION makes_mood() RETURNS mood STABLE LANGUAGE sql AS
+$$SELECT 'ok'::mood$$;
+CREATE FUNCTION takes_dom(mydomain) RETURNS int IMMUTABLE LANGUAGE sql AS
+'SELECT 1';
+CREATE FUNCTION takes_doms(VARIADIC mydomain[]) RETURNS int IMMUTABLE
+LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION makes_dom() RETURNS mydomain STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN 6; END$$;
+CREATE FUNCTION makes_doms() RETURNS TABLE (a mydomain) STABLE LANGUAGE plpgsql
+AS $$BEGIN a := 6; RETURN NEXT; END$$;
+CREATE TYPE dom_range AS RANGE (subtype = mydomain);
+CREATE TABLE dom_table (a int, b mydomain);
+INSERT INTO dom_table VALUES (1, 2);
+CREATE TABLE mood_rows (r moods, a mood[]);
+INSERT INTO mood_rows VALUES (ROW('ok'), '{ok}');
+CREATE OPERATOR ### (RIGHTARG = bigint, FUNCTION = pg_try_advisory_xact_lock);
+CREATE OPERATOR #### (RIGHTARG = regclass, FUNCTION = nextval);
+CREATE FUNCTION in_recovery() RETURNS bool STABLE LANGUAGE internal AS
+'pg_is_in_recovery';
+CREATE VIEW v_xml_dom AS SELECT * FROM XMLTABLE('/r/c'
+ PASSING '<r><c>1</c></r>'::xml COLUMNS c mydomain PATH '.');
+CREATE VIEW v_json_dom AS
+SELECT * FROM json_to_record('{"b": 2}') AS x(b mydomain);
+CREATE VIEW v_populate AS
+SELECT (jsonb_populate_record(x, '{"b": 2}')).* FROM dom_table x;
+CREATE VIEW v_dflt AS SELECT dflt_call() AS x;
+CREATE VIEW v_atom AS SELECT calls_atom() AS x;
+CREATE VIEW v_invoker WITH (security_invoker) AS SELECT * FROM rls;
+CREATE VIEW v_agg AS SELECT nodal_agg(1) AS x;
+CREATE VIEW v_lateral AS SELECT x FROM t, LATERAL fw_swallow(id) x
+WHERE id = 1;
+CREATE VIEW v_dom_col AS SELECT b FROM dom_table;
 -- SELECT
 SELECT 1;
 SELECT * FROM t WHERE id = 1;
@@ -257,6 +332,74 @@ SELECT 'ok'::mood + 1;
 SELECT int4('ok'::mood);
 SELECT '[1,2)'::rng;
 SELECT rng(1, 2);
+-- what nobody calls by its name
+SELECT dflt_call();
+SELECT dflt_swallow();
+SELECT dflt_nodal();
+SELECT dflt_view();
+SELECT dflt_call(1);
+SELECT nodal_agg(1);
+SELECT atom1();
+SELECT atom2();
+SELECT atom3();
+SELECT calls_atom();
+SELECT atom_text();
+SELECT calls_mixed();
+SELECT calls_umlaut();
+SELECT calls_unicode();
+SELECT calls_long();
+SELECT calls_op();
+SELECT calls_dom();
+SELECT has_dom();
+SELECT calls_view();
+SELECT calls_seq_view();
+SELECT calls_rls();
+SELECT calls_cast();
+SELECT makes_mood() + 1;
+SELECT takes_dom(5);
+SELECT takes_doms(5, 6);
+SELECT makes_dom();
+SELECT * FROM makes_doms();
+SELECT dom_range(1, 2);
+SELECT '[1,2)'::dom_range;
+SELECT '{[1,2)}'::dom_multirange;
+SELECT dom_multirange(dom_range(1, 2));
+SELECT json_populate_record(x, '{"b": 2}') FROM dom_table x;
+SELECT jsonb_populate_record(dom_table, '{"b": 2}') FROM dom_table;
+SELECT * FROM dom_table x, json_populate_recordset(x, '[{"b": 2}]') y;
+SELECT (r).m + 1 FROM mood_rows;
+SELECT a[1] + 1 FROM mood_rows;
+SELECT ### 42;
+SELECT #### 'sq'::regclass;
+SELECT in_recovery();
+SELECT * FROM crosstab('SELECT 1, 2, length(fw_swallow(70))') AS x(a int, b int);
+SELECT * FROM v_xml_dom;
+SELECT * FROM v_json_dom;
+SELECT * FROM v_populate;
+SELECT * FROM v_dflt;
+SELECT * FROM v_atom;
+SELECT * FROM v_invoker;
+SELECT * FROM v_agg;
+SELECT * FROM v_lateral;
+SELECT * FROM v_dom_col;
+SELECT * FROM dom_table;
+SELECT b + 1 FROM dom_table;
+SELECT E'a'
+'\'; DELETE FROM empty; --';
+SELECT E'a' -- x
+ '\'; DELETE FROM empty; --';
+SELECT 'a'
+'\'; DELETE FROM empty; --';
+SELECT U&'a'
+'\0027; DELETE FROM empty; --';
+SELECT $a$a$a$, $A$ $a$ $A$, $ä$ ' $ä$;
+SELECT 1 AS "x"/* " */, fw_swallow(71);
+SELECT 1 +/* x */ fw_swallow(72)::int;
+SELECT 1 @-- x
+- 1, fw_swallow(73);
+SELECT B'1' 'x', fw_swallow(74);
+SELECT "fw_swallow"/**/(75);
+SELECT N'a', n'b', nfw_swallow (76);
 -- node-local things
 SELECT nodal();
 SELECT nodal2();

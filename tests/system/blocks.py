@@ -41,6 +41,8 @@ def play(cluster, weir, texts, way):
         with Wire(port, timeout=10 * SLOW) as conn:
             conn.login()
             talks.append([(text, way(conn, text)) for text in texts])
+        # No level shows what another client has written straight.
+        cluster.position()
     return talks
 
 
@@ -54,4 +56,5 @@ def play_at_once(cluster, weir, texts):
                         ((one_query(text), sync()) if len(text) % 2
                          else (query(text),))])
             talks.append([said(conn.until()) for _ in texts])
+        cluster.position()
     return talks

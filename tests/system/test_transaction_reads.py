@@ -14,10 +14,50 @@ READ = "SELECT count(*) FROM early"
 WRITE = "INSERT INTO early VALUES (500)"
 
 
+# What shows the transaction's time without a word for it in the text.
+TIMELY = """
+DROP SCHEMA IF EXISTS timely CASCADE; CREATE SCHEMA timely;
+CREATE VIEW timely.v AS SELECT now() AS at;
+CREATE VIEW timely.v_key AS SELECT CURRENT_TIMESTAMP AS at;
+CREATE VIEW timely.v_v AS SELECT at FROM timely.v_key;
+CREATE FUNCTION timely.body() RETURNS timestamptz STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN now(); END$$;
+CREATE FUNCTION timely.word() RETURNS timestamptz STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN LOCALTIMESTAMP; END$$;
+CREATE FUNCTION timely.literal() RETURNS timestamptz STABLE LANGUAGE plpgsql AS
+$$BEGIN RETURN 'now'; END$$;
+CREATE FUNCTION timely.atomic() RETURNS timestamptz STABLE LANGUAGE sql
+RETURN transaction_timestamp();
+CREATE FUNCTION timely.calls() RETURNS timestamptz STABLE LANGUAGE sql AS
+'SELECT timely.body()';
+CREATE FUNCTION timely.reads() RETURNS timestamptz STABLE LANGUAGE sql AS
+'SELECT at FROM timely.v_v';
+CREATE FUNCTION timely.dflt(timestamptz DEFAULT now()) RETURNS timestamptz
+IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+CREATE FUNCTION timely.op(timestamptz, int) RETURNS timestamptz STABLE
+LANGUAGE sql AS 'SELECT now()';
+CREATE OPERATOR timely.+@ (LEFTARG = timestamptz, RIGHTARG = int,
+ FUNCTION = timely.op);
+"""
+TIMELY_READS = {
+    "view": "SELECT at FROM timely.v",
+    "keyword": "SELECT at FROM timely.v_key",
+    "view_of_view": "SELECT at FROM timely.v_v",
+    "function": "SELECT timely.body()",
+    "keyword_in_body": "SELECT timely.word()",
+    "literal_in_body": "SELECT timely.literal()",
+    "atomic_body": "SELECT timely.atomic()",
+    "calls": "SELECT timely.calls()",
+    "reads_view": "SELECT timely.reads()",
+    "default": "SELECT timely.dflt()",
+    "operator": "SELECT '-infinity'::timestamptz OPERATOR(timely.+@) 1"}
+
+
 @pytest.fixture(scope="module")
 def table(cluster):
     cluster.sql("DROP TABLE IF EXISTS early; CREATE TABLE early AS"
                 " SELECT i FROM generate_series(1, 10) i", user="app")
+    cluster.sql(TIMELY, user="app")
     cluster.position()
 
 
@@ -136,6 +176,38 @@ def test_where_reads_run(cluster, weir, name, way):
     seen = [cluster.calls(tag) for tag in tags]
     assert "".join(node[0] for calls in seen
                    for node, n in calls.items() if n) == where
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("what", TIMELY_READS)
+def test_time_behind_a_name(weir, what, way):
+    """Of one transaction there is one time, whatever shows it."""
+    with Wire(weir.port, timeout=10 * SLOW) as conn:
+        conn.login()
+        WAYS[way](conn, "BEGIN")
+        WAYS[way](conn, READ)
+        rows, now = ([one[1] for one in WAYS[way](conn, text)
+                      if one[0] == "D"]
+                     for text in (TIMELY_READS[what], "SELECT now()"))
+        WAYS[way](conn, "COMMIT")
+    assert rows == now != []
+
+
+def test_time_as_a_value(weir):
+    """A parameter may be the word itself; others are no reason to move."""
+    text = "SELECT $1::text::timestamptz, i FROM early WHERE i = 1"
+    seen = []
+    with Wire(weir.port, timeout=10 * SLOW) as conn:
+        conn.login()
+        for value in ("now", "2020-01-01", None):
+            conn.query("BEGIN")
+            conn.query(READ)
+            said = conn.send(parse(text), bind([value]), describe(),
+                             execute(), sync()).until()
+            time = next(m.values[0] for m in said if m.type == "D")
+            seen.append(time == conn.value("SELECT now()").encode())
+            conn.query("COMMIT")
+    assert seen == [True, False, False]
 
 
 def test_portals_that_stay_open(cluster, weir):
