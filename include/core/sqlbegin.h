@@ -9,6 +9,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum sqlbegin_kind {
 	SQLBEGIN_NONE,
@@ -17,6 +18,12 @@ enum sqlbegin_kind {
 	SQLBEGIN_MODES,    /* SET TRANSACTION; of a snapshot it is NONE */
 	SQLBEGIN_COMMIT,   /* COMMIT, END; AND CHAIN is NONE */
 	SQLBEGIN_ROLLBACK, /* ROLLBACK, ABORT; likewise, and TO */
+	/* Only sqlbegin_read_inside tells these. */
+	SQLBEGIN_COMMIT_CHAIN,
+	SQLBEGIN_ROLLBACK_CHAIN,
+	SQLBEGIN_SAVEPOINT,
+	SQLBEGIN_RELEASE,
+	SQLBEGIN_ROLLBACK_TO
 };
 
 enum sqlbegin_level {
@@ -36,14 +43,26 @@ struct sqlbegin {
 	enum sqlbegin_kind kind;
 	enum sqlbegin_level level;
 	enum sqlbegin_mode mode;
+	uint64_t name; /* of a savepoint: a hash; 0 else */
 };
 
 struct sqlbegin sqlbegin_read(const char *sql, size_t len);
 
+/*
+ * The same for a statement inside of a block, where chains and savepoints are
+ * told as well.
+ */
+struct sqlbegin sqlbegin_read_inside(const char *sql, size_t len);
+
 /* What more says, in the same transaction: the last of a kind counts. */
 void sqlbegin_add(struct sqlbegin *sum, const struct sqlbegin *more);
 
-/* The tag that ends it, a static text; not of NONE. */
+/* A BEGIN with that level and mode. */
+enum { SQLBEGIN_MODES_MAX = 64 };
+void sqlbegin_write(const struct sqlbegin *modes,
+		    char text[static SQLBEGIN_MODES_MAX]);
+
+/* The tag that ends it, a static text; of what sqlbegin_read tells. */
 const char *sqlbegin_tag(enum sqlbegin_kind kind);
 
 #endif

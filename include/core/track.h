@@ -33,7 +33,7 @@ enum track_flag {
 	TRACK_LOCAL = 2,   /* never sent: its reply is made here, in order */
 	TRACK_SKIPPED = 4, /* of a result: the server has read over it */
 	TRACK_ASKED = 8,  /* of ours: may fail, its rows and outcome are told */
-	TRACK_QUIET = 16, /* of ours, in a batch of ours: so are its errors */
+	TRACK_QUIET = 16, /* of ours: so are its errors, which may come */
 	/*
 	 * A Query with text of ours behind the client's one statement: what
 	 * comes after its tag is swallowed, but for errors.

@@ -45,7 +45,9 @@ void server_tell(struct server *server, const struct buf *sql);
  * A BEGIN that cannot fail, and what was set behind it, unheard, in front of
  * what comes next.  The server counts as in the block at once.
  */
-void server_begin_block(struct server *server, const struct buf *sql);
+/* will_fail: its last statement does, and is meant to. */
+void server_begin_block(struct server *server, const struct buf *sql,
+			bool will_fail);
 
 /* --- what sequences have given: currval() and lastval() --- */
 

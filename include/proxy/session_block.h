@@ -13,23 +13,31 @@
 #include <stdint.h>
 
 struct session;
+struct session_unit;
 
 /* --- session_begin --- */
 
 /*
- * A statement goes to the session's server: a BEGIN READ ONLY on a replica is
+ * A Query goes to the session's server: a BEGIN READ ONLY on a replica is
  * kept, and what follows it.  text NULL: not here whole.
  */
 void session_begin_ran(struct session *session, const struct sqlclass *class,
 		       const char *text, size_t len);
-/* Something of it is there that cannot be had elsewhere. */
-void session_begin_root(struct session *session);
+/* The same is bound (is_open: to a portal with a name), and executed. */
+void session_begin_bound(struct session *session, const struct sqlclass *class,
+			 const char *text, size_t len, bool is_open);
+void session_begin_executes(struct session *session);
+/* The oldest Execute has succeeded. */
+void session_begin_executed(struct session *session);
 /* Is there anything in such a statement for the above? */
 bool session_begin_hears(const struct session *session,
 			 const struct sqlclass *class);
-/* A unit is answered with this status. */
-void session_begin_answered(struct session *session, uint32_t effects,
+/* A unit is answered with this status; it is skipped. */
+void session_begin_answered(struct session *session,
+			    const struct session_unit *unit, bool is_query,
 			    char status);
+void session_begin_skipped(struct session *session,
+			   const struct session_unit *unit);
 /* The transaction is over, or is never to be begun again. */
 void session_begin_forget(struct session *session);
 /* On a replica, in a transaction that could still move to the primary. */

@@ -72,7 +72,9 @@ enum {
 struct session_unit {
 	struct sqlclass judged;
 	uint64_t since_us;
+	unsigned begun;   /* statements that session_begin has put down */
 	bool is_refilled; /* what it resets is set again in it */
+	bool is_query;    /* no batch */
 };
 
 /* A Parse of the unit that stands first, for when it is relayed. */
@@ -378,6 +380,10 @@ bool session_refill_query(struct session *session,
 			  const struct sqlclass *judged,
 			  const struct pgwire_message *message,
 			  struct buf *tail);
+/* The same of any text, to be put behind it elsewhere. */
+bool session_refill_text(const struct session *session,
+			 const struct sqlclass *judged, const char *text,
+			 size_t len, struct buf *sql);
 void session_refill_pass(struct session *session,
 			 const struct pgwire_message *message,
 			 struct buf *tail);

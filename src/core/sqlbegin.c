@@ -8,9 +8,11 @@
  */
 #include "core/sqlbegin.h"
 
+#include "base/util.h"
 #include "core/sqllex.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 struct reader {
@@ -99,14 +101,62 @@ static void take_work(struct reader *reader)
 		(void)take(reader, "transaction");
 }
 
+/* Up to its end; the name of a savepoint. */
+static bool take_name(struct reader *reader, struct sqlbegin *begin)
+{
+	char name[SQLLEX_NAME_MAX + 1];
+	size_t len = sqllex_name(&reader->now, name);
+
+	if (len == 0)
+		return false;
+	begin->name = util_hash(name, len);
+	advance(reader);
+	return is_over(reader);
+}
+
+/* SAVEPOINT may stand in front of it, or be the name itself. */
+static bool take_savepoint(struct reader *reader, struct sqlbegin *begin,
+			   enum sqlbegin_kind kind)
+{
+	begin->kind = kind;
+	if (sqllex_is_word(&reader->now, "savepoint")) {
+		struct reader before = *reader;
+
+		advance(reader);
+		if (is_over(reader))
+			*reader = before;
+	}
+	return take_name(reader, begin);
+}
+
 /* AND NO CHAIN is the default. */
-static bool take_end(struct reader *reader)
+static bool take_end(struct reader *reader, struct sqlbegin *begin)
 {
 	take_work(reader);
-	if (take(reader, "and") &&
-	    !(take(reader, "no") && take(reader, "chain")))
-		return false;
+	if (begin->kind == SQLBEGIN_ROLLBACK && take(reader, "to"))
+		return take_savepoint(reader, begin, SQLBEGIN_ROLLBACK_TO);
+	if (take(reader, "and")) {
+		bool is_chained = !take(reader, "no");
+
+		if (!take(reader, "chain"))
+			return false;
+		if (is_chained)
+			begin->kind = begin->kind == SQLBEGIN_COMMIT
+					      ? SQLBEGIN_COMMIT_CHAIN
+					      : SQLBEGIN_ROLLBACK_CHAIN;
+	}
 	return is_over(reader);
+}
+
+static bool read_end(struct reader *reader, struct sqlbegin *begin)
+{
+	if (take(reader, "commit") || take(reader, "end"))
+		begin->kind = SQLBEGIN_COMMIT;
+	else if (take(reader, "rollback") || take(reader, "abort"))
+		begin->kind = SQLBEGIN_ROLLBACK;
+	else
+		return false;
+	return take_end(reader, begin);
 }
 
 static bool read(struct reader *reader, struct sqlbegin *begin)
@@ -125,16 +175,16 @@ static bool read(struct reader *reader, struct sqlbegin *begin)
 		begin->kind = SQLBEGIN_MODES;
 		return take(reader, "transaction") && take_modes(reader, begin);
 	}
-	if (take(reader, "commit") || take(reader, "end"))
-		begin->kind = SQLBEGIN_COMMIT;
-	else if (take(reader, "rollback") || take(reader, "abort"))
-		begin->kind = SQLBEGIN_ROLLBACK;
-	else
-		return false;
-	return take_end(reader);
+	if (take(reader, "savepoint")) {
+		begin->kind = SQLBEGIN_SAVEPOINT;
+		return take_name(reader, begin);
+	}
+	if (take(reader, "release"))
+		return take_savepoint(reader, begin, SQLBEGIN_RELEASE);
+	return read_end(reader, begin);
 }
 
-struct sqlbegin sqlbegin_read(const char *sql, size_t len)
+struct sqlbegin sqlbegin_read_inside(const char *sql, size_t len)
 {
 	struct sqlbegin begin = { .kind = SQLBEGIN_NONE };
 	struct reader reader;
@@ -148,12 +198,42 @@ struct sqlbegin sqlbegin_read(const char *sql, size_t len)
 	return begin;
 }
 
+struct sqlbegin sqlbegin_read(const char *sql, size_t len)
+{
+	struct sqlbegin begin = sqlbegin_read_inside(sql, len);
+
+	if (begin.kind > SQLBEGIN_ROLLBACK)
+		return (struct sqlbegin){ .kind = SQLBEGIN_NONE };
+	return begin;
+}
+
 void sqlbegin_add(struct sqlbegin *sum, const struct sqlbegin *more)
 {
 	if (more->level != SQLBEGIN_LEVEL_UNSET)
 		sum->level = more->level;
 	if (more->mode != SQLBEGIN_MODE_UNSET)
 		sum->mode = more->mode;
+}
+
+void sqlbegin_write(const struct sqlbegin *modes,
+		    char text[static SQLBEGIN_MODES_MAX])
+{
+	static const char *const levels[] = {
+		[SQLBEGIN_LEVEL_UNSET] = "",
+		[SQLBEGIN_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
+		[SQLBEGIN_REPEATABLE_READ] = " ISOLATION LEVEL REPEATABLE READ",
+		[SQLBEGIN_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE",
+	};
+	static const char *const accesses[] = {
+		[SQLBEGIN_MODE_UNSET] = "",
+		[SQLBEGIN_READ_ONLY] = " READ ONLY",
+		[SQLBEGIN_READ_WRITE] = " READ WRITE",
+	};
+
+	assert(modes->level <= SQLBEGIN_SERIALIZABLE);
+	assert(modes->mode <= SQLBEGIN_READ_WRITE);
+	(void)snprintf(text, SQLBEGIN_MODES_MAX, "BEGIN%s%s",
+		       levels[modes->level], accesses[modes->mode]);
 }
 
 const char *sqlbegin_tag(enum sqlbegin_kind kind)

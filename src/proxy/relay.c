@@ -460,6 +460,7 @@ static enum relay_result relay_query(struct session *session,
 	note_effects(session, &class);
 	session_effects_of_query(session, &class, message);
 	session->unit.judged = class;
+	session->unit.is_query = true;
 	stmtmap_remove(session->names, "");
 	server_set_unnamed(session->server, 0);
 	is_tailed = session_refill_query(session, &class, message, &tail);
@@ -513,6 +514,7 @@ static void relay_execute(struct session *session,
 
 	if (session->unit.judged.statements < UINT16_MAX)
 		session->unit.judged.statements++;
+	session_begin_executes(session);
 	server_owe(session->server, TRACK_EXECUTE, 0, NULL);
 	is_reset = session_refill_is_due(session, message);
 	pass_message(session, message);

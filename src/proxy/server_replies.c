@@ -468,7 +468,8 @@ static bool react(struct server *server, uint8_t type,
 	if (result->is_failed && (result->entry.flags & TRACK_ASKED)) {
 		server->has_ask_failed = true;
 	} else if (result->is_failed) {
-		if (is_ours && result->entry.op == TRACK_QUERY)
+		if (is_ours && result->entry.op == TRACK_QUERY &&
+		    !(result->entry.flags & TRACK_QUIET))
 			return false;
 		if (server->hooks && !is_closed(server) &&
 		    !(result->entry.flags & TRACK_QUIET))
@@ -630,7 +631,8 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	if (message->type == 'D' && (result.entry.flags & TRACK_ASKED) &&
 	    server->hooks)
 		server->hooks->row(server->user, message);
-	if (result.is_failed && (result.entry.flags & TRACK_QUIET))
+	if (result.is_failed && (result.entry.flags & TRACK_QUIET) &&
+	    result.entry.op != TRACK_QUERY)
 		withhold(server, message);
 	/* Nobody is there to end the COPY or the batch by himself. */
 	if (!server->hooks && (message->type == 'G' || result.is_failed ||

@@ -54,14 +54,20 @@ void server_note_settings(struct server *server,
 }
 
 /* A simple Query ends the life of the unnamed statement. */
-static void send_ours(struct server *server, const struct buf *sql)
+static void send_ours_as(struct server *server, const struct buf *sql,
+			 unsigned flags)
 {
 	pgbuild_query(stream_out(server->stream), (const char *)buf_head(sql),
 		      buf_len(sql));
-	track_push(server->track, TRACK_QUERY, TRACK_OURS, NULL);
+	track_push(server->track, TRACK_QUERY, TRACK_OURS | flags, NULL);
 	server->unnamed = 0;
 	server->settings_due++;
 	server->is_aloud = false;
+}
+
+static void send_ours(struct server *server, const struct buf *sql)
+{
+	send_ours_as(server, sql, 0);
 }
 
 /* --- sequences --- */
@@ -131,11 +137,12 @@ void server_tell(struct server *server, const struct buf *sql)
 	send_ours(server, sql);
 }
 
-void server_begin_block(struct server *server, const struct buf *sql)
+void server_begin_block(struct server *server, const struct buf *sql,
+			bool will_fail)
 {
 	assert(server->state == SERVER_ACTIVE);
-	send_ours(server, sql);
-	server->status = 'T';
+	send_ours_as(server, sql, will_fail ? TRACK_QUIET : 0);
+	server->status = will_fail ? 'E' : 'T';
 }
 
 bool server_has_stale_plan(const struct server *server)

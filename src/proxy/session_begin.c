@@ -4,14 +4,11 @@
  * BEGIN READ ONLY goes to a replica at once.  What comes later may be what no
  * replica can do, or what is another thing there: SET TRANSACTION READ WRITE
  * or SNAPSHOT, pg_export_snapshot(), a lock, NOTIFY, PREPARE.  As long as what
- * has run can be repeated, the transaction is given up on the replica and
- * begun again on the primary in front of what comes: after the BEGIN alone
- * and SETs, which are kept as a text, and at READ COMMITTED after plain reads
- * as well, since there each statement sees a state of its own.
+ * has run can be repeated (core/blocklog), the transaction is given up on the
+ * replica and begun again on the primary in front of what comes.
  *
- * A block that has failed and is ended AND CHAIN begins anew with the
- * session's defaults (PostgreSQL loses its characteristics): that one may
- * write, so it does not stay on the replica.
+ * A block that has failed and is ended AND CHAIN may begin anew with the
+ * session's defaults: that one may write, so it does not stay on the replica.
  *
  * A BEGIN that waits for its first statement (session_defer) is kept here as
  * well, and goes in front of that statement wherever it runs.
@@ -23,6 +20,7 @@
  */
 #include "base/buf.h"
 #include "base/util.h"
+#include "core/blocklog.h"
 #include "core/route.h"
 #include "core/settings.h"
 #include "core/sqlbegin.h"
@@ -37,19 +35,18 @@
 #include <string.h>
 #include <strings.h>
 
-/* Longer texts are not kept. */
-enum { BEGIN_BYTES = 2048 };
+/* A statement that was bound; the Execute of its portal does it. */
+struct bound {
+	enum blocklog_kind kind;
+	struct buf text;
+	struct buf tail;
+};
 
 struct session_begin {
-	struct buf text;       /* the BEGIN, then what was set */
-	size_t own_len;        /* of the BEGIN alone */
-	struct sqlbegin modes; /* of one that was deferred */
-	uint64_t since_us;     /* that it waits */
-	char status;       /* of the last ReadyForQuery in the transaction */
+	struct blocklog *log;
+	struct bound bound;
+	uint64_t since_us; /* that it waits */
 	uint8_t hint;      /* enum sqlclass_hint, of the BEGIN */
-	bool has_read;     /* it has a snapshot */
-	bool is_rooted;    /* something has run that cannot be repeated */
-	bool is_misplaced; /* a chained block that may write */
 	bool is_due;       /* its next server has not heard of it yet */
 	bool is_deferred;  /* ... nor has any other */
 	bool is_opening;   /* sent, and its first unit is not answered */
@@ -60,7 +57,9 @@ void session_begin_forget(struct session *session)
 {
 	if (!session->begin)
 		return;
-	buf_free(&session->begin->text);
+	buf_free(&session->begin->bound.text);
+	buf_free(&session->begin->bound.tail);
+	blocklog_free(session->begin->log);
 	free(session->begin);
 	session->begin = NULL;
 }
@@ -72,93 +71,87 @@ static bool is_on_replica(const struct session *session)
 
 /* --- what runs on the replica --- */
 
-/* To what the session began with, which is another matter on each server. */
-static bool goes_back(const char *text, size_t len)
-{
-	char *copy = xstrndup(text, len);
-	bool goes = strcasestr(copy, "reset") || strcasestr(copy, "default");
-
-	free(copy);
-	return goes;
-}
-
-static void add_text(struct session_begin *begin, const char *text, size_t len)
-{
-	/* Its terminating zero, of a message's body. */
-	while (text && len > 0 && text[len - 1] == '\0')
-		len--;
-	if (!text || buf_len(&begin->text) + len + 2 > BEGIN_BYTES ||
-	    (buf_len(&begin->text) > 0 && goes_back(text, len))) {
-		begin->is_rooted = true;
-		return;
-	}
-	/* A line comment at the end goes no further than its line. */
-	if (buf_len(&begin->text) > 0)
-		buf_append(&begin->text, "\n;", 2);
-	buf_append(&begin->text, text, len);
-}
-
-static void remember(struct session *session, const char *text, size_t len)
-{
-	struct session_begin *begin = xcalloc(1, sizeof(*begin));
-
-	add_text(begin, text, len);
-	begin->own_len = buf_len(&begin->text);
-	begin->status = 'I';
-	session->begin = begin;
-}
-
-/* Does each statement of the transaction see a state of its own? */
+/* What a block without a level of its own has. */
 static bool is_read_committed(const struct session *session)
 {
-	const struct buf *text = &session->begin->text;
 	const char *usual = settings_get(session->settings,
 					 "default_transaction_isolation");
-	const void *head = buf_head(text);
-	char copy[BEGIN_BYTES + 1];
 
-	assert(head && buf_len(text) <= BEGIN_BYTES);
-	memcpy(copy, head, buf_len(text));
-	copy[buf_len(text)] = '\0';
-	if (strcasestr(copy, "isolation"))
-		return !strcasestr(copy, "repeatable");
 	return !usual || strcasecmp(usual, "read committed") == 0 ||
 	       strcasecmp(usual, "read uncommitted") == 0;
 }
 
-/* What a text may set again elsewhere. */
+static struct session_begin *begin_new(struct session *session)
+{
+	struct session_begin *begin = xcalloc(1, sizeof(*begin));
+
+	begin->log = blocklog_new(is_read_committed(session));
+	session->begin = begin;
+	return begin;
+}
+
+/* What a text may set again elsewhere; a SELECT of set_config() as well. */
 static bool is_setting(const struct sqlclass *class)
 {
 	const uint32_t settings = EFFECT_SET | EFFECT_SET_LOCAL |
-				  EFFECT_SET_REPORTED | EFFECT_READ_ONLY;
+				  EFFECT_SET_REPORTED | EFFECT_READ_ONLY |
+				  EFFECT_RESET_ALL | EFFECT_SERIALIZABLE;
 
-	return class->access == ACCESS_NONE && class->statements == 1 &&
-	       (class->command == COMMAND_OTHER ||
-		class->command == COMMAND_SET_TRANSACTION) &&
+	return class->access <= ACCESS_READ && class->statements == 1 &&
+	       class->command == COMMAND_OTHER &&
 	       (class->effects & settings) != 0 &&
 	       (class->effects & ~settings) == 0;
+}
+
+static bool is_block(const struct sqlclass *class)
+{
+	return class->access == ACCESS_NONE && class->statements == 1 &&
+	       (class->command != COMMAND_OTHER || class->effects == 0);
+}
+
+/* What is delivered, and leaves nothing. */
+static bool is_read(const struct sqlclass *class)
+{
+	struct sqlclass less = *class;
+
+	less.effects &= ~(uint32_t)EFFECT_COPY_OUT;
+	return route_is_plain_read(&less);
+}
+
+/* Ends what is not there, or what matters nowhere else. */
+static bool is_nothing(const struct sqlclass *class)
+{
+	const uint32_t ends = EFFECT_CURSOR | EFFECT_CLOSE_ALL |
+			      EFFECT_DEALLOCATE | EFFECT_DISCARD |
+			      EFFECT_UNLISTEN_ALL;
+
+	return class->statements == 0 ||
+	       (class->access == ACCESS_NONE && class->statements == 1 &&
+		class->command == COMMAND_OTHER && class->effects != 0 &&
+		(class->effects & ~ends) == 0);
+}
+
+static enum blocklog_kind kind_of(const struct sqlclass *class)
+{
+	const uint32_t cursors = EFFECT_CURSOR | EFFECT_CATALOG_READ;
+
+	if (is_nothing(class))
+		return BLOCKLOG_NOTHING;
+	if (is_read(class))
+		return BLOCKLOG_READ;
+	if (is_setting(class))
+		return BLOCKLOG_SETTING;
+	if (is_block(class))
+		return BLOCKLOG_BLOCK;
+	return class->access == ACCESS_READ && (class->effects & ~cursors) == 0
+		       ? BLOCKLOG_BOUND
+		       : BLOCKLOG_LOST;
 }
 
 static bool is_end(const struct sqlclass *class)
 {
 	return class->statements == 1 && (class->command == COMMAND_COMMIT ||
 					  class->command == COMMAND_ROLLBACK);
-}
-
-static void note_statement(struct session *session,
-			   const struct sqlclass *class, const char *text,
-			   size_t len)
-{
-	struct session_begin *begin = session->begin;
-
-	if (route_is_plain_read(class)) {
-		begin->has_read = true;
-		begin->is_rooted |= !is_read_committed(session);
-	} else if (is_setting(class)) {
-		add_text(begin, text, len);
-	} else if (!is_end(class) && class->statements > 0) {
-		begin->is_rooted = true;
-	}
 }
 
 bool session_begin_hears(const struct session *session,
@@ -176,46 +169,87 @@ static bool is_read_over(const struct session *session)
 	return track_is_skipping(track) && track_units(track) == 0;
 }
 
-void session_begin_ran(struct session *session, const struct sqlclass *class,
-		       const char *text, size_t len)
+/* False: nothing of it is kept. */
+static bool is_kept(struct session *session, const struct sqlclass *class)
 {
 	bool is_inside = session_is_in_transaction(session);
 
 	if (is_read_over(session))
-		return;
+		return false;
 	if (session->begin && !session->begin->is_opening &&
 	    (!is_inside || !is_on_replica(session)))
 		session_begin_forget(session);
-	if (session->begin)
-		note_statement(session, class, text, len);
-	else if (!is_inside && is_on_replica(session) &&
-		 route_is_read_only_begin(class))
-		remember(session, text, len);
+	/* Behind others of its batch: their answers would be taken for its. */
+	if (!session->begin && !is_inside && is_on_replica(session) &&
+	    route_is_read_only_begin(class) &&
+	    session->unit.judged.statements <= 1)
+		(void)begin_new(session);
+	return session->begin != NULL;
 }
 
-void session_begin_root(struct session *session)
+static void push(struct session *session, enum blocklog_kind kind,
+		 const char *text, size_t len, struct buf *tail)
 {
-	if (session->begin)
-		session->begin->is_rooted = true;
+	blocklog_push(session->begin->log, kind, text, len, tail);
+	session->unit.begun++;
 }
 
-/* A block follows on the one that is over, with its characteristics. */
-static void chain(struct session_begin *begin)
+void session_begin_ran(struct session *session, const struct sqlclass *class,
+		       const char *text, size_t len)
 {
-	begin->has_read = false;
-	if (begin->status == 'E') {
-		buf_consume(&begin->text, buf_len(&begin->text));
-		buf_append(&begin->text, "BEGIN", 5);
-		begin->own_len = buf_len(&begin->text);
-		begin->is_rooted = false;
-		begin->is_misplaced = true;
-	} else {
-		/* What was set in it is gone, or the session's for good. */
-		begin->is_rooted = buf_len(&begin->text) > begin->own_len;
+	struct buf tail = BUF_INIT;
+
+	if (!is_kept(session, class))
+		return;
+	if (text)
+		(void)session_refill_text(session, class, text, len, &tail);
+	push(session, kind_of(class), text, len, &tail);
+	buf_free(&tail);
+}
+
+void session_begin_bound(struct session *session, const struct sqlclass *class,
+			 const char *text, size_t len, bool is_open)
+{
+	struct bound *bound;
+
+	if (!is_kept(session, class))
+		return;
+	bound = &session->begin->bound;
+	buf_free(&bound->text);
+	buf_free(&bound->tail);
+	bound->kind = kind_of(class);
+	/* It may be asked again, there alone. */
+	if (is_open && bound->kind == BLOCKLOG_READ)
+		bound->kind = BLOCKLOG_BOUND;
+	if (text) {
+		buf_append(&bound->text, text, len);
+		(void)session_refill_text(session, class, text, len,
+					  &bound->tail);
 	}
 }
 
-void session_begin_answered(struct session *session, uint32_t effects,
+void session_begin_executes(struct session *session)
+{
+	struct bound *bound;
+
+	if (!session->begin)
+		return;
+	bound = &session->begin->bound;
+	push(session, bound->kind, (const char *)buf_head(&bound->text),
+	     buf_len(&bound->text), &bound->tail);
+	/* Once more it only reads on. */
+	if (bound->kind != BLOCKLOG_BOUND)
+		bound->kind = BLOCKLOG_NOTHING;
+}
+
+void session_begin_executed(struct session *session)
+{
+	if (session->begin)
+		blocklog_done(session->begin->log);
+}
+
+void session_begin_answered(struct session *session,
+			    const struct session_unit *unit, bool is_query,
 			    char status)
 {
 	struct session_begin *begin = session->begin;
@@ -223,13 +257,19 @@ void session_begin_answered(struct session *session, uint32_t effects,
 	if (!begin || begin->is_due)
 		return;
 	begin->is_opening = false;
-	if (status == 'I' || !is_on_replica(session)) {
+	if (status == 'I' || !is_on_replica(session))
 		session_begin_forget(session);
-		return;
-	}
-	if ((effects & EFFECT_CHAIN) && status == 'T')
-		chain(begin);
-	begin->status = status;
+	else
+		blocklog_end_unit(begin->log, unit->begun, is_query,
+				  status == 'E');
+}
+
+void session_begin_skipped(struct session *session,
+			   const struct session_unit *unit)
+{
+	if (session->begin)
+		blocklog_end_unit(session->begin->log, unit->begun, false,
+				  blocklog_has_failed(session->begin->log));
 }
 
 /* --- leaving the replica --- */
@@ -237,7 +277,8 @@ void session_begin_answered(struct session *session, uint32_t effects,
 bool session_begin_is_open(const struct session *session)
 {
 	return session->begin && is_on_replica(session) &&
-	       (!session->begin->is_rooted || session->begin->is_misplaced);
+	       (blocklog_is_free(session->begin->log) ||
+		session_has_pending(session));
 }
 
 bool session_begin_is_early(const struct session *session)
@@ -246,14 +287,19 @@ bool session_begin_is_early(const struct session *session)
 	       is_on_replica(session);
 }
 
+/* It goes to the primary with whatever comes. */
+static bool is_misplaced(const struct session_begin *begin)
+{
+	return !begin->is_early && blocklog_may_write(begin->log);
+}
+
 /* Nothing is lost when it is begun anew, should its server be gone. */
 bool session_begin_can_restart(const struct session *session)
 {
 	const struct session_begin *begin = session->begin;
 
-	return begin && !begin->is_due && begin->status != 'E' &&
-	       !begin->is_rooted && !begin->is_misplaced &&
-	       (!begin->has_read || is_read_committed(session));
+	return begin && !begin->is_due && !blocklog_has_failed(begin->log) &&
+	       blocklog_is_free(begin->log) && !is_misplaced(begin);
 }
 
 /*
@@ -271,10 +317,11 @@ bool session_begin_is_outdated(const struct session *session)
 {
 	const struct session_begin *begin = session->begin;
 
-	return session_begin_can_restart(session) && begin->has_read &&
-	       asks_anew(session) && is_on_replica(session) &&
-	       !session_has_pending(session) && session->pins == 0 &&
-	       !session->inspect && buf_len(&begin->text) == begin->own_len &&
+	return session_begin_can_restart(session) &&
+	       blocklog_has_read(begin->log) && asks_anew(session) &&
+	       is_on_replica(session) && !session_has_pending(session) &&
+	       session->pins == 0 && !session->inspect &&
+	       blocklog_is_bare(begin->log) &&
 	       server_status(session->server) == 'T' &&
 	       route_is_plain_read(&session->scan.judged);
 }
@@ -283,7 +330,38 @@ bool session_begin_is_outdated(const struct session *session)
 static bool is_too_late(const struct session_begin *begin,
 			const struct sqlclass *class)
 {
-	return begin->has_read && class->command == COMMAND_SET_TRANSACTION;
+	return blocklog_has_read(begin->log) &&
+	       class->command == COMMAND_SET_TRANSACTION;
+}
+
+/* A text of several statements can only be repeated as a whole. */
+static bool is_mixed(const struct session *session)
+{
+	const struct sqlclass *class = &session->scan.judged;
+
+	return session->scan.at == 0 && class->statements > 1 &&
+	       !route_is_plain_read(class);
+}
+
+static bool leaves(const struct session *session)
+{
+	const struct sqlclass *class = &session->scan.judged;
+
+	return route_leaves_replica(class) ||
+	       (class->effects & EFFECT_SERIALIZABLE) || is_mixed(session);
+}
+
+/*
+ * Of a block that has failed only what goes back in it, or ends it, is done;
+ * what belongs elsewhere may stand behind that in the same unit.
+ */
+static bool leaves_failed(const struct session *session)
+{
+	const struct session_begin *begin = session->begin;
+
+	return blocklog_has_failed(begin->log) &&
+	       session->scan.judged.statements > 1 &&
+	       blocklog_is_free(begin->log) && leaves(session);
 }
 
 bool session_begin_is_misplaced(const struct session *session)
@@ -291,15 +369,17 @@ bool session_begin_is_misplaced(const struct session *session)
 	const struct session_begin *begin = session->begin;
 
 	if (!begin || begin->is_due || session_has_pending(session) ||
-	    !is_on_replica(session) || server_status(session->server) != 'T')
+	    !is_on_replica(session) || server_status(session->server) == 'I')
 		return false;
+	if (server_status(session->server) == 'E')
+		return leaves_failed(session);
 	if (begin->is_early && !is_end(&session->scan.judged) &&
 	    !session_early_is_plain(session))
 		return true;
-	return begin->is_misplaced ||
-	       (!begin->is_rooted &&
-		route_leaves_replica(&session->scan.judged) &&
-		!is_too_late(begin, &session->scan.judged));
+	return blocklog_is_free(begin->log) &&
+	       (is_misplaced(begin) ||
+		(leaves(session) &&
+		 !is_too_late(begin, &session->scan.judged)));
 }
 
 void session_begin_leave(struct session *session)
@@ -318,6 +398,26 @@ bool session_begin_is_due(const struct session *session)
 	return session->begin && session->begin->is_due;
 }
 
+/* Where it had failed, it has to fail again. */
+static void send_again(struct session *session)
+{
+	static const char failing[] = "\n;ROLLBACK TO SAVEPOINT pgweir_failed";
+	struct session_begin *begin = session->begin;
+	const struct buf *text = blocklog_text(begin->log);
+	bool has_failed = blocklog_has_failed(begin->log);
+	struct buf sql = BUF_INIT;
+
+	buf_append(&sql, buf_head(text), buf_len(text));
+	/* What must come before any query comes too late there as well. */
+	if (blocklog_has_read(begin->log) && !begin->is_deferred &&
+	    session->scan.judged.command != COMMAND_OTHER)
+		buf_append_text(&sql, "\n;SELECT 1");
+	if (has_failed)
+		buf_append_text(&sql, failing);
+	server_begin_block(session->server, &sql, has_failed);
+	buf_free(&sql);
+}
+
 void session_begin_again(struct session *session)
 {
 	struct session_begin *begin = session->begin;
@@ -327,11 +427,7 @@ void session_begin_again(struct session *session)
 	/* What was set on the replica is to be looked at here. */
 	if (session->pins || session->inspect)
 		server_mark_dirty(session->server);
-	/* What must come before any query comes too late there as well. */
-	if (begin->has_read && !begin->is_deferred &&
-	    session->scan.judged.command != COMMAND_OTHER)
-		buf_append_text(&begin->text, "\n;SELECT 1");
-	server_begin_block(session->server, &begin->text);
+	send_again(session);
 	begin->is_due = false;
 	begin->is_deferred = false;
 	begin->is_opening = true;
@@ -339,8 +435,10 @@ void session_begin_again(struct session *session)
 
 void session_begin_undo(struct session *session)
 {
-	if (session->begin)
-		session->begin->is_due = true;
+	if (!session->begin)
+		return;
+	blocklog_drop(session->begin->log);
+	session->begin->is_due = true;
 }
 
 void session_begin_place_anew(struct session *session)
@@ -365,18 +463,17 @@ bool session_begin_defer(struct session *session, const struct sqlbegin *modes,
 {
 	struct session_begin *begin = session->begin;
 
-	if ((begin ? buf_len(&begin->text) : 0) + len + 2 > BEGIN_BYTES)
-		return false;
 	if (!begin) {
-		begin = session->begin = xcalloc(1, sizeof(*begin));
+		begin = begin_new(session);
 		begin->is_due = begin->is_deferred = true;
-		begin->status = 'I';
 		begin->since_us = session_now(session);
 	}
 	assert(begin->is_deferred);
-	add_text(begin, text, len);
-	begin->own_len = buf_len(&begin->text);
-	sqlbegin_add(&begin->modes, modes);
+	if (!blocklog_open(begin->log, text, len, modes)) {
+		if (blocklog_is_empty(begin->log))
+			session_begin_forget(session);
+		return false;
+	}
 	begin->hint =
 		(uint8_t)sqlhint_join(begin->hint, session->scan.judged.hint);
 	return true;
@@ -404,20 +501,21 @@ bool session_begin_may_leave(const struct session *session,
 			     struct sqlclass *judged)
 {
 	const struct session_begin *begin = session->begin;
+	struct sqlbegin modes;
 
 	assert(begin && begin->is_deferred);
-	if (begin->modes.level == SQLBEGIN_SERIALIZABLE ||
+	modes = blocklog_modes(begin->log);
+	if (modes.level == SQLBEGIN_SERIALIZABLE ||
 	    route_leaves_replica(judged))
 		return false;
-	session->begin->is_early =
-		begin->modes.mode == SQLBEGIN_MODE_UNSET &&
-		begin->modes.level <= SQLBEGIN_READ_COMMITTED &&
-		session_early_is_plain(session);
+	session->begin->is_early = modes.mode == SQLBEGIN_MODE_UNSET &&
+				   modes.level <= SQLBEGIN_READ_COMMITTED &&
+				   session_early_is_plain(session);
 	if (session->begin->is_early) {
 		judged->hint = (uint8_t)sqlhint_join(begin->hint, judged->hint);
 		return true;
 	}
-	if (begin->modes.mode != SQLBEGIN_READ_ONLY)
+	if (modes.mode != SQLBEGIN_READ_ONLY)
 		return false;
 	*judged = (struct sqlclass){
 		.command = COMMAND_BEGIN,

@@ -76,10 +76,8 @@ void session_effects_of_bind(struct session *session,
 	if (session_begin_hears(session, judged)) {
 		if (entry)
 			text = stmt_query(entry->stmt, &len);
-		session_begin_ran(session, judged, text, len);
-		/* A portal with a name may be asked again, there alone. */
-		if (*(const char *)message->body != '\0')
-			session_begin_root(session);
+		session_begin_bound(session, judged, text, len,
+				    *(const char *)message->body != '\0');
 	}
 	if (entry && (effects & (EFFECT_SET | EFFECT_SET_LOCAL))) {
 		text = stmt_query(entry->stmt, &len);

@@ -92,9 +92,9 @@ static void append_set(const struct session *session, const char *name,
 	settings_release(less);
 }
 
-static bool refill_text(const struct session *session,
-			const struct sqlclass *judged, const char *text,
-			size_t len, struct buf *sql)
+bool session_refill_text(const struct session *session,
+			 const struct sqlclass *judged, const char *text,
+			 size_t len, struct buf *sql)
 {
 	const struct settings *values = values_of(session, judged, text, len);
 	const char *name;
@@ -102,8 +102,6 @@ static bool refill_text(const struct session *session,
 
 	if (!values)
 		return false;
-	/* A comment at the end goes no further than its line. */
-	buf_append_text(sql, "\n;");
 	for (size_t i = 0; settings_at(values, i, &name, &value); i++)
 		append_set(session, name, sql);
 	settings_release(values);
@@ -115,6 +113,7 @@ bool session_refill_query(struct session *session,
 			  const struct pgwire_message *message,
 			  struct buf *tail)
 {
+	struct buf sql = BUF_INIT;
 	const char *text;
 	size_t len;
 
@@ -122,7 +121,12 @@ bool session_refill_query(struct session *session,
 	    !pgwire_read_string(message, &text, &len))
 		return false;
 	session->unit.is_refilled =
-		refill_text(session, judged, text, len, tail);
+		session_refill_text(session, judged, text, len, &sql);
+	if (session->unit.is_refilled) {
+		/* A comment at the end goes no further than its line. */
+		buf_append_text(tail, "\n;");
+		buf_move(tail, &sql);
+	}
 	return session->unit.is_refilled;
 }
 

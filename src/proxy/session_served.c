@@ -125,6 +125,8 @@ static void on_settled(void *user, const struct track_entry *entry, bool ok)
 	if (entry->op == TRACK_QUERY || entry->op == TRACK_FUNCTION ||
 	    entry->op == TRACK_STRUCK)
 		session_drop_unit(user);
+	else if (entry->op == TRACK_EXECUTE && ok)
+		session_begin_executed(user);
 	else
 		relay_settled(user, entry, ok);
 	if (track_owed(server_track(session->server)) == 0)

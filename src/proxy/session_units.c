@@ -167,7 +167,7 @@ void session_note_unit(struct session *session, char status)
 	is_alone = session->transaction_us == unit.since_us;
 	session_inspect_ended(session, &unit.judged);
 	if (session->begin)
-		session_begin_answered(session, unit.judged.effects, status);
+		session_begin_answered(session, &unit, unit.is_query, status);
 	session_fresh_note(session, &unit.judged, status == 'I');
 	if (status != 'I')
 		return;
@@ -190,6 +190,7 @@ void session_drop_unit(struct session *session)
 		session->is_writing = true;
 	if (unit.judged.access != ACCESS_NONE)
 		session->has_touched = true;
+	session_begin_skipped(session, &unit);
 	if (session->ddl)
 		session_ddl_note_unit(session, 0);
 }

@@ -11,6 +11,7 @@ import oracle
 import states
 import walk
 from harness import Pgweir
+from wire import bind, execute, parse, sync
 
 TOKYO = {"TimeZone": "Asia/Tokyo"}
 START = {"application_name": "start", "DateStyle": "German",
@@ -19,6 +20,12 @@ START = {"application_name": "start", "DateStyle": "German",
 SHOW = ["SHOW work_mem", "SHOW DateStyle", "SHOW search_path",
         "SHOW my.own", "SHOW application_name"]
 NOTIFY = ("SELECT pg_notify($1, $2)", "a", "b")
+
+
+def batch(*texts):
+    """Statements in front of one Sync."""
+    return oracle.Raw(b"".join(parse(t) + bind() + execute() for t in texts)
+                      + sync())
 
 
 FOUND = [
@@ -65,6 +72,74 @@ FOUND = [
     ("reports of a transaction begun again", START,
      [["BEGIN READ ONLY"], ["SET application_name = 'client'"],
       ["SET TIME ZONE 'Europe/Berlin'"], [NOTIFY], ["COMMIT"]]),
+    # Of a block that moves to the primary all is done there again.
+    ("notify behind RESET on a replica", START,
+     [["SET work_mem = '1MB'"], ["BEGIN READ ONLY"], ["RESET ALL"], [NOTIFY],
+      ["SHOW work_mem"], ["COMMIT"], SHOW]),
+    ("notify behind RESET ROLE on a replica", START,
+     [["BEGIN READ ONLY", "SET ROLE state_role"], ["RESET ROLE"],
+      ["LISTEN chan_a"], ["SELECT current_user"], ["COMMIT", "UNLISTEN *"]]),
+    ("savepoints on a replica", {},
+     [["BEGIN READ ONLY"], ["SAVEPOINT a"], ["SET work_mem = '1MB'"],
+      ["SAVEPOINT b"], ["SET work_mem = '2MB'"], ["SELECT 1/0"],
+      ["SAVEPOINT c"], ["ROLLBACK TO b"], ["RELEASE b"], [NOTIFY],
+      ["SHOW work_mem"], ["ROLLBACK TO a"], ["SHOW work_mem"], ["COMMIT"]]),
+    ("a second BEGIN on a replica", {},
+     [["BEGIN READ ONLY"], ["BEGIN"], [NOTIFY], ["COMMIT"]]),
+    ("SET that fails on a replica", {},
+     [["BEGIN READ ONLY", "SELECT count(*) FROM state_rows"],
+      ["SAVEPOINT a", "SET no_such_setting = 1"], ["ROLLBACK TO a"], [NOTIFY],
+      ["COMMIT"]]),
+    ("SET behind a failure on a replica", {},
+     [["BEGIN READ ONLY"],
+      [batch("SELECT count(*) FROM state_rows", "SELECT a FROM only_there",
+             "SET TimeZone = 'Asia/Tokyo'")], ["ROLLBACK"]]),
+    ("a chain on a replica", {},
+     [["BEGIN READ ONLY"], ["SET work_mem = '1MB'"], ["SET LOCAL seq_page_cost"
+       " = 3"], ["COMMIT AND CHAIN"], ["SHOW seq_page_cost"], [NOTIFY],
+      ["SHOW work_mem"], ["ROLLBACK AND CHAIN"], ["COMMIT"],
+      ["SHOW work_mem"]]),
+    ("SET behind the chain of a failed block", {},
+     [["BEGIN READ ONLY"], ["SELECT 1/0 FROM state_rows"],
+      [batch("ROLLBACK AND CHAIN", "SET IntervalStyle = iso_8601")],
+      ["INSERT INTO state_written VALUES ('chained', 1)"], ["COMMIT"],
+      ["SHOW IntervalStyle"]]),
+    ("SET in front of the chain of a failed block", {},
+     [["BEGIN READ ONLY"], ["SET work_mem = '1MB'"], ["COMMIT AND CHAIN"],
+      ["SET geqo_threshold = 3"], ["SELECT 1/0 FROM state_rows"],
+      ["ROLLBACK AND CHAIN"], [NOTIFY], ["SHOW work_mem"],
+      ["SHOW transaction_read_only"], ["COMMIT"], ["SHOW work_mem"],
+      ["SHOW geqo_threshold"]]),
+    ("modes of a chain that has failed", {},
+     [["BEGIN READ ONLY"], ["COMMIT AND CHAIN"], ["SELECT 1/0"],
+      ["ROLLBACK AND CHAIN"], [NOTIFY], ["SHOW transaction_read_only"],
+      ["SELECT 1/0"], ["COMMIT AND CHAIN"], ["SHOW transaction_read_only"],
+      ["COMMIT"]]),
+    ("modes of a block that has failed in a savepoint", {},
+     [["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"], ["SAVEPOINT a"],
+      ["SELECT 1/0"], ["ROLLBACK AND CHAIN"], [NOTIFY],
+      ["SHOW transaction_read_only"], ["SHOW transaction_isolation"],
+      ["SAVEPOINT a"], ["RELEASE a"], ["SELECT 1/0"], ["COMMIT AND CHAIN"],
+      ["SHOW transaction_read_only"], ["COMMIT"]]),
+    ("SET behind a rollback in one batch", {},
+     [["BEGIN READ ONLY"], ["SAVEPOINT a"], ["SELECT 1/0 FROM state_rows"],
+      [batch("ROLLBACK TO a", "SET work_mem = '3MB'")],
+      [NOTIFY], ["COMMIT"], ["SHOW work_mem"]]),
+    ("notify behind a rollback in one batch", {},
+     [["BEGIN READ ONLY"], ["SET work_mem = '3MB'"], ["SAVEPOINT a"],
+      ["SELECT 1/0 FROM state_rows"],
+      [batch("ROLLBACK TO a", "NOTIFY state_a")], ["SHOW work_mem"],
+      ["COMMIT"], ["SHOW work_mem"], ["BEGIN READ ONLY"],
+      ["SELECT 1/0 FROM state_rows"], [batch("ROLLBACK", "NOTIFY state_a")],
+      ["BEGIN READ ONLY"], ["SELECT 1/0 FROM state_rows"], [NOTIFY],
+      [batch("SELECT 1", "NOTIFY state_a")], ["COMMIT"]]),
+    ("a block behind another in one batch", {},
+     [["BEGIN READ ONLY"], ["SELECT count(*) FROM state_rows"],
+      [batch("COMMIT", "BEGIN")],
+      ["INSERT INTO state_written VALUES ('second', 1)"], ["ROLLBACK"],
+      ["BEGIN READ ONLY"], ["SET work_mem = '3MB'"],
+      [batch("COMMIT", "BEGIN READ ONLY")], [NOTIFY], ["SHOW work_mem"],
+      ["ROLLBACK"], ["SHOW work_mem"]]),
 ]
 
 

@@ -91,6 +91,77 @@ static void test_what_is_none_of_them(void **state)
 	}
 }
 
+static struct sqlbegin inside(const char *text)
+{
+	return sqlbegin_read_inside(text, strlen(text));
+}
+
+static void test_what_is_told_inside(void **state)
+{
+	static const struct {
+		const char *text;
+		enum sqlbegin_kind kind;
+	} rows[] = {
+		{ "BEGIN", SQLBEGIN_BEGIN },
+		{ "COMMIT AND NO CHAIN", SQLBEGIN_COMMIT },
+		{ "COMMIT WORK AND CHAIN;", SQLBEGIN_COMMIT_CHAIN },
+		{ "end and chain", SQLBEGIN_COMMIT_CHAIN },
+		{ "ABORT AND CHAIN", SQLBEGIN_ROLLBACK_CHAIN },
+		{ "SAVEPOINT a", SQLBEGIN_SAVEPOINT },
+		{ "savepoint \"A\" ; ", SQLBEGIN_SAVEPOINT },
+		{ "RELEASE a", SQLBEGIN_RELEASE },
+		{ "RELEASE SAVEPOINT a", SQLBEGIN_RELEASE },
+		{ "RELEASE SAVEPOINT", SQLBEGIN_RELEASE },
+		{ "ROLLBACK TO a", SQLBEGIN_ROLLBACK_TO },
+		{ "abort work to savepoint a", SQLBEGIN_ROLLBACK_TO },
+		{ "SAVEPOINT", SQLBEGIN_NONE },
+		{ "SAVEPOINT 'a'", SQLBEGIN_NONE },
+		{ "SAVEPOINT a b", SQLBEGIN_NONE },
+		{ "RELEASE", SQLBEGIN_NONE },
+		{ "RELEASE SAVEPOINT a; SELECT 1", SQLBEGIN_NONE },
+		{ "ROLLBACK TO", SQLBEGIN_NONE },
+		{ "COMMIT TO a", SQLBEGIN_NONE },
+		{ "ROLLBACK AND CHAIN TO a", SQLBEGIN_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		assert_int_equal(inside(rows[i].text).kind, rows[i].kind);
+}
+
+static void test_names_of_savepoints(void **state)
+{
+	uint64_t name = inside("SAVEPOINT a").name;
+
+	(void)state;
+	assert_int_equal(inside("RELEASE A").name, name);
+	assert_int_equal(inside("ROLLBACK TO SAVEPOINT \"a\"").name, name);
+	assert_int_not_equal(inside("ROLLBACK TO \"A\"").name, name);
+	assert_int_equal(inside("RELEASE savepoint").name,
+			 inside("SAVEPOINT savepoint").name);
+	assert_int_equal(inside("COMMIT").name, 0);
+}
+
+static void test_modes_are_written(void **state)
+{
+	static const char *const texts[] = {
+		"BEGIN",
+		"BEGIN READ ONLY",
+		"BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE",
+		"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
+		"BEGIN ISOLATION LEVEL READ COMMITTED",
+	};
+	char text[SQLBEGIN_MODES_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct sqlbegin read = of(texts[i]);
+
+		sqlbegin_write(&read, text);
+		assert_string_equal(text, texts[i]);
+	}
+}
+
 static void test_modes(void **state)
 {
 	static const struct {
@@ -159,6 +230,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_what_is_none_of_them),
+		cmocka_unit_test(test_what_is_told_inside),
+		cmocka_unit_test(test_names_of_savepoints),
+		cmocka_unit_test(test_modes_are_written),
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_the_last_of_a_kind_counts),
 		cmocka_unit_test(test_tags),
