@@ -23,7 +23,8 @@ enum blocklog_kind {
 	BLOCKLOG_SETTING, /* what its text sets */
 	BLOCKLOG_BLOCK,   /* BEGIN, COMMIT, SAVEPOINT and their like */
 	BLOCKLOG_BOUND,   /* not to be repeated, gone with its transaction */
-	BLOCKLOG_LOST     /* not to be repeated, and not gone with it */
+	BLOCKLOG_LOST,    /* not to be repeated, and not gone with it */
+	BLOCKLOG_MANY     /* several statements of that kind, or any */
 };
 
 struct blocklog;

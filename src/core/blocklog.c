@@ -339,7 +339,8 @@ void blocklog_done(struct blocklog *log)
 		break;
 	case BLOCKLOG_BLOCK: do_block(log, text, piece.len); break;
 	case BLOCKLOG_BOUND: log->is_bound = true; break;
-	case BLOCKLOG_LOST: log->is_lost = true; break;
+	case BLOCKLOG_LOST:
+	case BLOCKLOG_MANY: log->is_lost = true; break;
 	case BLOCKLOG_NOTHING:
 	default: break;
 	}
@@ -347,18 +348,14 @@ void blocklog_done(struct blocklog *log)
 	log->done++;
 }
 
-/* It may have seen something, and some of its statements may be done. */
+/* It may have seen something; of several statements some may be done. */
 static void fail(struct blocklog *log)
 {
-	switch (first(log).kind) {
-	case BLOCKLOG_READ: read_something(log); break;
-	case BLOCKLOG_LOST: log->is_lost = true; break;
-	case BLOCKLOG_BOUND: log->is_bound = true; break;
-	case BLOCKLOG_SETTING:
-	case BLOCKLOG_BLOCK:
-	case BLOCKLOG_NOTHING:
-	default: break;
-	}
+	enum blocklog_kind kind = first(log).kind;
+
+	if (kind == BLOCKLOG_READ)
+		read_something(log);
+	log->is_lost |= kind == BLOCKLOG_MANY;
 	drop_first(log);
 }
 

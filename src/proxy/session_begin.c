@@ -143,6 +143,8 @@ static enum blocklog_kind kind_of(const struct sqlclass *class)
 		return BLOCKLOG_SETTING;
 	if (is_block(class))
 		return BLOCKLOG_BLOCK;
+	if (class->statements > 1)
+		return BLOCKLOG_MANY;
 	return class->access == ACCESS_READ && (class->effects & ~cursors) == 0
 		       ? BLOCKLOG_BOUND
 		       : BLOCKLOG_LOST;
