@@ -381,8 +381,8 @@ static const struct option timeout_rows[] = {
 	{ SETTING_TIME(client_idle_timeout), .fallback = "0",
 	  .help = "Idleness at which a client is closed; 0: never." },
 	{ SETTING_TIME(query_timeout), .fallback = "0",
-	  .help = "Longest query; the client and its server are closed; 0: "
-		  "any." },
+	  .help = "Longest query, its wait for a server included; the client "
+		  "and the server are closed; 0: any." },
 	{ SETTING_TIME(query_wait_timeout), .fallback = "120",
 	  .help = "Longest wait for a server; then the client is closed; 0: "
 		  "any." },

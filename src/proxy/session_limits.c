@@ -67,6 +67,13 @@ static uint64_t end_of_wait(const struct session *session)
 					     pool_config_user(session->pool)));
 }
 
+/* To those who wait for an answer, a queue is a part of the query. */
+static uint64_t end_of_query(const struct session *session)
+{
+	return after(session->wait_since_us,
+		     USER_LIMIT(session, query_timeout));
+}
+
 /*
  * There is no primary, and it waits for one; the time before that was another
  * wait, which has its own limit.
@@ -124,6 +131,10 @@ static void tell_wait(struct session *session)
 
 static void out_of_patience(struct session *session)
 {
+	if (session_now(session) >= end_of_query(session)) {
+		session_fail(session, "57014", "query_timeout", NULL);
+		return;
+	}
 	if (session_now(session) >= end_of_freshening(session)) {
 		session->steps->try_again(session);
 		return;
@@ -255,10 +266,11 @@ static uint64_t end_of_state(const struct session *session)
 	switch (session->state) {
 	case SESSION_LOGIN:
 	case SESSION_WAITING:
-		return earlier(
-			earlier(end_of_wait(session), time_of_notice(session)),
-			earlier(end_of_freshening(session),
-				end_of_failover(session)));
+		return earlier(earlier(earlier(end_of_wait(session),
+					       end_of_query(session)),
+				       time_of_notice(session)),
+			       earlier(end_of_freshening(session),
+				       end_of_failover(session)));
 	case SESSION_IDLE:
 		if (session_begin_is_deferred(session))
 			return end_of_deferral(session);

@@ -191,6 +191,24 @@ def test_query_wait_timeout(make_weir):
 
 
 @pytest.mark.own
+def test_query_timeout_counts_the_wait(make_weir):
+    """Who waits for an answer does not mind whether the query has begun."""
+    weir = make_weir({"default_pool_size": 1, "query_wait_timeout": 30,
+                      "query_timeout": 0.6}, nodes=ONE)
+    holder = hold(weir, 1)
+    with Wire(weir.port, timeout=10) as conn:
+        conn.login()
+        start = time.monotonic()
+        conn.send(query("SELECT 1"))
+        said = conn.until_closed()
+        took = time.monotonic() - start
+    assert said[-1].sqlstate == "57014", said
+    assert "query_timeout" in said[-1].fields["M"]
+    assert 0.5 < took < 3 * SLOW
+    release(holder)
+
+
+@pytest.mark.own
 def test_query_wait_timeout_of_one_user_leaves_others_alone(make_weir):
     weir = make_weir({"default_pool_size": 1, "query_wait_timeout": 30},
                      users={"postgres": "query_wait_timeout=0.4"}, nodes=ONE)
