@@ -100,6 +100,9 @@ void stream_consume(struct stream *stream, size_t len);
  */
 void stream_unread(struct stream *stream, const void *data, size_t len);
 
+/* Bytes that were consumed, but for those that were put back. */
+uint64_t stream_taken(const struct stream *stream);
+
 /*
  * How many unread bytes may pile up before reading pauses by itself; a
  * session that waits for the rest of a long message raises it.

@@ -166,7 +166,11 @@ struct session {
 
 	/* what is in flight and may be repeated if its server fails it */
 	struct buf replay;
-	uint64_t sent_mark; /* bytes of its server's that stand before it */
+	uint64_t replay_end; /* of the client's bytes, as stream_taken() */
+	struct buf held;     /* of its answers, for the client */
+	struct list undo;    /* what it has made of names, oldest first */
+	unsigned units_kept; /* of what is kept */
+	uint64_t sent_mark;  /* bytes of its server's that stand before it */
 
 	/* the unit was on the primary when that went: is it gone? */
 	uint64_t doubt_us;      /* asked since; 0: is not */
@@ -238,6 +242,9 @@ struct session {
 	bool is_replay_bound;  /* it may only be repeated for a stale plan */
 	bool is_replay_stale;  /* ... for a stale plan */
 	bool is_replay_redo;   /* ... if it was certainly not done */
+	bool is_replay_told;   /* of the first the client has heard something */
+	bool is_replay_part;   /* it ends with a Flush */
+	bool is_flushing;      /* ... which was sent, and not answered */
 	bool is_doubt_refusal; /* a standby has refused it */
 	bool has_repeated;     /* the unit: not once more */
 	bool is_settling; /* names change: it waits until nothing is owed */
@@ -542,18 +549,39 @@ void session_ddl_note_unit(struct session *session, char status);
 /* With session->ddl: the session ends. */
 void session_ddl_leave(struct session *session);
 
+/* --- session_undo --- */
+
+/* The unit under way is about to change what the name stands for. */
+void session_undo_note(struct session *session, const char *name);
+/* The oldest unit that is kept is answered: its changes hold. */
+void session_undo_settle(struct session *session);
+/* All changes hold; are taken back, the last one first. */
+void session_undo_forget(struct session *session);
+void session_undo_all(struct session *session);
+
 /* --- session_replay --- */
 
 /* The unit that stands in the scan goes out now: kept if it may be repeated. */
 void session_replay_keep(struct session *session);
-/* Something has reached the client, or nothing is in flight any more. */
+/*
+ * Bytes of an answer: true, they are held for as long as it may be repeated;
+ * else they go to the client, and what was held has gone before them.
+ */
+bool session_replay_holds(struct session *session, const void *data,
+			  size_t len);
+/* The client has heard of the oldest unit, which is not repeated then. */
+void session_replay_tell(struct session *session);
+/* The oldest unit is answered, and all of that has gone to the client. */
+void session_replay_answered(struct session *session);
+/* Nothing is repeated; what is held goes to the client. */
 void session_replay_forget(struct session *session);
-/* Nothing of what is in flight has reached the client, all may be repeated. */
+/* Nothing of what is kept has reached the client, all may be repeated. */
 bool session_replay_can(const struct session *session);
 /* The same, whatever has become of it on a server that was lost. */
 bool session_replay_can_lose(const struct session *session);
 /* Is it the replica's fault, and not the statement's? */
-bool session_replay_is_fault(const char *sqlstate);
+bool session_replay_is_fault(const struct session *session,
+			     const char *sqlstate);
 /* After such an error: a shape that replicas always refuse stays away. */
 void session_replay_learn(struct session *session, const char *sqlstate);
 /* A replica could not serve the unit: another one shall, then none. */
@@ -711,6 +739,12 @@ enum relay_result {
 
 /* Passes messages of the unit under way to the server. */
 enum relay_result relay_run(struct session *session, const char **why);
+
+/*
+ * A part of a batch up to its Flush, of nothing that runs, is answered: it
+ * ends here, and what follows is a unit of its own.
+ */
+void relay_end_part(struct session *session);
 
 /* Nothing is in flight: nor is a change of the unnamed statement. */
 void relay_forget_changes(struct session *session);

@@ -61,6 +61,7 @@ struct stream {
 	struct buf out;
 	const uint8_t *view; /* unread bytes in the worker's buffer */
 	size_t view_len;
+	uint64_t taken;
 	size_t unread_limit;
 	bool *has_left; /* set while the callback runs: parked meanwhile? */
 	enum state state;
@@ -605,8 +606,14 @@ const uint8_t *stream_data(const struct stream *stream, size_t *len)
 	return stream->view ? stream->view : buf_head(&stream->in);
 }
 
+uint64_t stream_taken(const struct stream *stream)
+{
+	return stream->taken;
+}
+
 void stream_consume(struct stream *stream, size_t len)
 {
+	stream->taken += len;
 	if (stream->view) {
 		assert(len <= stream->view_len);
 		stream->view += len;
@@ -623,6 +630,7 @@ void stream_unread(struct stream *stream, const void *data, size_t len)
 {
 	struct buf joined = BUF_INIT;
 
+	stream->taken -= len;
 	keep_view(stream);
 	buf_append(&joined, data, len);
 	buf_append(&joined, buf_head(&stream->in), buf_len(&stream->in));

@@ -108,6 +108,14 @@ static void end_unit(struct session *session)
 	session->scan = (struct session_scan){ 0 };
 }
 
+void relay_end_part(struct session *session)
+{
+	session_replay_forget(session);
+	server_send_sync(session->server);
+	session->unit = (struct session_unit){ 0 };
+	end_unit(session);
+}
+
 /* --- bytes --- */
 
 /* Sends len bytes that are here; the rest of the message follows by itself. */
@@ -461,6 +469,7 @@ static enum relay_result relay_query(struct session *session,
 	session_effects_of_query(session, &class, message);
 	session->unit.judged = class;
 	session->unit.is_query = true;
+	session_undo_note(session, "");
 	stmtmap_remove(session->names, "");
 	server_set_unnamed(session->server, 0);
 	is_tailed = session_refill_query(session, &class, message, &tail);
@@ -507,6 +516,21 @@ static void relay_copy(struct session *session,
 	pass_message(session, message);
 }
 
+/* Of a part that is kept nothing is sent behind it before it is answered. */
+static enum relay_result relay_flush(struct session *session,
+				     const struct pgwire_message *message)
+{
+	pass_message(session, message);
+	if (!session->is_replay_part)
+		return RELAY_MORE;
+	if (track_owed(server_track(session->server)) > 0) {
+		session->is_flushing = true;
+		return RELAY_HOLD;
+	}
+	relay_end_part(session);
+	return RELAY_UNIT;
+}
+
 static void relay_execute(struct session *session,
 			  const struct pgwire_message *message)
 {
@@ -540,7 +564,7 @@ static enum relay_result relay_message(struct session *session,
 		else
 			relay_sync(session, message);
 		return RELAY_MORE;
-	case 'H': pass_message(session, message); return RELAY_MORE;
+	case 'H': return relay_flush(session, message);
 	case 'Q':
 	case 'F': return relay_query(session, message);
 	case 'd':

@@ -35,8 +35,10 @@ static void parse_unnamed(struct session *session, struct stmt *stmt,
 			  struct sqlclass class)
 {
 	struct server_note *note = names_keep_unnamed(session);
-	struct stmtmap_entry *entry = names_put(session, "", stmt, class);
+	struct stmtmap_entry *entry;
 
+	session_undo_note(session, "");
+	entry = names_put(session, "", stmt, class);
 	server_set_unnamed(session->server, entry->serial);
 	session->unnamed_changes++;
 	count_total(session, COUNTER_SERVER_PARSES);
@@ -116,11 +118,13 @@ static void parse_named(struct session *session, const char *name,
 			struct stmt *stmt, struct sqlclass class)
 {
 	struct server *server = session->server;
-	struct stmtmap_entry *entry = names_put(session, name, stmt, class);
 	bool is_known = is_known_good(session, stmt);
-	struct server_note *note =
-		server_note_new(stmt, entry->serial, false, name);
+	struct stmtmap_entry *entry;
+	struct server_note *note;
 
+	session_undo_note(session, name);
+	entry = names_put(session, name, stmt, class);
+	note = server_note_new(stmt, entry->serial, false, name);
 	count_total(session,
 		    is_known ? COUNTER_PREPARED_HITS : COUNTER_PREPARED_MISSES);
 	if (is_known) {
@@ -297,6 +301,7 @@ bool relay_names_close(struct session *session, const char *name)
 	const struct stmtmap_entry *entry = stmtmap_find(session->names, name);
 	struct server_note *note;
 
+	session_undo_note(session, name);
 	if (!*name) {
 		note = names_keep_unnamed(session);
 		stmtmap_remove(session->names, "");

@@ -134,7 +134,7 @@ static bool is_ready_for_more(const struct session *session)
 	     session->state != SESSION_ACTIVE) ||
 	    session_reset_is_owing(session) || session->is_becoming)
 		return false;
-	if (session_listen_holds_unit(session))
+	if (session_listen_holds_unit(session) || session->is_flushing)
 		return false;
 	/* With a server, it is the server that is slowed down. */
 	if (!session->server &&
@@ -342,6 +342,7 @@ static struct session *session_new(struct local *local,
 	list_init(&session->behind_link);
 	session->names = stmtmap_new();
 	list_init(&session->moves);
+	list_init(&session->undo);
 	memcpy(session->address, login->address, address_size);
 	util_random(&session->secret, sizeof(session->secret));
 	session->mode =

@@ -26,6 +26,8 @@ void session_bury(struct worker_task *task)
 		stmt_release(session->unnamed_before);
 	stmtmap_free(session->names);
 	buf_free(&session->replay);
+	buf_free(&session->held);
+	session_undo_forget(session);
 	buf_free(&session->doubt_words);
 	session_inspect_forget(session);
 	session_reset_forget(session);

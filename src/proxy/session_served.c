@@ -98,9 +98,23 @@ static bool on_bytes(void *user, const void *data, size_t len)
 {
 	struct session *session = user;
 
-	session_replay_forget(session);
+	if (session_replay_holds(session, data, len))
+		return false;
 	stream_forward(session->client, data, len);
 	return stream_len_is_high(stream_out_len(session->client));
+}
+
+/*
+ * A part of a batch is answered.  If it has failed, its rest is read over by
+ * the server, as a part of it.
+ */
+static void end_flush(struct session *session)
+{
+	session->is_flushing = false;
+	if (track_is_skipping(server_track(session->server)))
+		session_replay_forget(session);
+	else
+		relay_end_part(session);
 }
 
 /*
@@ -110,8 +124,11 @@ static bool on_bytes(void *user, const void *data, size_t len)
 static void on_cleared(void *user)
 {
 	struct session *session = user;
-	bool is_waiting = session->is_moving || session->is_settling;
+	bool is_waiting = session->is_moving || session->is_settling ||
+			  session->is_flushing;
 
+	if (session->is_flushing)
+		end_flush(session);
 	session->is_moving = false;
 	session->is_settling = false;
 	if (is_waiting)
@@ -219,6 +236,7 @@ static void on_erred(void *user, const char *sqlstate)
 	struct session *session = user;
 
 	session->has_erred = true;
+	session_replay_tell(session);
 	if (is_catalog_sign(sqlstate))
 		session_want_catalog(session);
 	log_debug("client %s db=%s: error %s from %s", session->address,
@@ -250,7 +268,7 @@ static bool on_spares(void *user, const char *sqlstate)
 		epoch_advance(stmtscope_epoch(session->scope));
 		session->avoids_replicas |= !session->is_replay_bound;
 	} else if (!session->is_replay_bound &&
-		   session_replay_is_fault(sqlstate) &&
+		   session_replay_is_fault(session, sqlstate) &&
 		   server_site(server)->is_replica) {
 		session_replay_learn(session, sqlstate);
 		session->avoids_replicas = true;
@@ -358,6 +376,7 @@ static void on_lost(void *user, const struct server_loss *loss)
 		session->steps->pump(session);
 		return;
 	}
+	session_replay_forget(session);
 	if (loss->words_len > 0)
 		stream_write(session->client, loss->words, loss->words_len);
 	if (loss->words_len == 0 || is_unknown)

@@ -153,7 +153,7 @@ void session_note_unit(struct session *session, char status)
 
 	session->has_repeated = false;
 	session->avoided = 0;
-	session_replay_forget(session);
+	session_replay_answered(session);
 	count_unit(session, &unit);
 	if (session->ddl)
 		session_ddl_note_unit(session, status);
@@ -185,6 +185,7 @@ void session_drop_unit(struct session *session)
 {
 	const struct session_unit unit = *pop_unit(session);
 
+	session_replay_forget(session);
 	if (may_have_written(&unit) &&
 	    !server_site(session->server)->is_replica)
 		session->is_writing = true;
