@@ -176,7 +176,7 @@ static void format_time(uint64_t time_us, struct buf *out)
 	if (rest == 0)
 		return;
 	(void)snprintf(digits, sizeof(digits), ".%06u", rest);
-	for (len = strlen(digits); digits[len - 1] == '0'; len--)
+	for (len = strlen(digits); len > 1 && digits[len - 1] == '0'; len--)
 		digits[len - 1] = '\0';
 	buf_append(out, digits, len);
 }

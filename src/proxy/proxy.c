@@ -499,6 +499,7 @@ static unsigned choose_worker(struct proxy *proxy)
 	int fill = local_settings(proxy->seats[0].local)->worker_fill;
 	struct balance_worker workers[QUOTA_WORKERS_MAX];
 
+	assert(proxy->process.worker_count > 0);
 	if (fill == 0)
 		return proxy->turn++ % proxy->process.worker_count;
 	read_loads(&proxy->process, workers);
