@@ -20,6 +20,7 @@ tree_list()
 	done
 	find "${parts[@]}" -type f ! -name '*.o' ! -name '*.a' \
 	    ! -name '*.log' ! -name '*.trs' ! -name '*.py[co]' \
+	    ! -name '*.gcda' ! -path tests/train/train \
 	    ! -name .dirstamp ! -path '*/.deps/*' \
 	    ! -path '*/.pytest_cache/*' ! -path '*/node_modules/*' \
 	    ! \( -path 'tests/*/test_*' ! -name '*.*' \) \
