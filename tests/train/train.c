@@ -15,11 +15,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 20000, PAUSE_MS = 20, LEAST_STATEMENTS = 1000 };
+enum {
+	PATIENCE_MS = 20000,
+	PAUSE_MS = 20,
+	LEAST_STATEMENTS = 1000,
+	LONGEST_S = 300
+};
 
 static const char split[] = "split", single[] = "single";
 static char folder[] = "/tmp/pgweir-train.XXXXXX";
@@ -79,6 +85,7 @@ static pid_t start(const char *program)
 		train_die("no process");
 	if (pid > 0)
 		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	if (fd >= 0)
 		(void)dup2(fd, STDERR_FILENO);
@@ -138,6 +145,7 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: train PROGRAM\n");
 		return 2;
 	}
+	(void)alarm(LONGEST_S); /* and what was started ends with it */
 	answers_serve(wire_listen(&primary), false);
 	answers_serve(wire_listen(&replica), true);
 	(void)close(wire_listen(&port));
