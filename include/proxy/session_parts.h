@@ -356,6 +356,11 @@ void session_judge_ask(struct session *session, struct client_ask *ask);
  */
 bool session_note_reported(struct session *session, const char *name,
 			   const char *value, bool is_ours);
+/*
+ * The server is let go of in the middle of a transaction, or of answers: what
+ * it has reported is not in force, and may be there.
+ */
+void session_leave_settings(struct session *session);
 /* These (a reference, taken) are the settings from here on. */
 void session_take_settings(struct session *session,
 			   const struct settings *settings);

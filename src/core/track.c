@@ -12,9 +12,10 @@
  * mark up to which Syncs are struck out.
  *
  * Bad data ends a COPY before what was sent behind it is read: then a Sync
- * is answered after all, and any other message is obeyed that COPY would have
- * refused.  Nothing in the replies tells which of both was the case, so a
- * COPY that fails with such messages behind its data breaks the connection.
+ * is answered after all.  Nothing in the replies tells whether it was, so a
+ * COPY that fails with a Sync behind its data breaks the connection.  Any
+ * other message but CopyData and its end is never read in a COPY by a server
+ * that lives on (it would be FATAL): what stands behind it is read as usual.
  *
  * Invariant: count <= room, a power of two; the entries live in
  * ring[(first + i) % room].
@@ -39,8 +40,8 @@ struct track {
 	bool is_batch_open; /* the newest entries await their Sync */
 	bool is_copy_in;
 	bool has_copy_data; /* of this COPY: its data may have failed */
-	bool is_doubtful; /* should this COPY fail, no one knows what is read */
-	bool is_begun;    /* the oldest entry has had a reply */
+	bool is_doubtful;   /* should it fail, no one knows what is read */
+	bool is_begun;      /* the oldest entry has had a reply */
 };
 
 /* legal: replies that may come and leave the op open; done: that end it. */
@@ -162,7 +163,9 @@ static bool push_into_copy(struct track *track, enum track_op op)
 		track->has_copy_data = true;
 	else if (op == TRACK_COPY_END)
 		track->is_copy_in = false;
-	else if (op != TRACK_SYNC || track->has_copy_data)
+	else if (op != TRACK_SYNC)
+		track->is_copy_in = false;
+	else if (track->has_copy_data)
 		track->is_doubtful = true;
 	return is_mark(op) || op == TRACK_SYNC;
 }

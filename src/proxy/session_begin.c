@@ -389,6 +389,7 @@ void session_begin_leave(struct session *session)
 	struct server *server = session->server;
 
 	assert(session->begin);
+	session_leave_settings(session);
 	session->begin->is_due = true;
 	session->server = NULL;
 	session_set_state(session, SESSION_IDLE);

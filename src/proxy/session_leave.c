@@ -90,6 +90,7 @@ static void leave_server(struct session *session)
 
 	if (session_is_at_home(session))
 		judge_own_server(session, server);
+	session_leave_settings(session);
 	session->server = NULL;
 	if (session->pins & EFFECT_LISTEN)
 		server_mark_dirty(server);

@@ -178,6 +178,17 @@ bool session_note_reported(struct session *session, const char *name,
 	return is_news;
 }
 
+/* A chain, or a COMMIT whose answer nobody hears, may make them last. */
+void session_leave_settings(struct session *session)
+{
+	uint32_t effects = session->unit.judged.effects;
+
+	for (unsigned i = 0; i < session->units_count; i++)
+		effects |= session_unit_at(session, i)->judged.effects;
+	if (session->changing || (effects & EFFECT_SET_REPORTED))
+		server_mark_dirty(session->server);
+}
+
 void session_take_settings(struct session *session,
 			   const struct settings *settings)
 {

@@ -183,3 +183,31 @@ def test_found(house, other, startup, packets, way):
         for steps in packets:
             twin.play(steps, way)
         twin.leave()
+
+
+# What a client sets before it is gone, in the middle of something.
+LEFT = {"a chain": ["BEGIN", "SET TimeZone = -7", "COMMIT AND CHAIN"],
+        "a chain on a replica": ["BEGIN READ ONLY", "SET TimeZone = -7",
+                                 "COMMIT AND CHAIN", "SELECT 1"],
+        "a chain that moves": ["BEGIN READ ONLY", "SET TimeZone = -7",
+                               "COMMIT AND CHAIN", "SELECT 1",
+                               "NOTIFY chan_a"],
+        "a setting": ["SET TimeZone = -7"],
+        "a block": ["BEGIN", "SET TimeZone = -7", "COMMIT"]}
+
+
+@pytest.mark.own
+@pytest.mark.parametrize("is_heard", [True, False], ids=["heard", "unheard"])
+@pytest.mark.parametrize("steps", LEFT.values(), ids=LEFT.keys())
+def test_what_is_left(house, steps, is_heard):
+    for _ in range(3):
+        conn = oracle.Speaker(house.port, oracle.THROUGH, "app")
+        if is_heard:
+            conn.play(steps)
+        else:
+            conn.say(steps)
+        conn.abort()
+        with house.twin("app") as twin:
+            twin.play(["SHOW TimeZone", "SELECT current_setting('timezone')",
+                       "BEGIN", "SHOW TimeZone", "COMMIT"])
+            twin.leave()

@@ -481,8 +481,10 @@ static void test_copy_doubt(void **state)
 		const char *ahead; /* of the server's 'G' */
 		const char *behind;
 	} cases[] = {
-		{ "QdSc", "" }, { "QQ", "" }, { "Q", "Q" },   { "Q", "dS" },
-		{ "ESdS", "" }, { "EP", "" }, { "EdEc", "" }, { "E", "B" },
+		{ "QdSc", "" },
+		{ "Q", "dS" },
+		{ "ESdS", "" },
+		{ "E", "dSQ" },
 	};
 
 	(void)state;
@@ -516,6 +518,74 @@ static void test_copy_certain(void **state)
 	skip_all(track, "xQ");
 	push(track, "dcS");
 	finish(track, "Z");
+	assert_true(track_is_idle(track));
+	track_free(track, NULL, NULL);
+}
+
+/* What COPY would never read was not read in it. */
+static void test_copy_ended_by_its_data(void **state)
+{
+	static const struct {
+		const char *ahead; /* of the server's 'G' */
+		const char *behind;
+	} batches[] = { { "EdEcS", "" },
+			{ "E", "dEcS" },
+			{ "Ed", "EcS" },
+			{ "ESdE", "dS" } };
+	struct track *track = track_new();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(batches) / sizeof(*batches); i++) {
+		push(track, batches[i].ahead);
+		pass(track, "G");
+		push(track, batches[i].behind);
+		assert_false(track_is_copy_in(track));
+		fail_with_error(track, TRACK_EXECUTE);
+		skip_all(track,
+			 *batches[i].ahead == 'E' && batches[i].ahead[1] == 'S'
+				 ? "xE"
+				 : "E");
+		finish(track, "Z");
+		assert_true(track_is_idle(track));
+	}
+	push(track, "QdQ");
+	pass(track, "G");
+	push(track, "PS");
+	fail_with_error(track, TRACK_QUERY);
+	finish(track, "Z");
+	pass(track, "C");
+	finish(track, "Z1Z");
+	assert_true(track_is_idle(track));
+	track_free(track, NULL, NULL);
+}
+
+/* Of a text with ours behind it the client sees its own, and errors. */
+static void test_tailed(void **state)
+{
+	struct track *track = track_new();
+	struct track_result result;
+
+	(void)state;
+	track_push(track, TRACK_QUERY, TRACK_TAILED, NULL);
+	push(track, "Q");
+	pass(track, "C");
+	assert_int_equal(track_reply(track, 'C').verdict, TRACK_SWALLOW);
+	assert_int_equal(track_reply(track, 'T').verdict, TRACK_SWALLOW);
+	assert_int_equal(track_reply(track, 'D').verdict, TRACK_SWALLOW);
+	assert_int_equal(track_reply(track, 'C').verdict, TRACK_SWALLOW);
+	finish(track, "Z");
+	pass(track, "TDCC");
+	finish(track, "Z");
+	/* In front of its tag, and behind it. */
+	for (int i = 0; i < 2; i++) {
+		track_push(track, TRACK_QUERY, TRACK_TAILED, NULL);
+		if (i > 0)
+			pass(track, "C");
+		result = track_reply(track, 'E');
+		assert_int_equal(result.verdict, TRACK_FORWARD);
+		assert_true(result.is_failed);
+		finish(track, "Z");
+	}
 	assert_true(track_is_idle(track));
 	track_free(track, NULL, NULL);
 }
@@ -780,6 +850,8 @@ int main(void)
 		cmocka_unit_test(test_copy_end_alone),
 		cmocka_unit_test(test_copy_error),
 		cmocka_unit_test(test_copy_doubt),
+		cmocka_unit_test(test_copy_ended_by_its_data),
+		cmocka_unit_test(test_tailed),
 		cmocka_unit_test(test_copy_certain),
 		cmocka_unit_test(test_copy_many_syncs),
 		cmocka_unit_test(test_asked),
