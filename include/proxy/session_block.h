@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pgwire_message;
 struct session;
 struct session_unit;
 
@@ -23,9 +24,10 @@ struct session_unit;
  */
 void session_begin_ran(struct session *session, const struct sqlclass *class,
 		       const char *text, size_t len);
-/* The same is bound (is_open: to a portal with a name), and executed. */
+/* The same is bound by that message, and executed. */
 void session_begin_bound(struct session *session, const struct sqlclass *class,
-			 const char *text, size_t len, bool is_open);
+			 const char *text, size_t len,
+			 const struct pgwire_message *message);
 void session_begin_executes(struct session *session);
 /* The oldest Execute has succeeded. */
 void session_begin_executed(struct session *session);

@@ -161,8 +161,6 @@ static bool push_into_copy(struct track *track, enum track_op op)
 {
 	if (op == TRACK_COPY_DATA)
 		track->has_copy_data = true;
-	else if (op == TRACK_COPY_END)
-		track->is_copy_in = false;
 	else if (op != TRACK_SYNC)
 		track->is_copy_in = false;
 	else if (track->has_copy_data)

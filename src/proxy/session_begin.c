@@ -21,10 +21,12 @@
 #include "base/buf.h"
 #include "base/util.h"
 #include "core/blocklog.h"
+#include "core/pgwire.h"
 #include "core/route.h"
 #include "core/settings.h"
 #include "core/sqlbegin.h"
 #include "core/sqlhint.h"
+#include "core/sqlinline.h"
 #include "core/track.h"
 #include "proxy/local.h"
 #include "proxy/server.h"
@@ -209,8 +211,26 @@ void session_begin_ran(struct session *session, const struct sqlclass *class,
 	buf_free(&tail);
 }
 
+/* The text with its values; what has none that can be written is LOST. */
+static void bind_text(struct bound *bound, const char *text, size_t len,
+		      const struct pgwire_message *message)
+{
+	struct pgwire_bind bind;
+
+	if (bound->kind != BLOCKLOG_SETTING || !memchr(text, '$', len)) {
+		buf_append(&bound->text, text, len);
+		return;
+	}
+	if (!pgwire_is_complete(message) ||
+	    pgwire_read_bind(message, &bind) != PGWIRE_OK ||
+	    !sqlinline_write(text, len, message->body + bind.rest,
+			     message->body_len - bind.rest, &bound->text))
+		bound->kind = BLOCKLOG_LOST;
+}
+
 void session_begin_bound(struct session *session, const struct sqlclass *class,
-			 const char *text, size_t len, bool is_open)
+			 const char *text, size_t len,
+			 const struct pgwire_message *message)
 {
 	struct bound *bound;
 
@@ -220,14 +240,13 @@ void session_begin_bound(struct session *session, const struct sqlclass *class,
 	buf_free(&bound->text);
 	buf_free(&bound->tail);
 	bound->kind = kind_of(class);
-	/* It may be asked again, there alone. */
-	if (is_open && bound->kind == BLOCKLOG_READ)
+	/* A portal with a name may be asked again, there alone. */
+	if (bound->kind == BLOCKLOG_READ && *(const char *)message->body)
 		bound->kind = BLOCKLOG_BOUND;
-	if (text) {
-		buf_append(&bound->text, text, len);
-		(void)session_refill_text(session, class, text, len,
-					  &bound->tail);
-	}
+	if (!text)
+		return;
+	bind_text(bound, text, len, message);
+	(void)session_refill_text(session, class, text, len, &bound->tail);
 }
 
 void session_begin_executes(struct session *session)

@@ -76,8 +76,7 @@ void session_effects_of_bind(struct session *session,
 	if (session_begin_hears(session, judged)) {
 		if (entry)
 			text = stmt_query(entry->stmt, &len);
-		session_begin_bound(session, judged, text, len,
-				    *(const char *)message->body != '\0');
+		session_begin_bound(session, judged, text, len, message);
 	}
 	if (entry && (effects & (EFFECT_SET | EFFECT_SET_LOCAL))) {
 		text = stmt_query(entry->stmt, &len);

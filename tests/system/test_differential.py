@@ -30,7 +30,7 @@ from wire import bind, close, copy_data, copy_done, copy_fail, describe, \
 
 SECONDS = float(os.environ.get("DIFFERENTIAL_SECONDS", "20"))
 SEED = os.environ.get("DIFFERENTIAL_SEED")
-FIRST, SCRIPTS = 4711, 1500
+FIRST, SCRIPTS, WIDE_SCRIPTS = 4711, 1500, 300
 TOKEN = b"9000000000"  # stands for a number of the run's own
 SETUP = """
 DROP TABLE IF EXISTS diff_read, diff_write;
@@ -76,6 +76,38 @@ STATES = ["SET application_name = 'another'", "RESET application_name",
           "FETCH 3 FROM c", "FETCH 2 FROM h", "CLOSE h", "CLOSE ALL",
           "LISTEN diff_channel", "UNLISTEN *", "SELECT pg_advisory_lock_shared(1)",
           "SELECT pg_advisory_unlock_shared(1)"]
+# Of the seeds from here on.
+WIDE = 1000000
+WIDE_BLOCKS = ["ROLLBACK AND CHAIN", "COMMIT AND CHAIN", "BEGIN",
+               "BEGIN READ ONLY", "SAVEPOINT one", "SAVEPOINT two",
+               "ROLLBACK TO two", "ROLLBACK TO one", "RELEASE two", "COMMIT",
+               "COMMIT", "ROLLBACK", "SELECT 1/0", "SET TRANSACTION READ WRITE",
+               "START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+               "BEGIN READ ONLY; SAVEPOINT one", "COMMIT; BEGIN READ ONLY",
+               "ROLLBACK; SELECT 1"]
+WIDE_STATES = ["SELECT set_config('work_mem', '1234kB', true)",
+               "SELECT set_config('timezone', 'Asia/Tokyo', false)",
+               "SELECT set_config('nothing.such', 'x', false)",
+               "SELECT set_config('work_mem', 'nonsense', false)",
+               "SET LOCAL timezone = 'Asia/Kolkata'", "SHOW timezone",
+               "RESET timezone", "SET timezone = -3", "NOTIFY diff_silent",
+               "SELECT pg_notify('diff_silent', 'x')",
+               "DO $$ BEGIN SET work_mem = '2MB'; END $$",
+               "DO $$ BEGIN PERFORM set_config('datestyle', 'SQL', true);"
+               " END $$", "DO $$ BEGIN PERFORM 1/0; END $$",
+               "CREATE TEMP TABLE diff_two ON COMMIT DROP AS SELECT 2 AS a",
+               "SELECT * FROM diff_two", "TABLE diff_temp",
+               "CREATE TEMP TABLE diff_temp AS SELECT 7 AS a",
+               "CREATE TEMP VIEW diff_view AS SELECT 8 AS a",
+               "DROP VIEW diff_view", "DROP TABLE IF EXISTS diff_temp",
+               "DECLARE h CURSOR WITH HOLD FOR SELECT a FROM diff_read"
+               " WHERE a < 9 ORDER BY a", "FETCH ALL FROM h", "FETCH h",
+               "MOVE 2 FROM h", "CLOSE h", "CLOSE ALL",
+               "SELECT name FROM pg_cursors WHERE is_holdable",
+               "SELECT pg_try_advisory_lock_shared(2)",
+               "SELECT pg_advisory_unlock_all()",
+               "SELECT current_setting('work_mem'),"
+               " current_setting('timezone'), current_setting('datestyle')"]
 TYPED = ["SELECT $1::int + 1", "SELECT $1::text",
          "SELECT a, b FROM diff_read WHERE a <= $1::int ORDER BY a",
          "INSERT INTO diff_write VALUES (9000000000, $1::int)"]
@@ -97,6 +129,7 @@ class Script:
 
     def __init__(self, seed):
         self.dice = random.Random(seed)
+        self.is_wide = seed >= WIDE
         self.parts = []
         self.weights = [self.dice.choice((0, 1, 4)) for _ in range(6)]
         self.weights[self.dice.randrange(6)] = 6
@@ -115,6 +148,9 @@ class Script:
         self.dice.choices(kinds, self.weights)[0]()
 
     def text(self):
+        if self.is_wide and self.dice.random() < 0.6:
+            return self.dice.choice(self.dice.choice([WIDE_BLOCKS,
+                                                      WIDE_STATES]))
         pool = self.dice.choices([READS, WRITES, BLOCKS, STATES, COPIES_OUT],
                                  [6, 3, 4, 2, 0.4])[0]
         return self.dice.choice(pool)
@@ -202,6 +238,8 @@ class Script:
         self.parts += self.copied()
         if self.dice.random() < 0.2:
             self.parts.append(execute())
+        if self.is_wide and self.dice.random() < 0.4:
+            self.parts += [parse(self.text()), bind(), execute()]
         self.parts.append(sync())
 
     def odd(self):
@@ -437,13 +475,15 @@ class Game:
         self.played = 0
 
     def goes_on(self):
-        is_over = not SEED and self.seed >= FIRST + SCRIPTS
+        is_over = not SEED and FIRST + SCRIPTS <= self.seed < WIDE
         return not is_over and time.monotonic() < self.until \
             and len(self.failures) < 3
 
     def next(self):
         with self.lock:
             self.seed += 1
+            if not SEED and self.seed >= WIDE + WIDE_SCRIPTS:
+                self.seed = FIRST
             self.token += 2
             return self.seed, self.token
 
@@ -466,7 +506,7 @@ def test_same_answers(cluster, make_weir, mode):
     weir = make_weir({"pool_mode": mode, "workers": 2,
                       "default_pool_size": 4, "max_client_conn": 100})
     weir.settle()
-    first = int(SEED or FIRST) - 1
+    first = int(SEED or WIDE) - 1
     game = Game((cluster.ports["primary"], "app", "app"),
                 (weir.port, "app", "app"), first, SECONDS / 2)
     assert game.play(9) > 0
