@@ -8,9 +8,11 @@ message. A script that differs is printed with its seed:
 
     DIFFERENTIAL_SEED=4711 DIFFERENTIAL_SECONDS=600 pytest test_differential.py
 
-Without a seed the same SCRIPTS are played each time. Further on there are
-differences that are known and not mended: the first ones behind the seeds
-4711, 20000 and 700000 are 9024, 20400 and 702756.
+Without a seed the same scripts are played each time: WIDE_SCRIPTS from WIDE
+on, in which blocks, settings and what keeps a server are frequent, then
+SCRIPTS from FIRST on. Further on there are differences that are known and not
+mended: the first ones behind the seeds 4711, 20000 and 700000 are 9024, 20400
+and 702756.
 """
 import os
 import random
