@@ -477,7 +477,7 @@ class Game:
         self.played = 0
 
     def goes_on(self):
-        is_over = not SEED and FIRST + SCRIPTS <= self.seed < WIDE
+        is_over = not SEED and FIRST + SCRIPTS <= self.seed < WIDE - 1
         return not is_over and time.monotonic() < self.until \
             and len(self.failures) < 3
 
