@@ -69,6 +69,10 @@ bool session_begin_defer(struct session *session, const struct sqlbegin *modes,
 /* When it is sent, whatever the client does; it may wait as long once more. */
 uint64_t session_begin_end_us(const struct session *session);
 void session_begin_wait_on(struct session *session);
+/* Its first statement was cancelled while it waited for a server. */
+void session_begin_fail(struct session *session);
+/* No server has heard of it, and it has failed already. */
+bool session_begin_has_failed(const struct session *session);
 /* Without a server: status for a ReadyForQuery of ours. */
 char session_begin_status(const struct session *session);
 /*

@@ -199,7 +199,7 @@ bool names_are_known(const struct session *session)
 	const uint8_t *data = stream_data(session->client, &len);
 
 	/* Two could be of one name: seldom enough to ask the server. */
-	if (parses > 1)
+	if (parses > 1 || (parses > 0 && session_begin_has_failed(session)))
 		return false;
 	while (parses > 0 &&
 	       pgwire_read(data + at, len - at, &message) == PGWIRE_OK) {

@@ -501,14 +501,35 @@ bool session_begin_defer(struct session *session, const struct sqlbegin *modes,
 	return true;
 }
 
+bool session_begin_has_failed(const struct session *session)
+{
+	return session_begin_is_due(session) &&
+	       blocklog_has_failed(session->begin->log);
+}
+
+void session_begin_fail(struct session *session)
+{
+	struct session_begin *begin = session->begin;
+
+	assert(session_begin_is_due(session) && !session->server);
+	blocklog_drop(begin->log);
+	blocklog_end_unit(begin->log, 0, false, true);
+	begin->is_deferred = true;
+}
+
 char session_begin_status(const struct session *session)
 {
-	return session_begin_is_due(session) ? 'T' : 'I';
+	if (!session_begin_is_due(session))
+		return 'I';
+	return session_begin_has_failed(session) ? 'E' : 'T';
 }
 
 uint64_t session_begin_end_us(const struct session *session)
 {
 	assert(session_begin_is_deferred(session));
+	/* Nothing but its end is to come. */
+	if (session_begin_has_failed(session))
+		return UINT64_MAX;
 	return session->begin->since_us +
 	       local_settings(session->local)->begin_wait_us;
 }
@@ -527,7 +548,8 @@ bool session_begin_may_leave(const struct session *session,
 
 	assert(begin && begin->is_deferred);
 	modes = blocklog_modes(begin->log);
-	if (modes.level == SQLBEGIN_SERIALIZABLE ||
+	if (session_begin_has_failed(session) ||
+	    modes.level == SQLBEGIN_SERIALIZABLE ||
 	    route_leaves_replica(judged))
 		return false;
 	session->begin->is_early = modes.mode == SQLBEGIN_MODE_UNSET &&

@@ -260,7 +260,7 @@ static bool change(struct session *session, const struct piece *piece)
 		session->transaction_us = session_now(session) - 1;
 		return true;
 	case SQLBEGIN_MODES:
-		return !is_first &&
+		return !is_first && !session_begin_has_failed(session) &&
 		       session_begin_defer(session, &piece->read, piece->text,
 					   piece->text_len);
 	case SQLBEGIN_COMMIT:
@@ -288,13 +288,16 @@ static bool answer(struct session *session, const struct piece *piece,
 		   const struct buf *first)
 {
 	struct buf *out = stream_out(session->client);
+	enum sqlbegin_kind kind = session_begin_has_failed(session)
+					  ? SQLBEGIN_ROLLBACK
+					  : piece->read.kind;
 
 	if (!change(session, piece))
 		return false;
 	name_it(session, piece);
 	count(session, piece);
 	buf_append(out, buf_head(first), buf_len(first));
-	pgbuild_command_complete(out, sqlbegin_tag(piece->read.kind));
+	pgbuild_command_complete(out, sqlbegin_tag(kind));
 	if (piece->has_sync)
 		pgbuild_ready(out, session_begin_status(session));
 	stream_consume(session->client, piece->len);

@@ -196,6 +196,10 @@ bool session_kill(struct local *local, uint64_t id, const char *why)
 static void drop_waiting_unit(struct session *session)
 {
 	session_leave_queue(session);
+	if (session_begin_is_due(session))
+		session_begin_fail(session);
+	session->is_mid_unit = false;
+	session->unit = (struct session_unit){ 0 };
 	pgbuild_error(stream_out(session->client),
 		      &(struct pgbuild_error){
 			      .severity = "ERROR",
@@ -215,11 +219,10 @@ static void drop_waiting_unit(struct session *session)
 static enum session_cancel cancel(struct session *session,
 				  struct server **server)
 {
-	/* Its transaction is on no server: it waits, uncancelled. */
-	if (session->state == SESSION_WAITING && session_begin_is_due(session))
-		return CANCEL_NOT_RUNNING;
+	/* Else it is a BEGIN, which was answered. */
 	if (session->state == SESSION_WAITING) {
-		drop_waiting_unit(session);
+		if (session->scan.is_judged || session->is_mid_unit)
+			drop_waiting_unit(session);
 		return CANCEL_NOT_RUNNING;
 	}
 	if (!session->server || !session_has_pending(session))

@@ -119,7 +119,8 @@ bool unserved_skip_more(struct session *session)
 	session->is_skipping = !session->ends_unit;
 	session->ends_unit = false;
 	if (!session->is_skipping)
-		pgbuild_ready(stream_out(session->client), 'I');
+		pgbuild_ready(stream_out(session->client),
+			      session_begin_status(session));
 	return true;
 }
 

@@ -11,7 +11,7 @@ import pytest
 import wire
 from harness import SLOW, wait_for
 from wire import Closed, LoginError, Wire, bind, close, copy_data, copy_done, \
-    describe, execute, parse, query, sync
+    describe, execute, one_query, parse, query, sync
 
 ONE = ("primary",)
 pytestmark = pytest.mark.own
@@ -65,6 +65,50 @@ def test_cancelled_while_waiting_with_more_behind(narrow):
         assert first[0].sqlstate == "57014"
         holder.query("COMMIT")
         assert conn.until()[1].values == [b"2"]
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+@pytest.mark.parametrize("first", [
+    query("INSERT INTO nowhere VALUES (1)"), query("SELECT 1"),
+    one_query("SELECT 1") + sync()])
+def test_first_statement_cancelled_while_waiting(narrow, first, end):
+    """The BEGIN has been answered, and no server has heard of it: the
+    transaction has failed all the same, and ends without one."""
+    with login(narrow) as holder, login(narrow) as conn:
+        holder.query("BEGIN; SELECT 1")
+        assert kinds(conn.query("BEGIN")) == "CZ"
+        conn.send(first)
+        time.sleep(0.2)
+        wire.cancel(narrow.port, conn.cancel_key)
+        told = conn.until()
+        assert kinds(told) == "EZ" and told[0].sqlstate == "57014"
+        assert conn.status == "E"
+        told = conn.query(end)
+        assert told[0].payload == b"ROLLBACK\0" and conn.status == "I"
+        holder.query("COMMIT")
+        assert kinds(conn.query("SELECT 1")) == "TDCZ"
+
+
+def test_cancelled_transaction_stays_failed(narrow):
+    with login(narrow) as holder, login(narrow) as conn:
+        holder.query("BEGIN; SELECT 1")
+        conn.send(query("BEGIN"), query("SELECT 1"))
+        assert kinds(conn.until()) == "CZ"
+        time.sleep(0.2)
+        wire.cancel(narrow.port, conn.cancel_key)
+        assert conn.until()[0].sqlstate == "57014"
+        holder.query("COMMIT")
+        for text in ("SELECT 1", "SET TRANSACTION READ ONLY", "BEGIN",
+                     "SAVEPOINT a"):
+            told = conn.query(text)
+            assert told[0].sqlstate == "25P02" and conn.status == "E"
+        told = conn.send(one_query("SELECT 1"), sync()).until()
+        assert told[0].sqlstate == "25P02" and conn.status == "E"
+        # Nothing runs: a cancel means nothing.
+        wire.cancel(narrow.port, conn.cancel_key)
+        assert conn.query("COMMIT")[0].payload == b"ROLLBACK\0"
+        assert conn.status == "I"
+        assert kinds(conn.query("SELECT 1")) == "TDCZ"
 
 
 def test_huge_unit_cancelled_while_waiting(narrow):
