@@ -301,22 +301,27 @@ static void begin_again(struct session *session)
 	session->steps->pump(session);
 }
 
-static bool on_may_lose(void *user)
-{
-	return session_replay_can_lose(user);
-}
-
 /*
  * Between two reads of a transaction on a replica: the primary goes on.  Of
  * PostgreSQL's own time limits (25P) the client hears.
  */
+static bool is_between_reads(const struct session *session)
+{
+	return session_begin_can_restart(session) &&
+	       !session_has_pending(session) && !session->is_mid_unit &&
+	       session->pins == 0 && !session->inspect;
+}
+
 static bool survives(const struct session *session,
 		     const struct server_loss *loss)
 {
-	return loss->is_replica && session_begin_can_restart(session) &&
-	       strncmp(loss->sqlstate, "25P", 3) != 0 &&
-	       !session_has_pending(session) && !session->is_mid_unit &&
-	       session->pins == 0 && !session->inspect;
+	return loss->is_replica && is_between_reads(session) &&
+	       strncmp(loss->sqlstate, "25P", 3) != 0;
+}
+
+static bool on_may_lose(void *user)
+{
+	return session_replay_can_lose(user) || is_between_reads(user);
 }
 
 /* Settings go in front of the unit: nothing of that was sent. */

@@ -22,6 +22,7 @@ class Gate(FakeServer):
         self.rule = None
         self.fired = 0
         self.sent = []  # kinds that pgweir has sent, all connections
+        self.frozen = threading.Event()
 
     def cut(self, side, kind, skip=0, times=1):
         """Cuts in front of the next such message (behind `skip` of them)."""
@@ -30,10 +31,9 @@ class Gate(FakeServer):
             self.fired = 0
             self.sent = []
 
-    def swallow(self, side, kind, skip=0):
-        """The same, but the connection stays, and nothing passes any more."""
-        self.cut(side, kind, skip, 1)
-        self.rule.append("swallow")
+    def freeze(self):
+        """From now on nothing passes, for nobody."""
+        self.frozen.set()
 
     def judge(self, side, kind):
         with self.lock:
@@ -44,12 +44,24 @@ class Gate(FakeServer):
             if self.rule[2] > 0:
                 self.rule[2] -= 1
                 return None
-            how = self.rule[4] if len(self.rule) > 4 else "cut"
             self.fired += 1
             self.rule[3] -= 1
             if self.rule[3] == 0:
                 self.rule = None
-            return how
+            return "cut"
+
+    def pump(self, source, target):
+        try:
+            while data := source.recv(65536):
+                if not self.frozen.is_set():
+                    target.sendall(data)
+        except OSError:
+            pass
+        for sock in (source, target):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def serve(self, sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -84,8 +96,7 @@ class Gate(FakeServer):
                 if verdict == "cut":
                     dead.set()
                     break
-                while verdict == "swallow" or dead.is_set():
-                    dead.set()
+                while self.frozen.is_set():
                     recv_exact(source, 1)
                 target.sendall(message(kind.decode(), body))
         except (OSError, struct.error):

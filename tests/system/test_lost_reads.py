@@ -260,3 +260,38 @@ def test_snapshot_that_is_lost(wire, gate):
     told = wire.until_closed()
     assert gate.fired == 1
     assert told[-1].type == "E" and told[-1].sqlstate == "08006"
+
+
+def test_node_that_hangs(cluster, table, make_weir):
+    """Nothing comes from it any more, and nothing tells why: what waits is
+    done elsewhere when the monitor gives it up."""
+    with Gate(cluster.ports["replica"]) as gate:
+        weir = make_weir({"monitor_timeout": 1 * SLOW, "workers": 1},
+                         start=False)
+        weir.databases = {"app": "host=127.0.0.1:%d,127.0.0.1:%d dbname=app"
+                          % (cluster.ports["primary"], gate.port)}
+        weir.write_ini()
+        weir.start()
+        conns = [Wire(weir.port, timeout=30 * SLOW) for _ in range(4)]
+        for conn in conns:
+            conn.login()
+
+        def is_on_replica():
+            conns[0].query(READ)
+            return weir.metric("pgweir_queries_total", role="replica",
+                               **{"class": "read"})
+        wait_for(is_on_replica, 15, "reads on the replica")
+        plain, named, between, within = conns
+        for conn in (between, within):
+            conn.query("BEGIN READ ONLY")
+            assert kinds(conn.query(READ)) == "TDCZ"
+        gate.freeze()
+        plain.send(query(READ))
+        named.send(one_query(READ, name="n"), sync())
+        within.send(query(READ))
+        assert kinds(plain.until("ZE")) == "TDCZ"
+        assert kinds(named.until("ZE")) == "12TDCZ"
+        assert kinds(within.until("ZE")) == "TDCZ"
+        assert kinds(between.query(READ)) == "TDCZ"
+        for conn in conns:
+            conn.close()
