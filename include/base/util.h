@@ -26,6 +26,12 @@ char *xstrndup(const char *data, size_t len);
 /* printf into a fresh string. */
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Letters of ASCII only, whatever the locale, as PostgreSQL folds keywords. */
+static inline char util_fold(char letter)
+{
+	return letter >= 'A' && letter <= 'Z' ? (char)(letter | 0x20) : letter;
+}
+
 /* Microseconds of the monotonic clock; wall clock microseconds since 1970. */
 uint64_t util_now_us(void);
 uint64_t util_wall_us(void);

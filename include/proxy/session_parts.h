@@ -309,6 +309,9 @@ void session_end(struct session *session, bool flush, const char *why);
 void session_protocol_error(struct session *session, const char *why);
 /* Adds what has flowed since the last call to the counters. */
 void session_count_bytes(struct session *session);
+/* One more for its database. */
+void session_count_total(const struct session *session,
+			 enum metrics_counter counter);
 void session_count_waiting(const struct session *session, int change);
 void session_leave_queue(struct session *session);
 

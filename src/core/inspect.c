@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/strmap.h"
+#include "base/util.h"
 #include "core/pgwire.h"
 #include "core/settings.h"
 #include "core/sqlfacts.h"
@@ -104,11 +105,6 @@ static bool is_name_char(uint8_t c)
 	       (c >= '0' && c <= '9') || c == '_' || c == '$' || c == '.';
 }
 
-static uint8_t fold(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
-}
-
 /* Words that stand for the name of a setting in some form of SET. */
 static const struct {
 	const char *word;
@@ -154,7 +150,7 @@ bool inspect_collect(struct strmap *names, const void *text, size_t len)
 
 		for (; at < len && is_name_char(bytes[at]); at++)
 			if (bytes[at] != '"' && used <= NAME_MAX_LEN)
-				word[used++] = (char)fold(bytes[at]);
+				word[used++] = util_fold((char)bytes[at]);
 		at++;
 		if (used == 0 || used > NAME_MAX_LEN)
 			continue;

@@ -70,21 +70,14 @@ bool settings_is_name(const char *name)
 	}
 }
 
-static char fold(char c)
-{
-	if (c < 'A' || c > 'Z')
-		return c;
-	return (char)(c - 'A' + 'a');
-}
-
 /* Compares a folded name with one that need not be. */
 static int compare_names(const char *folded, const char *name)
 {
-	while (*folded && *folded == fold(*name)) {
+	while (*folded && *folded == util_fold(*name)) {
 		folded++;
 		name++;
 	}
-	return (unsigned char)*folded - (unsigned char)fold(*name);
+	return (unsigned char)*folded - (unsigned char)util_fold(*name);
 }
 
 static bool is_one_of(const char *name, const char *const *list)
@@ -198,7 +191,7 @@ static void draft_add(struct draft *draft, const char *name, const char *value)
 
 	row->name = draft->end;
 	for (; *name; name++)
-		*draft->end++ = fold(*name);
+		*draft->end++ = util_fold(*name);
 	*draft->end++ = '\0';
 	row->value = draft->end;
 	memcpy(draft->end, value, value_size);

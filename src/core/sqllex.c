@@ -13,6 +13,8 @@
  */
 #include "core/sqllex.h"
 
+#include "base/util.h"
+
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
@@ -67,13 +69,6 @@ static const uint8_t class_of[256] = {
 static inline bool is_class(char byte, int mask)
 {
 	return (class_of[(unsigned char)byte] & mask) != 0;
-}
-
-static inline char fold(char byte)
-{
-	if (byte >= 'A' && byte <= 'Z')
-		byte |= 0x20;
-	return byte;
 }
 
 /* The byte so far ahead of the cursor, within the text. */
@@ -255,7 +250,7 @@ static bool ends_cleanly(const struct sqllex *lex)
 static void skip_digits(struct sqllex *lex, bool is_hexadecimal)
 {
 	while (lex->at < lex->end) {
-		char byte = fold(*lex->at);
+		char byte = util_fold(*lex->at);
 
 		if (!is_class(byte, IS_DIGIT) && byte != '_' &&
 		    !(is_hexadecimal && byte >= 'a' && byte <= 'f'))
@@ -291,7 +286,8 @@ static bool skip_number(struct sqllex *lex)
 		lex->at++;
 		skip_digits(lex, false);
 	}
-	if (lex->at < lex->end && fold(*lex->at) == 'e' && !skip_exponent(lex))
+	if (lex->at < lex->end && util_fold(*lex->at) == 'e' &&
+	    !skip_exponent(lex))
 		return false;
 	return ends_cleanly(lex);
 }
@@ -353,7 +349,7 @@ static void take_operator(struct sqllex *lex, struct sqllex_token *token)
 /* A prefix letter right before a quote: which kind of string it opens. */
 static bool take_prefixed(struct sqllex *lex, struct sqllex_token *token)
 {
-	char letter = fold(*lex->at);
+	char letter = util_fold(*lex->at);
 
 	token->kind = SQLLEX_LITERAL;
 	if (letter == 'u') {
@@ -372,7 +368,7 @@ static bool take_prefixed(struct sqllex *lex, struct sqllex_token *token)
 /* e'' and its like: the quote must follow at once. */
 static bool is_prefixed(const struct sqllex *lex)
 {
-	switch (fold(*lex->at)) {
+	switch (util_fold(*lex->at)) {
 	case 'b':
 	case 'e':
 	case 'n':
@@ -525,7 +521,7 @@ size_t sqllex_name(const struct sqllex_token *token,
 		if (len == SQLLEX_NAME_MAX)
 			return 0;
 		if (token->kind == SQLLEX_WORD)
-			byte = fold(byte);
+			byte = util_fold(byte);
 		out[len++] = byte;
 		if (token->has_doubled && byte == '"')
 			i++;

@@ -9,6 +9,8 @@
  */
 #include "core/sqlshape.h"
 
+#include "base/util.h"
+
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
@@ -22,13 +24,6 @@ enum {
 	TAG_CAST = SQLSHAPE_CAST,
 	TAG_ASSIGN = SQLSHAPE_ASSIGN
 };
-
-static inline char fold(char byte)
-{
-	if (byte >= 'A' && byte <= 'Z')
-		byte |= 0x20;
-	return byte;
-}
 
 /* A tag, for names their length (they may hold any byte), and the text. */
 static size_t write_name(const struct sqllex_token *token, uint8_t tag,
@@ -45,7 +40,7 @@ static size_t write_word(const struct sqllex_token *token, uint8_t *out)
 {
 	out[0] = TAG_WORD;
 	for (size_t i = 0; i < token->len; i++)
-		out[i + 1] = (uint8_t)fold(token->text[i]);
+		out[i + 1] = (uint8_t)util_fold(token->text[i]);
 	return token->len + 1;
 }
 

@@ -9,6 +9,8 @@
  */
 #include "core/sqlutility.h"
 
+#include "core/reported.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -98,29 +100,6 @@ static bool says(const struct sqllex_token *token, const char *word)
 }
 
 /*
- * Parameters that a session may set and of which the server tells every
- * change, so that nothing has to be guessed (PostgreSQL docs, "Message
- * Flow", "Asynchronous Operations").
- */
-static bool is_reported(const struct sqllex_token *name)
-{
-	static const char *const reported[] = {
-		"application_name",
-		"client_encoding",
-		"datestyle",
-		"intervalstyle",
-		"names",
-		"standard_conforming_strings",
-		"timezone",
-	};
-
-	for (size_t i = 0; i < sizeof(reported) / sizeof(*reported); i++)
-		if (says(name, reported[i]))
-			return true;
-	return false;
-}
-
-/*
  * SET name TO value, or SET TIME ZONE value.  DEFAULT and LOCAL mean what
  * the session began with, which only its own server knows.
  */
@@ -130,7 +109,8 @@ static bool judge_reported(struct sqlcursor *cursor)
 		says(&cursor->now, "time") && says(&cursor->ahead, "zone");
 	bool is_names = says(&cursor->now, "names");
 
-	if (!is_zone && !is_reported(&cursor->now))
+	if (!is_zone && !is_names &&
+	    !reported_has(cursor->now.text, cursor->now.len))
 		return false;
 	sqlcursor_advance(cursor);
 	if (!is_names)

@@ -7,7 +7,7 @@
 #include "core/token.h"
 
 #include "base/buf.h"
-#include "core/sqllex.h"
+#include "core/sqlreader.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -66,20 +66,7 @@ void token_append_query(struct buf *sql, struct watermark known,
 /* --- SET --------------------------------------------------------------------
  */
 
-struct reader {
-	struct sqllex lex;
-	struct sqllex_token now;
-};
-
-static bool take(struct reader *reader, const char *word)
-{
-	if (!sqllex_is_word(&reader->now, word))
-		return false;
-	sqllex_next(&reader->lex, &reader->now);
-	return true;
-}
-
-static bool take_punct(struct reader *reader, char punct)
+static bool take_punct(struct sqlreader *reader, char punct)
 {
 	if (reader->now.punct != punct)
 		return false;
@@ -87,23 +74,24 @@ static bool take_punct(struct reader *reader, char punct)
 	return true;
 }
 
-static bool take_name(struct reader *reader)
+static bool take_name(struct sqlreader *reader)
 {
-	return take(reader, "set") &&
-	       (take(reader, "session") || take(reader, "local") || true) &&
-	       take(reader, "pgweir") && take_punct(reader, '.') &&
-	       take(reader, "min_lsn");
+	return sqlreader_take(reader, "set") &&
+	       (sqlreader_take(reader, "session") ||
+		sqlreader_take(reader, "local") || true) &&
+	       sqlreader_take(reader, "pgweir") && take_punct(reader, '.') &&
+	       sqlreader_take(reader, "min_lsn");
 }
 
 /* ... and where the value begins. */
-static bool take_equals(struct reader *reader, const char **value)
+static bool take_equals(struct sqlreader *reader, const char **value)
 {
 	bool is_sign = reader->now.kind == SQLLEX_OPERATOR &&
 		       reader->now.len == 1 && *reader->now.text == '=';
 
 	*value = reader->lex.at;
 	if (!is_sign)
-		return take(reader, "to");
+		return sqlreader_take(reader, "to");
 	sqllex_next(&reader->lex, &reader->now);
 	return true;
 }
@@ -138,7 +126,7 @@ enum token_setting token_read_setting(const char *sql, size_t len,
 				      struct watermark *position,
 				      char value[static TOKEN_VALUE_MAX + 1])
 {
-	struct reader reader;
+	struct sqlreader reader;
 	const char *from;
 
 	value[0] = '\0';
@@ -147,7 +135,7 @@ enum token_setting token_read_setting(const char *sql, size_t len,
 	if (!take_name(&reader) || !take_equals(&reader, &from) ||
 	    (reader.now.kind != SQLLEX_LITERAL &&
 	     reader.now.kind != SQLLEX_WORD) ||
-	    take(&reader, "default"))
+	    sqlreader_take(&reader, "default"))
 		return TOKEN_NONE;
 	copy_value(from, reader.lex.at, value);
 	sqllex_next(&reader.lex, &reader.now);

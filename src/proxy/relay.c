@@ -187,12 +187,6 @@ static struct sqlclass class_of_parse(const struct session *session,
 	return intake_judge(session, parse->query, parse->query_len);
 }
 
-static void count_total(const struct session *session,
-			enum metrics_counter counter)
-{
-	metrics_count(pool_totals(session->pool), counter, 0, 0, 1);
-}
-
 /* A text too long to keep stays with this server under its own name. */
 static void parse_huge(struct session *session,
 		       const struct pgwire_message *message)
@@ -253,7 +247,7 @@ static enum relay_result relay_parse(struct session *session,
 	if ((class.effects & EFFECT_EXECUTE) && !is_read_over(session) &&
 	    !materialise_parse(session, parse.query, parse.query_len))
 		return RELAY_HOLD;
-	count_total(session, COUNTER_CLIENT_PARSES);
+	session_count_total(session, COUNTER_CLIENT_PARSES);
 	if (relay_names_parse(session, message, &parse, class))
 		pass_message(session, message);
 	else
@@ -301,19 +295,14 @@ static bool materialise_entry(struct session *session,
 	return materialise_text(session, text, len, &class->effects);
 }
 
-static enum relay_result relay_bind(struct session *session,
-				    const struct pgwire_message *message,
-				    const char **why)
+/* The names in front of a Bind must be here whole; MORE: they are. */
+static enum relay_result read_bind(struct session *session,
+				   const struct pgwire_message *message,
+				   struct pgwire_bind *bind, const char **why)
 {
-	struct sqlclass class = { .access = ACCESS_UNKNOWN };
-	const struct stmtmap_entry *entry;
-	struct pgwire_bind bind;
-	const char *name;
-
-	switch (pgwire_read_bind(message, &bind)) {
-	case PGWIRE_OK: break;
+	switch (pgwire_read_bind(message, bind)) {
+	case PGWIRE_OK: return RELAY_MORE;
 	case PGWIRE_MORE:
-		/* The names in front must be here whole. */
 		if (message->body_here < SESSION_HOLD_BYTES) {
 			hoard(session, SESSION_HOLD_BYTES);
 			return RELAY_HOLD;
@@ -323,34 +312,71 @@ static enum relay_result relay_bind(struct session *session,
 	case PGWIRE_BAD:
 	default: *why = "invalid message format (Bind)"; return RELAY_BAD;
 	}
-	entry = stmtmap_find(session->names, bind.statement);
-	if (entry)
-		class = entry->judged;
-	if (names_is_unsure(session, bind.statement) ||
-	    relay_names_must_wait(session, bind.statement) ||
-	    ((*bind.statement || materialise_is_needed(class.effects)) &&
-	     must_settle(session)))
+}
+
+/* Whether the Bind may go where the session is; MORE: it may. */
+static enum relay_result place_bind(struct session *session, const char *name,
+				    const struct stmtmap_entry *entry,
+				    struct sqlclass *class)
+{
+	bool uses_names = *name || materialise_is_needed(class->effects);
+
+	if (names_is_unsure(session, name) ||
+	    relay_names_must_wait(session, name) ||
+	    (uses_names && must_settle(session)))
 		return RELAY_HOLD;
-	if (must_move(session, class))
+	if (must_move(session, *class))
 		return RELAY_MOVE;
-	if ((class.is_global && !may_pass_bind(session, entry)) ||
-	    session_reset_must_wait(session, &class))
+	if ((class->is_global && !may_pass_bind(session, entry)) ||
+	    session_reset_must_wait(session, class))
 		return RELAY_HOLD;
-	if (entry && !materialise_entry(session, entry, &class))
+	if (entry && !materialise_entry(session, entry, class))
 		return RELAY_HOLD;
-	count_total(session, COUNTER_BINDS);
-	name = relay_names_there(session, bind.statement, false, &entry);
-	note_effects(session, &class);
+	return RELAY_MORE;
+}
+
+/* As it is, where the server knows the statement by the client's name. */
+static void pass_bind(struct session *session,
+		      const struct pgwire_message *message,
+		      const struct pgwire_bind *bind,
+		      const struct sqlclass *class)
+{
+	const struct stmtmap_entry *entry;
+	const char *name =
+		relay_names_there(session, bind->statement, false, &entry);
+
+	note_effects(session, class);
 	session_effects_of_bind(session, entry, message);
 	session->has_bound = true;
 	server_owe(session->server, TRACK_BIND, 0,
-		   relay_names_note(entry, bind.statement));
+		   relay_names_note(entry, bind->statement));
 	if (name && *name)
-		rewrite_bind(session, message, &bind, name);
-	else if (!name && names_looks_like_ours(bind.statement))
-		rewrite_bind(session, message, &bind, "?");
+		rewrite_bind(session, message, bind, name);
+	else if (!name && names_looks_like_ours(bind->statement))
+		rewrite_bind(session, message, bind, "?");
 	else
 		pass_message(session, message);
+}
+
+static enum relay_result relay_bind(struct session *session,
+				    const struct pgwire_message *message,
+				    const char **why)
+{
+	struct sqlclass class = { .access = ACCESS_UNKNOWN };
+	const struct stmtmap_entry *entry;
+	struct pgwire_bind bind;
+	enum relay_result result = read_bind(session, message, &bind, why);
+
+	if (result != RELAY_MORE)
+		return result;
+	entry = stmtmap_find(session->names, bind.statement);
+	if (entry)
+		class = entry->judged;
+	result = place_bind(session, bind.statement, entry, &class);
+	if (result != RELAY_MORE)
+		return result;
+	session_count_total(session, COUNTER_BINDS);
+	pass_bind(session, message, &bind, &class);
 	return RELAY_MORE;
 }
 

@@ -23,12 +23,6 @@
 
 #include <string.h>
 
-static void count_total(const struct session *session,
-			enum metrics_counter counter)
-{
-	metrics_count(pool_totals(session->pool), counter, 0, 0, 1);
-}
-
 /* --- Parse --- */
 
 static void parse_unnamed(struct session *session, struct stmt *stmt,
@@ -41,7 +35,7 @@ static void parse_unnamed(struct session *session, struct stmt *stmt,
 	entry = names_put(session, "", stmt, class);
 	server_set_unnamed(session->server, entry->serial);
 	session->unnamed_changes++;
-	count_total(session, COUNTER_SERVER_PARSES);
+	session_count_total(session, COUNTER_SERVER_PARSES);
 	server_owe(session->server, TRACK_PARSE, 0, note);
 }
 
@@ -125,13 +119,13 @@ static void parse_named(struct session *session, const char *name,
 	session_undo_note(session, name);
 	entry = names_put(session, name, stmt, class);
 	note = server_note_new(stmt, entry->serial, false, name);
-	count_total(session,
-		    is_known ? COUNTER_PREPARED_HITS : COUNTER_PREPARED_MISSES);
+	session_count_total(session, is_known ? COUNTER_PREPARED_HITS
+					      : COUNTER_PREPARED_MISSES);
 	if (is_known) {
 		server_owe(server, TRACK_PARSE, TRACK_LOCAL, note);
 		return;
 	}
-	count_total(session, COUNTER_SERVER_PARSES);
+	session_count_total(session, COUNTER_SERVER_PARSES);
 	if (server_may_have(server, stmt))
 		parse_again(session, stmt, note);
 	else

@@ -74,6 +74,12 @@ void session_leave_queue(struct session *session)
 	session->waiting_node = -1;
 }
 
+void session_count_total(const struct session *session,
+			 enum metrics_counter counter)
+{
+	metrics_count(pool_totals(session->pool), counter, 0, 0, 1);
+}
+
 void session_count_bytes(struct session *session)
 {
 	local_count_flow(pool_totals(session->pool), METRICS_SIDE_CLIENT,

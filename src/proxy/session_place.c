@@ -243,45 +243,60 @@ static void bring_settings(struct session *session)
 		(void)server_apply(session->server, session->settings);
 }
 
+/* What its last server left in doubt is settled; false: not yet, or never. */
+static bool is_beyond_doubt(struct session *session)
+{
+	switch (session_doubt_look(session)) {
+	case DOUBT_NONE: return true;
+	case DOUBT_OPEN: begin_to_wait(session); return false;
+	case DOUBT_ENDED:
+	default: return false;
+	}
+}
+
+/* Where the unit goes, or the block that begins in front of it. */
+static struct route_decision decide_unit(struct session *session, int *replica)
+{
+	if (session_begin_is_misplaced(session))
+		session_begin_leave(session);
+	else if (session_begin_is_outdated(session))
+		session_begin_place_anew(session);
+	if (session_begin_is_due(session))
+		return decide_block(session, replica);
+	return decide(session, session->scan.judged, replica);
+}
+
+/* The server that it has will do; false: not yet. */
+static bool go_on_there(struct session *session, struct route_decision decision)
+{
+	session->fresh_since_us = 0;
+	if (is_unsettled(session) || session_is_dropping_names(session) ||
+	    session_inspect_holds(session) || session->reset ||
+	    session_token_must_wait(session) || !may_follow(session, decision))
+		return false;
+	bring_settings(session);
+	session_begin_again(session);
+	note_decision(session);
+	return true;
+}
+
 /* A server for the unit that stands in the scan; false: wait. */
 bool session_find_server(struct session *session)
 {
 	int replica;
 	struct route_decision decision;
 
-	switch (session_doubt_look(session)) {
-	case DOUBT_NONE: break;
-	case DOUBT_OPEN: begin_to_wait(session); return false;
-	case DOUBT_ENDED:
-	default: return false;
-	}
-	if (session_begin_is_misplaced(session))
-		session_begin_leave(session);
-	else if (session_begin_is_outdated(session))
-		session_begin_place_anew(session);
-	if (session_begin_is_due(session))
-		decision = decide_block(session, &replica);
-	else
-		decision = decide(session, session->scan.judged, &replica);
+	if (!is_beyond_doubt(session))
+		return false;
+	decision = decide_unit(session, &replica);
 	if (!settle_home(session, decision.target))
 		return false;
 	if (session_is_at_home(session))
 		decision.target = ROUTE_STAY;
 	session->target = decision.target;
 	session->reason = decision.reason;
-	if (session->server) {
-		session->fresh_since_us = 0;
-		if (is_unsettled(session) ||
-		    session_is_dropping_names(session) ||
-		    session_inspect_holds(session) || session->reset ||
-		    session_token_must_wait(session) ||
-		    !may_follow(session, decision))
-			return false;
-		bring_settings(session);
-		session_begin_again(session);
-		note_decision(session);
-		return true;
-	}
+	if (session->server)
+		return go_on_there(session, decision);
 	if (decision.target == ROUTE_WAIT) {
 		session_fresh_wait(session);
 		begin_to_wait(session);

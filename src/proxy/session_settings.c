@@ -12,6 +12,7 @@
  * DISCARD ALL as well (session_reset).
  */
 #include "base/strmap.h"
+#include "core/reported.h"
 #include "core/route.h"
 #include "core/settings.h"
 #include "core/stmtscope.h"
@@ -132,21 +133,6 @@ void session_judge_ask(struct session *session, struct client_ask *ask)
 	session->scope = stmtscope_hold(reading->scope);
 }
 
-/* Reported for other reasons, or nothing that a session may set. */
-static bool is_tracked(const char *name)
-{
-	static const char *const tracked[] = {
-		"application_name", "client_encoding",
-		"DateStyle",        "IntervalStyle",
-		"TimeZone",         "standard_conforming_strings",
-	};
-
-	for (size_t i = 0; i < sizeof(tracked) / sizeof(*tracked); i++)
-		if (strcasecmp(tracked[i], name) == 0)
-			return true;
-	return false;
-}
-
 /* What the oldest unit leaves is known: DISCARD ALL was done. */
 static bool is_discarding(const struct session *session)
 {
@@ -167,8 +153,9 @@ bool session_note_reported(struct session *session, const char *name,
 		!session->reset && (!is_ours || !session->told ||
 				    !is_setting(session->told, name, value));
 
-	if (!is_tracked(name) || (is_ours ? !session_is_in_transaction(session)
-					  : is_discarding(session)))
+	if (!reported_has(name, strlen(name)) ||
+	    (is_ours ? !session_is_in_transaction(session)
+		     : is_discarding(session)))
 		return is_news;
 	session->changing =
 		settings_with(before ? before : session->settings, name, value);
