@@ -168,6 +168,36 @@ static bool may_stay(const struct session *session, struct sqlclass class)
 	       !session_inspect_is_suspect(class.effects);
 }
 
+/* The Sync is here, and no other Flush before it. */
+static bool sees_sync(const struct session *session)
+{
+	struct pgwire_message message;
+	size_t len;
+	size_t at = 0;
+	const uint8_t *data = stream_data(session->client, &len);
+
+	while (pgwire_read(data + at, len - at, &message) == PGWIRE_OK &&
+	       message.type != 'H') {
+		if (message.type == 'S')
+			return true;
+		if (!pgwire_is_complete(&message))
+			return false;
+		at += message.total;
+	}
+	return false;
+}
+
+/*
+ * The first to run behind a Flush, with another one or nothing yet behind it:
+ * a write may come, and then it would be too late.
+ */
+static bool is_open_ended(const struct session *session)
+{
+	return server_site(session->server)->is_replica && session->pins == 0 &&
+	       server_status(session->server) == 'I' && !session->has_bound &&
+	       session->scan.binds == 0 && !sees_sync(session);
+}
+
 /* The wait for the answers may be over, too. */
 static bool must_move(struct session *session, struct sqlclass class)
 {
@@ -325,7 +355,7 @@ static enum relay_result place_bind(struct session *session, const char *name,
 	    relay_names_must_wait(session, name) ||
 	    (uses_names && must_settle(session)))
 		return RELAY_HOLD;
-	if (must_move(session, *class))
+	if (is_open_ended(session) || must_move(session, *class))
 		return RELAY_MOVE;
 	if ((class->is_global && !may_pass_bind(session, entry)) ||
 	    session_reset_must_wait(session, class))
