@@ -7,6 +7,8 @@
  * to worker by mail, so nothing in it is locked.
  */
 #include "base/buf.h"
+#include "base/list.h"
+#include "base/wheel.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,9 +64,16 @@ struct admin_command {
 	bool is_admin;     /* not for stats_users */
 	enum admin_reach reach;
 	const char *columns; /* admin_write_columns; NULL: no rows */
+	/*
+	 * Before the first worker, where the console is; false: it has failed.
+	 * NULL: nothing.
+	 */
+	bool (*begin)(struct admin_job *job);
 	void (*run)(struct admin_job *job);
 	/* Behind the last worker, where the console is; NULL: nothing. */
 	void (*finish)(struct admin_job *job);
+	/* True: a moment later all workers again.  NULL: one round. */
+	bool (*goes_on)(struct admin_job *job);
 	const char *help; /* NULL: not listed */
 };
 
@@ -93,6 +102,11 @@ struct admin_job {
 	size_t row;      /* where the open row begins */
 	unsigned values; /* that it has so far */
 	bool is_late;    /* answered when admin_reloaded says so */
+
+	unsigned busy;         /* found in this round, what it waits for */
+	unsigned quiet_rounds; /* in a row, without any */
+	struct wheel_timer again;
+	struct list waiting; /* of its console's worker, until then */
 
 	const char *sqlstate; /* of the error; "": none */
 	char *error;

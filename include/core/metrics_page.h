@@ -35,6 +35,10 @@ struct metrics_page {
 	uint64_t server_cert_expires_s;
 	unsigned dns_names;   /* kept by the resolver */
 	unsigned dns_queries; /* under way */
+	/* What operators have done to a database; NULL: nothing. */
+	bool (*is_paused)(void *arg, const char *database);
+	bool (*is_disabled)(void *arg, const char *database);
+	void *arg;
 };
 
 #endif

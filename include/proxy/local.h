@@ -28,6 +28,7 @@ struct local;
 struct metrics;
 struct metrics_cell;
 struct notifiers;
+struct orders;
 struct quotas;
 struct server;
 struct shapes;
@@ -86,6 +87,7 @@ struct process {
 	const struct pool_hooks *pool_hooks;
 	struct welcomes *welcomes;
 	struct changes *changes;
+	struct orders *orders;
 	struct notifiers *notifiers;
 	char token_channel[32];   /* of the hubs */
 	_Atomic unsigned clients; /* logged in or logging in, for the limit */

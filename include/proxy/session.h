@@ -65,6 +65,8 @@ void sessions_visit(struct local *local,
 		    void *arg);
 /* Ends one, told why; false when there is none of that number. */
 bool session_kill(struct local *local, uint64_t id, const char *why);
+/* All of a database, as clients name it; NULL: of all. */
+void sessions_kill(struct local *local, const char *database, const char *why);
 
 /*
  * The session that announced this process number, when the key fits: NULL

@@ -31,6 +31,8 @@ void tunnels_visit_servers(struct local *local,
 			   void *arg);
 /* Ends one, told why; false when there is none of that number. */
 bool tunnel_kill(struct local *local, uint64_t id, const char *why);
+/* All of a database, as clients name it; NULL: of all. */
+void tunnels_kill(struct local *local, const char *database, const char *why);
 
 /*
  * The server of the tunnel of that number, with a cancel counted

@@ -24,9 +24,13 @@
 
 enum { SEATS = sizeof(((struct process *)0)->workers) / sizeof(void *) };
 
+/* Between two rounds of a command that waits. */
+enum { ROUND_US = 20000 };
+
 /* The consoles of one worker. */
 struct seat {
 	struct list consoles;
+	struct list waiting; /* jobs, for their next round */
 	uint64_t last_id;
 	bool is_closed;
 };
@@ -56,23 +60,8 @@ static void post(const struct process *process, unsigned worker,
 	worker_post(process->workers[worker], &mail->mail);
 }
 
-/* On the worker that asked: the console may have left. */
-static void come_home(struct local *local, void *arg)
-{
-	struct admin_job *job = arg;
-	struct console *console = console_find(
-		&job->admin->seats[local->index].consoles, job->console);
-
-	job->local = local;
-	if (console && job->command->finish && !*job->sqlstate)
-		job->command->finish(job);
-	if (console)
-		console_answer(console, job);
-	else
-		admin_job_free(job);
-}
-
 static void visit_worker(struct local *local, void *arg);
+static void come_home(struct local *local, void *arg);
 
 /* To the next worker, or home. */
 static void send_on(struct admin_job *job)
@@ -95,6 +84,66 @@ static void visit_worker(struct local *local, void *arg)
 	job->command->run(job);
 	job->next++;
 	send_on(job);
+}
+
+/* --- home ------------------------------------------------------------------
+ */
+
+static void go_again(struct wheel_timer *timer)
+{
+	struct admin_job *job = LIST_ENTRY(timer, struct admin_job, again);
+
+	list_remove(&job->waiting);
+	job->next = 0;
+	send_on(job);
+}
+
+/* What it waits for is not there yet: nobody would say when it is. */
+static void wait_for_round(struct local *local, struct admin_job *job)
+{
+	struct seat *seat = &job->admin->seats[local->index];
+
+	wheel_timer_init(&job->again, go_again);
+	wheel_set(worker_wheel(local->worker), &job->again,
+		  local_now(local) + ROUND_US);
+	list_append(&seat->waiting, &job->waiting);
+}
+
+/* On the worker that asked: the console may have left. */
+static void come_home(struct local *local, void *arg)
+{
+	struct admin_job *job = arg;
+	struct console *console = console_find(
+		&job->admin->seats[local->index].consoles, job->console);
+	const struct admin_command *command = job->command;
+
+	job->local = local;
+	if (!console) {
+		admin_job_free(job);
+		return;
+	}
+	if (command->goes_on && !*job->sqlstate && command->goes_on(job)) {
+		wait_for_round(local, job);
+		return;
+	}
+	if (command->finish && !*job->sqlstate)
+		command->finish(job);
+	console_answer(console, job);
+}
+
+/* At the end: nobody is told any more. */
+static void drop_waiting(struct seat *seat)
+{
+	struct list *link;
+
+	while ((link = list_first(&seat->waiting)) != NULL) {
+		struct admin_job *job =
+			LIST_ENTRY(link, struct admin_job, waiting);
+
+		list_remove(link);
+		wheel_unset(&job->again);
+		admin_job_free(job);
+	}
 }
 
 /* The answer comes by admin_reloaded, from the main thread. */
@@ -123,6 +172,10 @@ static void start(void *arg, struct console *console, struct admin_job *job)
 
 	job->admin = admin;
 	job->desk = &admin->desk;
+	if (job->command->begin && !job->command->begin(job)) {
+		console_answer(console, job);
+		return;
+	}
 	switch (job->command->reach) {
 	case ADMIN_ALL:
 		job->end = workers;
@@ -193,6 +246,7 @@ static void close_seat(struct local *local, void *arg)
 	struct console *console;
 
 	seat->is_closed = true;
+	drop_waiting(seat);
 	while ((console = console_first(&seat->consoles)))
 		console_end(console, "57P01",
 			    "terminating connection due to administrator "
@@ -219,6 +273,8 @@ struct admin *admin_new(const struct admin_hooks *hooks, const char *version)
 	admin->hooks = (struct console_hooks){ start, admin };
 	for (unsigned i = 0; i < SEATS; i++)
 		list_init(&admin->seats[i].consoles);
+	for (unsigned i = 0; i < SEATS; i++)
+		list_init(&admin->seats[i].waiting);
 	return admin;
 }
 

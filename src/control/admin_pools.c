@@ -12,6 +12,7 @@
 #include "core/metrics.h"
 #include "core/users.h"
 #include "proxy/local.h"
+#include "proxy/orders.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +98,7 @@ static void put_database(const struct databases *all, const char *name,
 {
 	const struct config_settings *settings = &all->config->settings;
 	struct admin_job *job = all->job;
+	struct orders *orders = job->process->orders;
 
 	admin_row_begin(job);
 	admin_put_text(job, name);
@@ -111,8 +113,8 @@ static void put_database(const struct databases *all, const char *name,
 	admin_put_number(job, own_or(line->max_db_client_connections,
 				     settings->max_db_client_connections));
 	admin_put_number(job, sum_of(all->clients, name, NULL));
-	admin_put_number(job, 0); /* paused */
-	admin_put_number(job, 0); /* disabled */
+	admin_put_number(job, orders_is_given(orders, ORDER_PAUSE, name));
+	admin_put_number(job, orders_is_given(orders, ORDER_DISABLE, name));
 	admin_row_end(job);
 }
 

@@ -11,6 +11,7 @@
 #include "control/rates.h"
 #include "core/config.h"
 #include "proxy/local.h"
+#include "proxy/orders.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -41,11 +42,14 @@ void admin_show_version(struct admin_job *job)
 	free(text);
 }
 
-/* PAUSE and SUSPEND are not there yet; monitoring wants the rows. */
+/* There is no SUSPEND; monitoring wants the row. */
 void admin_show_state(struct admin_job *job)
 {
-	put_pair(job, "active", "yes");
-	put_pair(job, "paused", "no");
+	bool is_paused =
+		orders_is_given(job->process->orders, ORDER_PAUSE, NULL);
+
+	put_pair(job, "active", is_paused ? "no" : "yes");
+	put_pair(job, "paused", is_paused ? "yes" : "no");
 	put_pair(job, "suspended", "no");
 }
 

@@ -210,7 +210,8 @@ enum database_value {
 	RESERVE_POOL,
 	MAX_CONNECTIONS,
 	CURRENT_CONNECTIONS,
-	ALWAYS_ZERO
+	IS_PAUSED,
+	IS_DISABLED
 };
 
 /* table: */
@@ -229,9 +230,9 @@ static const struct database_row {
 	{ "pgbouncer_databases_current_connections",
 	  "Server connections that the database has.", CURRENT_CONNECTIONS },
 	{ "pgbouncer_databases_paused", "1 when the database is paused.",
-	  ALWAYS_ZERO },
+	  IS_PAUSED },
 	{ "pgbouncer_databases_disabled", "1 when the database is disabled.",
-	  ALWAYS_ZERO },
+	  IS_DISABLED },
 };
 
 static int64_t own_or_global(int own, int global)
@@ -240,11 +241,11 @@ static int64_t own_or_global(int own, int global)
 }
 
 static int64_t database_value(const struct metrics_set *servers,
-			      const struct config *config,
+			      const struct metrics_page *page,
 			      const struct config_database *database,
 			      enum database_value value)
 {
-	const struct config_settings *settings = &config->settings;
+	const struct config_settings *settings = &page->config->settings;
 	struct metrics_labels labels = { .database = database->name };
 
 	switch (value) {
@@ -260,7 +261,12 @@ static int64_t database_value(const struct metrics_set *servers,
 	case CURRENT_CONNECTIONS:
 		return metrics_set_sum(servers, &labels, METRICS_ALL,
 				       METRICS_ALL);
-	case ALWAYS_ZERO: break;
+	case IS_PAUSED:
+		return page->is_paused &&
+		       page->is_paused(page->arg, database->name);
+	case IS_DISABLED:
+		return page->is_disabled &&
+		       page->is_disabled(page->arg, database->name);
 	}
 	return 0;
 }
@@ -291,29 +297,31 @@ static void begin_database(struct promtext *line, struct buf *out,
 }
 
 static void write_database_row(const struct metrics_set *servers,
-			       struct buf *out, const struct config *config,
+			       struct buf *out, const struct metrics_page *page,
 			       const struct database_row *row)
 {
+	const struct config *config = page->config;
+
 	promtext_head(out, row->name, METRICS_TYPE_GAUGE, row->help);
 	for (unsigned i = 0; i < config->database_count; i++) {
 		const struct config_database *database = &config->databases[i];
 		struct promtext line;
 
 		begin_database(&line, out, config, database, row->name);
-		promtext_i64(&line, database_value(servers, config, database,
+		promtext_i64(&line, database_value(servers, page, database,
 						   row->value));
 	}
 }
 
 static void write_databases(struct metrics *metrics, struct buf *out,
-			    const struct config *config)
+			    const struct metrics_page *page)
 {
 	const size_t rows = sizeof(database_rows) / sizeof(database_rows[0]);
 	struct metrics_set *servers = metrics_read(metrics, METRICS_TYPE_GAUGE,
 						   GAUGE_POOL_SERVERS, 0);
 
-	for (size_t i = 0; config->database_count > 0 && i < rows; i++)
-		write_database_row(servers, out, config, &database_rows[i]);
+	for (size_t i = 0; page->config->database_count > 0 && i < rows; i++)
+		write_database_row(servers, out, page, &database_rows[i]);
 	metrics_set_free(servers);
 }
 
@@ -400,7 +408,7 @@ void metrics_render_compat(struct metrics *metrics, struct buf *out,
 		     "Limit of server connections of a user.",
 		     page->config->settings.max_user_connections);
 	write_lists(metrics, out, page);
-	write_databases(metrics, out, page->config);
+	write_databases(metrics, out, page);
 	for (size_t i = 0; i < sizeof(pool_rows) / sizeof(pool_rows[0]); i++)
 		write_pool_row(metrics, out, &pool_rows[i]);
 	write_maxwait(metrics, out, page->now_us);

@@ -363,10 +363,9 @@ static void on_signal(void *arg, int number)
 	case SIGTERM: stop(house, SHUTDOWN_CLIENTS, "SIGTERM"); break;
 	case SIGINT: stop(house, SHUTDOWN_SERVERS, "SIGINT"); break;
 	case SIGQUIT: stop(house, SHUTDOWN_NOW, "SIGQUIT"); break;
-	default:
-		log_warning("SIGUSR%d: ignored, PAUSE and RESUME come with a "
-			    "later version",
-			    number == SIGUSR1 ? 1 : 2);
+	case SIGUSR1: aside_pause(house); break;
+	case SIGUSR2:
+	default: aside_resume(house); break;
 	}
 }
 

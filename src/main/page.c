@@ -14,6 +14,8 @@
 #include "core/topology.h"
 #include "main/house_parts.h"
 #include "net/tls_context.h"
+#include "proxy/orders.h"
+#include "proxy/proxy.h"
 
 #include <stddef.h>
 
@@ -23,6 +25,16 @@ static uint64_t expiry_of(const struct tls_context *context)
 	int64_t seconds = context ? tls_context_expiry(context) : 0;
 
 	return seconds > 0 ? (uint64_t)seconds : 0;
+}
+
+static bool is_paused(void *arg, const char *database)
+{
+	return orders_is_given(arg, ORDER_PAUSE, database);
+}
+
+static bool is_disabled(void *arg, const char *database)
+{
+	return orders_is_given(arg, ORDER_DISABLE, database);
 }
 
 /*
@@ -46,6 +58,11 @@ void page_metrics(const struct house *house, struct buf *out)
 		.dns_queries = resolve_count_pending(house->resolve),
 	};
 
+	if (house->proxy) {
+		page.is_paused = is_paused;
+		page.is_disabled = is_disabled;
+		page.arg = proxy_process(house->proxy)->orders;
+	}
 	process_sample(&page.process);
 	metrics_render(house->metrics, out, &page);
 }

@@ -24,6 +24,7 @@
 #include "proxy/client_auth.h"
 #include "proxy/headcount.h"
 #include "proxy/local.h"
+#include "proxy/orders.h"
 #include "proxy/pool.h"
 
 #include <arpa/inet.h>
@@ -351,6 +352,23 @@ static bool has_tls_as_demanded(struct client *client)
 	return false;
 }
 
+/* Who is in stays in: an operator disables a database for new clients. */
+static bool is_enabled(struct client *client)
+{
+	const struct client_ask *ask = client->ask;
+	char *why;
+
+	if (ask->is_console || !orders_holds(client->local->process->orders,
+					     ORDER_DISABLE, ask->database))
+		return true;
+	why = xasprintf("database \"%s\" is disabled", ask->database);
+	reject(client, METRICS_REJECT_NO_DATABASE, "55000", why,
+	       "An operator has disabled it on the console; ENABLE ends "
+	       "that.");
+	free(why);
+	return false;
+}
+
 static void begin_auth(struct client *client)
 {
 	client->state = CLIENT_AUTH;
@@ -385,7 +403,7 @@ static void take_login(struct client *client,
 		return;
 	}
 	if (!take_parameters(client, startup) || !has_room(client) ||
-	    !has_tls_as_demanded(client))
+	    !has_tls_as_demanded(client) || !is_enabled(client))
 		return;
 	if (client->ask->is_negotiating)
 		client_ask_negotiate(startup, stream_out(client->stream));

@@ -15,6 +15,7 @@
 #include "proxy/changes.h"
 #include "proxy/local.h"
 #include "proxy/mail.h"
+#include "proxy/orders.h"
 #include "proxy/pool_ahead.h"
 #include "proxy/pool_parts.h"
 #include "proxy/quota.h"
@@ -251,11 +252,14 @@ static bool serve_one(struct pool_node *node)
 	return true;
 }
 
-/* Somebody wants the database for himself, just now. */
+/* Somebody wants the database for himself just now, or has it paused. */
 static bool is_shut(const struct pool_node *node)
 {
-	return changes_is_shut(node->site.local->process->changes,
-			       node->pool->dbname, now_of(node));
+	const struct process *process = node->site.local->process;
+
+	return changes_is_shut(process->changes, node->pool->dbname,
+			       now_of(node)) ||
+	       orders_holds(process->orders, ORDER_PAUSE, node->pool->database);
 }
 
 static bool may_open(const struct pool_node *node)

@@ -27,6 +27,7 @@
 #include "proxy/keyring.h"
 #include "proxy/mail.h"
 #include "proxy/notifiers.h"
+#include "proxy/orders.h"
 #include "proxy/pool.h"
 #include "proxy/quota.h"
 #include "proxy/session_listen.h"
@@ -409,6 +410,7 @@ struct proxy *proxy_new(struct metrics *metrics, unsigned workers,
 	proxy->process.node_trouble = hooks->node_trouble;
 	proxy->process.ask_main = hooks->ask_main;
 	proxy->process.changes = changes_new();
+	proxy->process.orders = orders_new();
 	proxy->process.hurry = hooks->hurry;
 	proxy->process.arg = hooks->arg;
 	the_proxy = proxy;
@@ -596,6 +598,7 @@ void proxy_free(struct proxy *proxy)
 	keyring_free(proxy->process.keyring);
 	welcomes_free(proxy->process.welcomes);
 	changes_free(proxy->process.changes);
+	orders_free(proxy->process.orders);
 	notifiers_free(proxy->process.notifiers);
 	the_proxy = NULL;
 	free(proxy);

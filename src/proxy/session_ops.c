@@ -190,6 +190,17 @@ bool session_kill(struct local *local, uint64_t id, const char *why)
 	return true;
 }
 
+void sessions_kill(struct local *local, const char *database, const char *why)
+{
+	LIST_FOREACH_SAFE (link, &local->session_list) {
+		struct session *session = session_of(link);
+
+		if (!database ||
+		    strcmp(pool_database(session->pool), database) == 0)
+			session_fail(session, "57P01", why, NULL);
+	}
+}
+
 /* --- cancelling --- */
 
 /* The unit that waits in the queue: a Query, or a batch up to its Sync. */

@@ -612,6 +612,17 @@ bool tunnel_kill(struct local *local, uint64_t id, const char *why)
 	return false;
 }
 
+void tunnels_kill(struct local *local, const char *database, const char *why)
+{
+	LIST_FOREACH_SAFE (link, &local->tunnels) {
+		struct tunnel *tunnel = tunnel_of(link);
+
+		if (!database ||
+		    strcmp(pool_database(tunnel->pool), database) == 0)
+			leave(tunnel, why);
+	}
+}
+
 struct server *tunnel_cancel(struct local *local, uint64_t id)
 {
 	LIST_FOREACH (link, &local->tunnels) {

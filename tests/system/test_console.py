@@ -71,8 +71,9 @@ LISTS = """databases users peers pools peer_pools free_clients used_clients
     login_clients free_servers used_servers dns_names dns_zones dns_queries
     dns_pending""".split()
 
-REFUSED = ["PAUSE", "PAUSE app", "RESUME", "SUSPEND", "DISABLE app",
-           "ENABLE app", "RECONNECT", "WAIT_CLOSE app", "KILL app",
+HOLDS = ["PAUSE", "PAUSE app", "RESUME", "DISABLE app", "ENABLE app",
+         "RECONNECT", "WAIT_CLOSE app", "KILL app"]
+REFUSED = ["SUSPEND",
            "SET max_client_conn = 5"]
 
 
@@ -156,7 +157,7 @@ def test_stats_user_may_look(busy, what):
 
 @pytest.mark.parametrize("command", [
     "RELOAD", "KILL_CLIENT 1", "SHUTDOWN", "SHUTDOWN WAIT_FOR_CLIENTS",
-    "SHUTDOWN WAIT_FOR_SERVERS"] + REFUSED)
+    "SHUTDOWN WAIT_FOR_SERVERS"] + REFUSED + HOLDS)
 def test_stats_user_may_not_act(busy, command):
     with console(busy, "watcher") as conn:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
