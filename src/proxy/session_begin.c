@@ -243,7 +243,8 @@ void session_begin_bound(struct session *session, const struct sqlclass *class,
 	/* A portal with a name may be asked again, there alone. */
 	if (bound->kind == BLOCKLOG_READ && *(const char *)message->body)
 		bound->kind = BLOCKLOG_BOUND;
-	if (!text)
+	if (!text ||
+	    (bound->kind != BLOCKLOG_SETTING && bound->kind != BLOCKLOG_BLOCK))
 		return;
 	bind_text(bound, text, len, message);
 	(void)session_refill_text(session, class, text, len, &bound->tail);
