@@ -29,7 +29,9 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Letters of ASCII only, whatever the locale, as PostgreSQL folds keywords. */
 static inline char util_fold(char letter)
 {
-	return letter >= 'A' && letter <= 'Z' ? (char)(letter | 0x20) : letter;
+	if (letter < 'A' || letter > 'Z')
+		return letter;
+	return (char)(letter - 'A' + 'a');
 }
 
 /* Microseconds of the monotonic clock; wall clock microseconds since 1970. */
