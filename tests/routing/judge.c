@@ -4,7 +4,8 @@
  *
  *     C 0            the catalog is loaded anew; answers "loaded"
  *     J 12 <text>    pgweir's verdict: access, reason, certainty, whether
- *                    the class of unit may leave the primary
+ *                    the class of unit may leave the primary, whether it
+ *                    may change the catalog
  *     P 12 <text>    libpg_query's parse tree as JSON, or "-"
  *
  * Every answer is one line.
@@ -68,9 +69,10 @@ static void judge(const char *text, size_t len, const struct catalog *catalog)
 	const struct sqlclass_context context = { catalog, true, true };
 	struct sqlclass judged = sqlclass_judge(text, len, &context);
 
-	(void)printf("%s %s %d %d\n", accesses[judged.access],
+	(void)printf("%s %s %d %d %d\n", accesses[judged.access],
 		     sqlclass_reason_name((enum sqlclass_reason)judged.reason),
-		     judged.is_certain, may_leave(&judged));
+		     judged.is_certain, may_leave(&judged),
+		     (judged.effects & (EFFECT_DDL | EFFECT_HIDDEN)) != 0);
 }
 
 static void parse(const char *text)
