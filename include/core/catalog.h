@@ -77,6 +77,13 @@ struct catalog *catalog_finish(struct catalog_builder *builder);
 struct catalog *catalog_hold(const struct catalog *catalog);
 void catalog_release(const struct catalog *catalog);
 
+/*
+ * The time from before which it has everything that was committed; set before
+ * the snapshot is shared.  0 for NULL.
+ */
+void catalog_set_as_of(struct catalog *catalog, uint64_t as_of_us);
+uint64_t catalog_as_of_us(const struct catalog *catalog);
+
 /* Unique per snapshot in this process; 0 for NULL (nothing loaded). */
 uint64_t catalog_id(const struct catalog *catalog);
 

@@ -29,6 +29,13 @@ void epoch_advance(struct epoch *epoch);
 void epoch_advance_of(const char *dbname);
 
 /*
+ * A name may mean something else since now_us, until the catalog is read
+ * again: the latest such time, 0 if there was none.
+ */
+void epoch_redefine(struct epoch *epoch, uint64_t now_us);
+uint64_t epoch_redefined_us(const struct epoch *epoch);
+
+/*
  * Somebody has asked for currval() or lastval(): that is not forgotten for as
  * long as the process lives.
  */

@@ -35,6 +35,7 @@ struct route_input {
 	bool is_in_transaction;
 	bool is_pinned;
 	bool is_state_unsafe;   /* settings under which texts mislead */
+	bool is_catalog_old;    /* names may mean something else by now */
 	bool avoids_replicas;   /* one has just refused this unit */
 	uint64_t last_write_us; /* 0: never wrote */
 	uint64_t now_us;

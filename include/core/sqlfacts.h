@@ -115,6 +115,7 @@ struct sqlclass {
 	bool is_global;      /* of databases or roles: core/dbddl has more */
 	bool shows_position; /* SHOW pgweir.lsn */
 	bool tells_time;     /* names something that core/sqltime cannot see */
+	bool redefines;      /* DDL that may make another thing of a read */
 	uint8_t shape_turn;  /* of the entry that it came from: ... */
 	uint16_t shape;      /* ... its number in core/shapes, 0 none */
 	uint32_t effects;    /* bits of enum sqlclass_effect */

@@ -254,6 +254,7 @@ struct session {
 	bool has_drawn_elsewhere; /* from sequences, in another turn */
 	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
+	bool is_redefining;       /* ... that makes another thing of a name */
 	bool has_touched;         /* the transaction: data, read or written */
 	bool is_asynchronous;     /* ... has named synchronous_commit */
 	bool is_becoming;         /* somebody else: its unit waits for that */
@@ -728,6 +729,8 @@ enum intake_result intake_look(struct session *session, const char **why);
 
 /* How the session's settings make a text be read. */
 struct sqlclass_context intake_context(const struct session *session);
+/* Whether names may mean something else since the catalog was read. */
+bool intake_is_catalog_old(const struct session *session);
 
 /* The class of a statement text under the session's settings. */
 struct sqlclass intake_judge(const struct session *session, const char *sql,

@@ -64,6 +64,7 @@ struct catalog {
 	bool hides_writes;
 	bool reads_back;
 	uint64_t id;
+	uint64_t as_of_us;
 	uint64_t digest;
 	atomic_uint references;
 };
@@ -324,6 +325,16 @@ void catalog_release(const struct catalog *catalog)
 		table_free(&table);
 	}
 	free((struct catalog *)catalog);
+}
+
+void catalog_set_as_of(struct catalog *catalog, uint64_t as_of_us)
+{
+	catalog->as_of_us = as_of_us;
+}
+
+uint64_t catalog_as_of_us(const struct catalog *catalog)
+{
+	return catalog ? catalog->as_of_us : 0;
 }
 
 uint64_t catalog_id(const struct catalog *catalog)

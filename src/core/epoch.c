@@ -21,6 +21,7 @@
 struct epoch {
 	struct intern_item item; /* its bytes are the name */
 	_Atomic uint64_t now;
+	_Atomic uint64_t redefined_us;
 	_Atomic bool has_sequence_readers;
 	char name[];
 };
@@ -92,6 +93,27 @@ void epoch_advance_of(const char *dbname)
 		return;
 	epoch_advance(epoch_of(found));
 	epoch_release(epoch_of(found));
+}
+
+/*
+ * Times of several threads may come in any order; the latest one stays.  It
+ * must not be forgotten: like a reader, it holds the epoch for ever.
+ */
+void epoch_redefine(struct epoch *epoch, uint64_t now_us)
+{
+	uint64_t before = atomic_load(&epoch->redefined_us);
+
+	while (before < now_us &&
+	       !atomic_compare_exchange_weak(&epoch->redefined_us, &before,
+					     now_us))
+		continue;
+	if (before == 0)
+		(void)epoch_hold(epoch);
+}
+
+uint64_t epoch_redefined_us(const struct epoch *epoch)
+{
+	return atomic_load(&epoch->redefined_us);
 }
 
 /* The reference that is taken here is never given back. */

@@ -117,6 +117,8 @@ struct route_decision route_decide(const struct route_input *input)
 		return decide(ROUTE_PRIMARY, ROUTE_REASON_SPLIT_OFF);
 	if (!may_leave(&input->judged))
 		return decide(ROUTE_PRIMARY, primary_reason(&input->judged));
+	if (input->is_catalog_old && input->judged.access == ACCESS_READ)
+		return decide(ROUTE_PRIMARY, ROUTE_REASON_CATALOG);
 	if (is_wanted_there(input))
 		return decide(ROUTE_PRIMARY, ROUTE_REASON_HINT);
 	if (input->is_state_unsafe)

@@ -238,6 +238,7 @@ static void skip_rule(struct sqlcursor *cursor)
 /* Temporary: the session's, while the catalog of others stays the same. */
 static void mark_temp(struct sqlcursor *cursor)
 {
+	cursor->verdict.redefines = false;
 	cursor->verdict.effects &= ~(uint32_t)EFFECT_DDL;
 	sqlcursor_add_effects(cursor, EFFECT_TEMP);
 }
@@ -278,12 +279,58 @@ static void note_global(struct sqlcursor *cursor)
 			cursor->verdict.is_global = true;
 }
 
+/*
+ * A table or an index that is new changes no text that is a read already; at
+ * worst a replica refuses it.  A function, a view or a policy may.
+ */
+static void note_redefining(struct sqlcursor *cursor)
+{
+	static const char *const harmless[] = {
+		"table",    "unlogged",   "index",        "unique",
+		"sequence", "database",   "materialized", "role",
+		"user",     "group",      "tablespace",   "publication",
+		"server",   "statistics", "subscription", "trigger",
+	};
+
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++)
+		if (sqlcursor_says(&cursor->now, harmless[i]))
+			return;
+	cursor->verdict.redefines = true;
+}
+
 /* ALTER and DROP. */
 static void judge_change(struct sqlcursor *cursor)
 {
 	note_global(cursor);
 	for (; !sqlcursor_is_over(cursor); sqlcursor_advance(cursor))
 		note_reading_back(cursor);
+}
+
+/*
+ * What else may happen to a table is no matter of routing: its columns are
+ * not known anyway, and a replica refuses what is not logged.
+ */
+static void judge_alter_table(struct sqlcursor *cursor)
+{
+	static const char *const words[] = { "row", "rename", "schema",
+					     "inherit", "attach" };
+
+	for (; !sqlcursor_is_over(cursor); sqlcursor_advance(cursor)) {
+		note_reading_back(cursor);
+		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+			if (sqlcursor_says(&cursor->now, words[i]))
+				cursor->verdict.redefines = true;
+	}
+}
+
+static void judge_alter(struct sqlcursor *cursor)
+{
+	if (sqlcursor_says(&cursor->now, "table")) {
+		judge_alter_table(cursor);
+		return;
+	}
+	note_redefining(cursor);
+	judge_change(cursor);
 }
 
 /* GRANT and REVOKE ... ON DATABASE. */
@@ -304,6 +351,7 @@ static void judge_create(struct sqlcursor *cursor)
 	note_global(cursor);
 	if (sqlcursor_take_word(cursor, WORD_OR))
 		(void)sqlcursor_take_word(cursor, WORD_REPLACE);
+	note_redefining(cursor);
 	switch (cursor->word) {
 	case WORD_LOCAL:
 	case WORD_GLOBAL:
@@ -372,7 +420,7 @@ static const struct verb verbs[] = {
 	{ WORD_CALL, VERB_WRITE, COMMAND_OTHER, EFFECT_HIDDEN, judge_write },
 
 	{ WORD_CREATE, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_create },
-	{ WORD_ALTER, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_change },
+	{ WORD_ALTER, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_alter },
 	{ WORD_DROP, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_change },
 	{ WORD_GRANT, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL, judge_privileges },
 	{ WORD_REVOKE, VERB_WRITE, COMMAND_OTHER, EFFECT_DDL,
@@ -488,6 +536,7 @@ static void merge(struct sqlclass *text, const struct sqlclass *statement)
 	text->is_global |= statement->is_global;
 	text->shows_position |= statement->shows_position;
 	text->tells_time |= statement->tells_time;
+	text->redefines |= statement->redefines;
 	text->may_draw |= statement->may_draw;
 	if (text->statements == 0)
 		text->command = statement->command;

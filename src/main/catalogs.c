@@ -417,6 +417,8 @@ static void entry_loaded(struct entry *entry, struct catalog *catalog,
 	if (entry->is_loaded && entry->digest != catalog_digest(catalog))
 		epoch_advance_of(entry->dbname);
 	entry->digest = catalog_digest(catalog);
+	catalog_set_as_of(catalog, entry->complete_us != 0 ? entry->complete_us
+							   : entry->started_us);
 	entry->is_loaded = true;
 	entry->failures = 0;
 	entry->shuns -= entry->shuns > 0;

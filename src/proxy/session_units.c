@@ -92,7 +92,10 @@ static void end_transaction(struct session *session)
 		epoch_advance(stmtscope_epoch(session->scope));
 		session_want_catalog(session);
 	}
+	if (session->is_redefining)
+		epoch_redefine(stmtscope_epoch(session->scope), util_now_us());
 	session->is_changing_catalog = false;
+	session->is_redefining = false;
 	session_count_bytes(session);
 	session->is_writing = false;
 	session->transaction_us = 0;
@@ -162,6 +165,7 @@ void session_note_unit(struct session *session, char status)
 		session->is_writing = true;
 	if (unit.judged.effects & EFFECT_DDL)
 		session->is_changing_catalog = true;
+	session->is_redefining |= unit.judged.redefines;
 	if (session->transaction_us == 0)
 		session->transaction_us = unit.since_us;
 	is_alone = session->transaction_us == unit.since_us;

@@ -206,6 +206,45 @@ def test_column_that_has_not_arrived(nodes, weir):
     nodes.sql("ALTER TABLE mixed DROP COLUMN late", user="app", dbname=BEHIND)
 
 
+REDEFINED = {
+    "function": (
+        "CREATE OR REPLACE FUNCTION turns() RETURNS text LANGUAGE plpgsql %s",
+        "STABLE AS $$BEGIN RETURN 'reads'; END$$",
+        "VOLATILE AS $$BEGIN RETURN fw_swallow(80); END$$",
+        "SELECT turns()"),
+    "view": ("CREATE OR REPLACE VIEW turned AS SELECT %s",
+             "'reads'::text AS x", "fw_swallow(81)::text AS x",
+             "SELECT x FROM turned"),
+    "declared": (
+        "CREATE OR REPLACE FUNCTION declared() RETURNS text LANGUAGE plpgsql"
+        " STABLE AS $$BEGIN RETURN 'reads'; END$$; ALTER FUNCTION declared()"
+        " %s", "STABLE", "VOLATILE", "SELECT declared()")}
+
+
+@pytest.mark.parametrize("what", REDEFINED)
+def test_redefined_a_moment_ago(nodes, weir, wire, what):
+    """What another session has just made something else of is no read."""
+    ddl, reading, writing, read = REDEFINED[what]
+
+    def is_known():
+        mark, text = marked(nodes, read)
+        assert values(wire.query(text)) == [[b"reads"]]
+        return nodes.seen(mark) == ["replica"]
+
+    with Wire(weir.port, timeout=20 * SLOW) as other:
+        other.login(database=BEHIND)
+        for _ in range(3):
+            assert not errors(other.query(ddl % reading))
+            wait_for(is_known, what="the catalog")
+            assert not errors(other.query(ddl % writing))
+            mark, text = marked(nodes, read)
+            said = wire.query(text)
+            assert nodes.seen(mark) == ["primary"]
+            assert not errors(said) and values(said) != [[b"reads"]] or \
+                what == "declared"
+            nodes.catch_up()
+
+
 def test_result_type_changes(nodes, wire):
     """D13: a plan that is out of date is not the client's trouble."""
     wire.query("CREATE TABLE changing (a int)")

@@ -56,6 +56,24 @@ static void an_epoch_opened_anew_is_another(void **state)
 	epoch_release(epoch);
 }
 
+/* The latest time stays, even when nobody holds the epoch. */
+static void what_was_redefined_is_remembered(void **state)
+{
+	struct epoch *epoch = epoch_open("redefined");
+
+	(void)state;
+	assert_int_equal(epoch_redefined_us(epoch), 0);
+	epoch_redefine(epoch, 20);
+	epoch_redefine(epoch, 10);
+	assert_int_equal(epoch_redefined_us(epoch), 20);
+	epoch_release(epoch);
+	epoch = epoch_open("redefined");
+	assert_int_equal(epoch_redefined_us(epoch), 20);
+	epoch_release(epoch);
+	/* The one that remembers. */
+	epoch_release(epoch);
+}
+
 static void holding_keeps_it(void **state)
 {
 	struct epoch *epoch = epoch_open("shop");
@@ -93,6 +111,7 @@ int main(void)
 		cmocka_unit_test(one_database_has_one_epoch),
 		cmocka_unit_test(ddl_moves_its_database_on),
 		cmocka_unit_test(an_epoch_opened_anew_is_another),
+		cmocka_unit_test(what_was_redefined_is_remembered),
 		cmocka_unit_test(holding_keeps_it),
 		cmocka_unit_test(test_sequence_readers),
 	};

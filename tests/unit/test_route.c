@@ -54,6 +54,20 @@ static void what_binds_the_session_comes_first(void **state)
 	expect(input, ROUTE_STAY, "pinned");
 }
 
+/* A block that says what it is needs no catalog. */
+static void an_old_catalog_knows_no_reads(void **state)
+{
+	struct route_input input = plain_read();
+
+	(void)state;
+	input.is_catalog_old = true;
+	expect(input, ROUTE_PRIMARY, "catalog");
+	input.judged.access = ACCESS_NONE;
+	input.judged.command = COMMAND_BEGIN;
+	input.judged.effects = EFFECT_READ_ONLY;
+	expect(input, ROUTE_REPLICA, "read_only_txn");
+}
+
 static void policy_and_state(void **state)
 {
 	struct route_input input = plain_read();
@@ -281,6 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_leave),
 		cmocka_unit_test(what_binds_the_session_comes_first),
+		cmocka_unit_test(an_old_catalog_knows_no_reads),
 		cmocka_unit_test(policy_and_state),
 		cmocka_unit_test(classes),
 		cmocka_unit_test(transactions),

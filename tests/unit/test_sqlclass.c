@@ -140,6 +140,44 @@ static void test_may_draw(void **state)
 	assert_true(sqlclass_judge_prefix("INSERT INTO t", 13).may_draw);
 }
 
+/* DDL that may make another thing of a text that is a read. */
+static void test_redefines(void **state)
+{
+	static const struct {
+		const char *sql;
+		bool redefines;
+	} rows[] = {
+		{ "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS ''", true },
+		{ "CREATE OR REPLACE VIEW v AS SELECT 1", true },
+		{ "CREATE OPERATOR + (FUNCTION = f)", true },
+		{ "CREATE POLICY p ON t", true },
+		{ "CREATE EXTENSION x", true },
+		{ "CREATE DOMAIN d AS int", true },
+		{ "ALTER TABLE t ENABLE ROW LEVEL SECURITY", true },
+		{ "ALTER TABLE t RENAME TO u", true },
+		{ "ALTER TABLE t ATTACH PARTITION p DEFAULT", true },
+		{ "ALTER TABLE t ADD COLUMN a int", false },
+		{ "ALTER ROLE r SET work_mem = '1MB'", false },
+		{ "ALTER FUNCTION f VOLATILE", true },
+		{ "SELECT 1; ALTER FUNCTION f VOLATILE; SELECT 2", true },
+		{ "CREATE TABLE t (a int)", false },
+		{ "CREATE UNLOGGED TABLE t (a int)", false },
+		{ "CREATE UNIQUE INDEX ON t (a)", false },
+		{ "CREATE TEMP VIEW v AS SELECT 1", false },
+		{ "DROP FUNCTION f", false },
+		{ "GRANT SELECT ON t TO u", false },
+		{ "INSERT INTO t VALUES (1)", false },
+		{ "SELECT 1", false },
+	};
+	const struct sqlclass_context bare = { NULL, true, true };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (sqlclass_judge(rows[i].sql, strlen(rows[i].sql), &bare)
+			    .redefines != rows[i].redefines)
+			fail_msg("%s", rows[i].sql);
+}
+
 static void test_without_catalog(void **state)
 {
 	(void)state;
@@ -464,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_cut_rows),
 		cmocka_unit_test(test_may_draw),
+		cmocka_unit_test(test_redefines),
 		cmocka_unit_test(test_without_catalog),
 		cmocka_unit_test(test_uncertain_catalog),
 		cmocka_unit_test(test_uncertain_parts),
