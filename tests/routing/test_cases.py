@@ -76,7 +76,7 @@ def test_case(nodes, weir, talk, case):
     answers, places = run(nodes, talk, BEHIND, case)
     if any(REDEFINING.match(step) for step in case.steps):
         # Until the catalog has been read again nothing is a read.
-        wait_for(lambda: knows(nodes, weir), what="the catalog")
+        wait_for(lambda: knows(nodes, weir), 60, "the catalog")
     straight, _ = run(nodes, talk, STRAIGHT, case)
     assert answers == straight
     for step, place, word in zip(case.steps, places, case.words):

@@ -233,16 +233,15 @@ def test_redefined_a_moment_ago(nodes, weir, wire, what):
 
     with Wire(weir.port, timeout=20 * SLOW) as other:
         other.login(database=BEHIND)
-        for _ in range(3):
-            assert not errors(other.query(ddl % reading))
-            wait_for(is_known, what="the catalog")
-            assert not errors(other.query(ddl % writing))
-            mark, text = marked(nodes, read)
-            said = wire.query(text)
-            assert nodes.seen(mark) == ["primary"]
-            assert not errors(said) and values(said) != [[b"reads"]] or \
-                what == "declared"
-            nodes.catch_up()
+        assert not errors(other.query(ddl % reading))
+        # A busy machine is not asked for its catalog all the time.
+        wait_for(is_known, 60, "the catalog")
+        assert not errors(other.query(ddl % writing))
+        mark, text = marked(nodes, read)
+        said = wire.query(text)
+    assert nodes.seen(mark) == ["primary"]
+    assert not errors(said)
+    assert what == "declared" or values(said) != [[b"reads"]]
 
 
 def test_result_type_changes(nodes, wire):
