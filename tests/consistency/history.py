@@ -42,6 +42,9 @@ class History:
     def __len__(self):
         return len(self.columns["client"])
 
+    def row(self, index):
+        return tuple(self.columns[name][index] for name in self.NAMES)
+
     def rows(self):
         return zip(*(self.columns[name] for name in self.NAMES))
 
@@ -93,39 +96,36 @@ def check_clients(history, verdict):
         read[own] = max(value, read.get(own, 0))
 
 
-def moments(history):
-    """Indexes of all beginnings of reads and all ends, by time.
+def check_all(history, verdict):
+    """What anybody was told before a read was sent.
 
     An end counts for what begins later, not for what begins at the same
     tick of the clock.
     """
-    got, sent = history.columns["got"], history.columns["sent"]
-    kind = history.columns["kind"]
-    out = [(got[i], 1, i) for i in range(len(history))]
-    out += [(sent[i], 0, i) for i in range(len(history)) if kind[i] == READ]
-    out.sort()
-    return out
-
-
-def check_all(history, verdict):
-    """What anybody was told before a read was sent."""
-    rows = list(history.rows())
+    kinds, keys, values, sents, gots = (
+        history.columns[name] for name in History.NAMES[1:])
+    ends = iter(sorted(range(len(history)), key=gots.__getitem__))
+    begins = sorted((i for i in range(len(history)) if kinds[i] == READ),
+                    key=sents.__getitem__)
     written, read, since = {}, {}, {}
-    for at, is_end, index in moments(history):
-        row = rows[index]
-        kind, key, value = row[1:4]
-        if is_end:
-            newest = written if kind == WRITE else read
-            if kind == WRITE:
-                since.setdefault((key, value), at)
-            newest[key] = max(value, newest.get(key, 0))
-            continue
+    end = next(ends, None)
+    for index in begins:
+        while gots[end] < sents[index]:
+            is_write = kinds[end] == WRITE
+            newest, key, value = written if is_write else read, \
+                keys[end], values[end]
+            if is_write:
+                since.setdefault((key, value), gots[end])
+            if value > newest.get(key, 0):
+                newest[key] = value
+            end = next(ends)
+        key, value = keys[index], values[index]
         if value < written.get(key, 0):
-            verdict.note("missed", row, written[key])
-            age = at - since.get((key, value + 1), at)
+            verdict.note("missed", history.row(index), written[key])
+            age = sents[index] - since.get((key, value + 1), sents[index])
             verdict.oldest_us = max(verdict.oldest_us, age // 1000)
         if value < read.get(key, 0):
-            verdict.note("crossed", row, read[key])
+            verdict.note("crossed", history.row(index), read[key])
 
 
 def check(history):

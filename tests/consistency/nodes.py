@@ -1,9 +1,9 @@
 """A primary with two replicas, and what can go wrong with them."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
@@ -21,6 +21,7 @@ class Nodes(Cluster):
 
     def __init__(self):
         super().__init__()
+        self.leader = "primary"  # whoever is it now
         self.ports["second"] = free_port()
         self.basebackup("second")
         self.launch("second")
@@ -48,9 +49,12 @@ class Nodes(Cluster):
                                       "PGPASSWORD": "replicator"},
                                   **unprivileged()).returncode
 
+    def replicas(self):
+        return [node for node in self.ports if node != self.leader]
+
     def basebackup(self, node):
         self.command(self.bindir / "pg_basebackup", "-N", "-h", "127.0.0.1",
-                     "-p", self.ports["primary"], "-U", "replicator", "-D",
+                     "-p", self.ports[self.leader], "-U", "replicator", "-D",
                      self.dir / node, "-R", "-X", "stream", "-c", "fast")
 
     def launch(self, node):
@@ -99,104 +103,79 @@ class Nodes(Cluster):
     def resume(self, node):
         self.sql("SELECT pg_wal_replay_resume()", node=node)
 
-    def catch_up(self, primary="primary"):
-        lsn = self.value("SELECT pg_current_wal_flush_lsn()", node=primary)
-        for node in self.ports:
-            if node != primary:
-                wait_for(lambda: self.value(
-                    "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (lsn,),
-                    node), 30, "replay of " + node)
+    def catch_up(self):
+        lsn = self.value("SELECT pg_current_wal_flush_lsn()",
+                         node=self.leader)
+        for node in self.replicas():
+            wait_for(lambda: self.value(
+                "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (lsn,),
+                node), 30, "replay of " + node)
 
     def heal(self):
         """All as it was: nobody delayed, nobody paused."""
-        for node in ("replica", "second"):
+        for node in self.replicas():
             self.delay(node, 0)
             self.resume(node)
         self.catch_up()
 
-    def switch_over(self):
-        """The primary goes, "replica" is the new one, and the old one comes
-        back as its replica.
+    def follow(self, node, leader):
+        """From whom a node gets its WAL: now, or when it starts."""
+        self.setting(node, "primary_slot_name", "")
+        self.setting(node, "primary_conninfo", "host=127.0.0.1 port=%d"
+                     " user=replicator password=replicator"
+                     % self.ports[leader])
 
-        An orderly stop waits until its replicas have received all, so no
-        acknowledged commit is lost; what is tried here is what pgweir makes
-        of positions on two timelines.
-        """
-        source = ("host=127.0.0.1 port=%d user=replicator password=replicator"
-                  % self.ports["replica"])
-        self.setting("second", "primary_conninfo", source)
-        self.setting("primary", "primary_conninfo", source)
-        self.stop("primary")
-        self.promote("replica")
-        write_file(self.dir / "primary" / "standby.signal", "")
-        self.launch("primary")
+    def lead(self, node):
+        """A node is promoted; all others follow it by now."""
+        self.command(self.bindir / "pg_ctl", "promote", "-s", "-w", "-t",
+                     "60", "-D", self.dir / node)
+        self.leader = node
+
+    def switch_over(self, node):
+        """The primary goes in good order, a replica takes its place, and
+        the old one comes back behind it. The stop waits until the replica
+        has received all, so no acknowledged commit is lost."""
+        old = self.leader
+        for other in self.ports:
+            if other != node:
+                self.follow(other, node)
+        self.wait_streams(node)
+        self.command(self.bindir / "pg_ctl", "stop", "-s", "-w", "-t", "60",
+                     "-m", "fast", "-D", self.dir / old)
+        self.lead(node)
+        write_file(self.dir / old / "standby.signal", "")
+        self.launch(old)
+
+    def wait_streams(self, node):
+        wait_for(lambda: self.value(
+            "SELECT count(*) FROM pg_stat_wal_receiver WHERE"
+            " status = 'streaming' AND sender_port = %s",
+            (self.ports[self.leader],), node), 30, node + " to stream")
+
+    def lose_primary(self):
+        """kill -9 of the primary; the replica that has most takes its place,
+        and the old one begins anew. Commits wait for a replica before that,
+        so that none which was acknowledged is lost."""
+        old = self.leader
+        self.setting(old, "synchronous_standby_names", "ANY 1 (*)")
+        wait_for(lambda: self.value(
+            "SELECT count(*) FROM pg_stat_replication"
+            " WHERE sync_state = 'quorum' AND state = 'streaming'",
+            node=old) == 2, 30, "synchronous replicas")
+        self.catch_up()
+        self.kill(old)
+        replicas = self.replicas()
+        replicas.sort(key=lambda node: self.value(
+            "SELECT pg_last_wal_receive_lsn() - '0/0'", node=node))
+        self.follow(replicas[0], replicas[1])
+        self.lead(replicas[1])
+        shutil.rmtree(self.dir / old)
+        self.basebackup(old)
+        self.launch(old)
 
     def down(self):
-        if (self.dir / "second").exists():
-            self.command(self.bindir / "pg_ctl", "stop", "-s", "-m",
-                         "immediate", "-D", self.dir / "second", check=False)
+        for node in self.ports:
+            if (self.dir / node / "postmaster.pid").exists():
+                self.command(self.bindir / "pg_ctl", "stop", "-s", "-m",
+                             "immediate", "-D", self.dir / node, check=False)
         super().down()
-
-
-class Faults(threading.Thread):
-    """Disturbs the replicas in turn, until it is told to end."""
-
-    def __init__(self, nodes, pause=0.4):
-        super().__init__(daemon=True)
-        self.nodes = nodes
-        self.quiet = pause
-        self.over = threading.Event()
-        self.done = []
-        self.error = None
-
-    def delayed(self, node):
-        self.nodes.delay(node, 150)
-        self.over.wait(3 * self.quiet)
-        self.nodes.delay(node, 0)
-
-    def paused(self, node):
-        self.nodes.pause(node)
-        self.over.wait(3 * self.quiet)
-        self.nodes.resume(node)
-
-    def crashed(self, node):
-        self.nodes.crash(node)
-
-    def crashed_behind(self, node):
-        """Comes back with what it showed when it was last on disk."""
-        self.nodes.delay(node, 700)
-        self.nodes.crash(node)
-        self.over.wait(2 * self.quiet)
-        self.nodes.delay(node, 0)
-
-    def run(self):
-        try:
-            while not self.over.is_set():
-                self.round()
-        except Exception as error:  # noqa: BLE001 - the owner raises it
-            self.error = error
-
-    def round(self):
-        for act in (self.delayed, self.paused, self.crashed,
-                    self.crashed_behind):
-            for node in ("replica", "second"):
-                if self.over.wait(self.quiet):
-                    return
-                act(node)
-                self.done.append(act.__name__)
-
-    def finish(self):
-        self.over.set()
-        self.join()
-        if self.error:
-            raise self.error
-        self.nodes.heal()
-
-
-class Delays(Faults):
-    """One replica is behind all the time: what "eventual" must show."""
-
-    def round(self):
-        self.nodes.delay("replica", 300)
-        self.done.append("delayed")
-        self.over.wait()

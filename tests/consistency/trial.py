@@ -6,9 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
-from harness import SLOW, Pgweir  # noqa: E402 - found by the path above
+from faults import AllFaults  # noqa: E402 - found by the path above
+from harness import SLOW, Pgweir  # noqa: E402
 from history import READ, WRITE, check  # noqa: E402
-from nodes import Faults  # noqa: E402
 from traffic import Traffic  # noqa: E402
 
 DECISIONS = "pgweir_routing_decisions_total"
@@ -22,12 +22,14 @@ def start_weir(nodes, **settings):
 
 
 class Outcome:
-    def __init__(self, level, traffic, decisions, faults):
+    def __init__(self, level, traffic, decisions, faults, seconds):
         self.level = level
         self.history = traffic.history
         self.errors = traffic.errors
         self.failed_reads = traffic.failed_reads
-        self.faults = faults
+        self.faults = faults.done if faults else []
+        self.disturbed = str(faults) if faults else "nothing"
+        self.seconds = seconds
         self.reads = self.history.count(READ)
         self.writes = self.history.count(WRITE)
         self.on_replicas = decisions / max(self.reads, 1)
@@ -36,10 +38,11 @@ class Outcome:
         self.verdict = check(self.history)
 
     def __str__(self):
-        lines = ["%-8s %d reads (%.1f %% on replicas, median %d us), %d"
-                 " writes, %d faults" % (
-                     self.level, self.reads, 100 * self.on_replicas,
-                     self.median_us, self.writes, len(self.faults)),
+        lines = ["%-8s %d reads in %d s (%.1f %% on replicas, median %d us),"
+                 " %d writes" % (
+                     self.level, self.reads, self.seconds,
+                     100 * self.on_replicas, self.median_us, self.writes),
+                 "         faults: %s" % self.disturbed,
                  "         %s" % self.verdict]
         if self.errors:
             lines.append("         errors %s, of reads %d" % (
@@ -55,47 +58,22 @@ def on_replicas(weir):
     return weir.metric(DECISIONS, target="replica") or 0
 
 
-def run(nodes, level, kind=Faults, seconds=None, reads=None, **how):
-    """kind: the class of faults, None for healthy replicas."""
+def run(nodes, level, kind=AllFaults, seconds=None, reads=None, pause=0.4,
+        **how):
+    """kind: the class of faults, None for healthy nodes."""
     with start_weir(nodes) as weir:
         before = on_replicas(weir)
         traffic = Traffic(weir.port, level, **how)
-        faults = kind(nodes) if kind else None
+        faults = kind(nodes, pause, how.get("seed", 1)) if kind else None
+        began = time.monotonic()
         if faults:
             faults.start()
         try:
-            traffic.run(seconds, reads)
+            # A fault that could not be brought about ends the run.
+            traffic.run(seconds, reads, faults and (lambda: faults.error))
         finally:
+            took = time.monotonic() - began
             if faults:
                 faults.finish()
-        return Outcome(level, traffic, on_replicas(weir) - before,
-                       faults.done if faults else [])
-
-
-def run_switch_over(nodes, level, seconds=6, **how):
-    """In the middle of it the primary goes, and a replica takes over."""
-    with start_weir(nodes) as weir:
-        before = on_replicas(weir)
-        traffic = Traffic(weir.port, level, **how)
-        faults = SwitchOver(nodes, quiet=seconds / 3)
-        faults.start()
-        traffic.run(seconds)
-        faults.join()
-        if faults.error:
-            raise faults.error
-        nodes.catch_up("replica")
-        return Outcome(level, traffic, on_replicas(weir) - before,
-                       faults.done)
-
-
-class SwitchOver(Faults):
-    def __init__(self, nodes, quiet):
-        super().__init__(nodes, quiet)
-
-    def run(self):
-        self.over.wait(self.quiet)
-        try:
-            self.nodes.switch_over()
-            self.done.append("switched over")
-        except Exception as error:  # noqa: BLE001 - the owner raises it
-            self.error = error
+        return Outcome(level, traffic, on_replicas(weir) - before, faults,
+                       took)
