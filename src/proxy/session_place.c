@@ -144,11 +144,11 @@ static struct route_decision decide_block(struct session *session, int *replica)
 
 /*
  * May the unit follow others on the server that still answers them?  On the
- * primary always; on a replica when it is one more read and none before it
- * can end up elsewhere.
+ * primary always; on a replica when it is one more read, for which that one
+ * is still the choice, and none before it can end up elsewhere.
  */
 static bool may_follow(const struct session *session,
-		       struct route_decision decision)
+		       struct route_decision decision, int replica)
 {
 	bool on_replica = server_site(session->server)->is_replica;
 
@@ -160,7 +160,7 @@ static bool may_follow(const struct session *session,
 		return false;
 	if (decision.target == ROUTE_STAY)
 		return true;
-	if (decision.target != ROUTE_REPLICA)
+	if (decision.target != ROUTE_REPLICA || replica != (int)session->node)
 		return false;
 	for (unsigned i = 0; i < session->units_count; i++)
 		if (session_unit_at(session, i)->judged.command !=
@@ -268,12 +268,14 @@ static struct route_decision decide_unit(struct session *session, int *replica)
 }
 
 /* The server that it has will do; false: not yet. */
-static bool go_on_there(struct session *session, struct route_decision decision)
+static bool go_on_there(struct session *session, struct route_decision decision,
+			int replica)
 {
 	session->fresh_since_us = 0;
 	if (is_unsettled(session) || session_is_dropping_names(session) ||
 	    session_inspect_holds(session) || session->reset ||
-	    session_token_must_wait(session) || !may_follow(session, decision))
+	    session_token_must_wait(session) ||
+	    !may_follow(session, decision, replica))
 		return false;
 	bring_settings(session);
 	session_begin_again(session);
@@ -297,7 +299,7 @@ bool session_find_server(struct session *session)
 	session->target = decision.target;
 	session->reason = decision.reason;
 	if (session->server)
-		return go_on_there(session, decision);
+		return go_on_there(session, decision, replica);
 	if (decision.target == ROUTE_WAIT) {
 		session_fresh_wait(session);
 		begin_to_wait(session);

@@ -6,6 +6,7 @@ one, or by kill -9, after which it is made anew from a base backup.
 """
 import random
 import threading
+import time
 from collections import Counter
 
 
@@ -19,11 +20,21 @@ class Faults(threading.Thread):
         self.random = random.Random(seed)
         self.over = threading.Event()
         self.done = []
+        self.spans = []  # (begin, end, what), on the clock of the history
         self.error = None
 
     def __str__(self):
         return ", ".join("%d %s" % (count, name.replace("_", " "))
                          for name, count in Counter(self.done).items())
+
+    def before(self, moment):
+        """The last fault that had begun then, and how long before."""
+        begun = [span for span in self.spans if span[0] <= moment]
+        if not begun:
+            return "nothing"
+        begin, end, what = begun[-1]
+        return "%s %.3f s before, took %.3f s" % (
+            what, (moment - begin) / 1e9, (end - begin) / 1e9)
 
     # Of replicas.
 
@@ -81,8 +92,11 @@ class Faults(threading.Thread):
         for act, which in acts:
             if self.over.wait(self.quiet):
                 return
-            act(self.nodes.replicas()[which])
+            node, begin = self.nodes.replicas()[which], time.monotonic_ns()
+            act(node)
             self.done.append(act.__name__)
+            self.spans.append((begin, time.monotonic_ns(), "%s (%s)" % (
+                act.__name__.replace("_", " "), node)))
 
     def finish(self):
         self.over.set()

@@ -67,11 +67,11 @@ class Verdict:
 
     def note(self, rule, row, least):
         self.counts[rule] += 1
-        if self.counts[rule] <= 3:
+        if self.counts[rule] <= 5:
             client, _, key, value, sent, got = row
-            self.examples.append(
+            self.examples.append((sent,
                 "%s: client %d read key %d as %d at %.6f..%.6f, not >= %d"
-                % (rule, client, key, value, sent / 1e9, got / 1e9, least))
+                % (rule, client, key, value, sent / 1e9, got / 1e9, least)))
 
     def broken(self, level):
         return sum(self.counts[rule] for rule in FORBIDDEN[level])

@@ -7,7 +7,8 @@ one statement. Some have a write among them: it adds to a counter that all
 share, or appends to the client's own list, and is read back by the next
 statement; what is left reads what was read or written before, or what others
 write. A write comes by itself, as BEGIN, write and COMMIT in three units, or
-in one text. Every second client uses prepared statements.
+in one text. Every second client uses prepared statements. Who loses his connection comes back as somebody new: that one has
+seen nothing yet.
 """
 import random
 import select
@@ -71,6 +72,7 @@ class Answers:
 class Client:
     def __init__(self, number, port, level, seed, writes, burst, clients):
         self.number = number
+        self.session = number  # in the history
         self.port = port
         self.level = level
         self.writes = writes
@@ -169,6 +171,7 @@ class Client:
     def drop(self):
         if self.wire:
             self.wire.close()
+            self.session += 1000
         self.wire, self.held = None, None
         self.answers, self.under_way = Answers(), deque()
         self.again_at = time.monotonic() + 0.05
@@ -235,7 +238,7 @@ class Traffic:
             self.errors[state] += 1
             self.failed_reads += kind == READ
         elif value is not None and kind in (READ, WRITE):
-            self.history.add(client.number, kind, key, value, client.sent,
+            self.history.add(client.session, kind, key, value, client.sent,
                              got)
             self.reads += kind == READ
 

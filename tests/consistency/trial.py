@@ -36,6 +36,9 @@ class Outcome:
         self.median_us = statistics.median(
             self.history.latencies(READ) or [0])
         self.verdict = check(self.history)
+        self.examples = ["%s; fault: %s" % (
+            text, faults.before(sent) if faults else "none")
+            for sent, text in self.verdict.examples]
 
     def __str__(self):
         lines = ["%-8s %d reads in %d s (%.1f %% on replicas, median %d us),"
@@ -75,5 +78,7 @@ def run(nodes, level, kind=AllFaults, seconds=None, reads=None, pause=0.4,
             took = time.monotonic() - began
             if faults:
                 faults.finish()
-        return Outcome(level, traffic, on_replicas(weir) - before, faults,
-                       took)
+        outcome = Outcome(level, traffic, on_replicas(weir) - before, faults,
+                          took)
+        outcome.log = weir.log()
+        return outcome
