@@ -80,4 +80,7 @@ void replicas_offer(struct replicas_pick *pick, int index, uint64_t key);
 /* Is the best so much better that a session should leave its own? */
 bool replicas_should_shift(const struct replicas_pick *pick, uint64_t own_key);
 
+/* Has the best been used so much more that a session had better not come? */
+bool replicas_is_crowded(const struct replicas_pick *pick, uint64_t own_key);
+
 #endif

@@ -16,6 +16,7 @@ struct pool_wish {
 	const struct ticket *ticket; /* it must show this; NULL: nothing */
 	int preferred;               /* taken if it may be; -1: none */
 	bool may_shift;   /* ... or another one that is used far less */
+	bool may_wait;    /* for it, rather than crowd another one */
 	unsigned avoided; /* one more than the index of one not to be taken */
 };
 

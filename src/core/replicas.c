@@ -117,3 +117,11 @@ bool replicas_should_shift(const struct replicas_pick *pick, uint64_t own_key)
 	return pick->index >= 0 && own_key > pick->key &&
 	       own_key - pick->key > least;
 }
+
+bool replicas_is_crowded(const struct replicas_pick *pick, uint64_t own_key)
+{
+	const uint64_t least = (uint64_t)REPLICAS_SETTLE * REPLICAS_PRICE;
+
+	return pick->index >= 0 && pick->key > own_key &&
+	       pick->key - own_key > least;
+}

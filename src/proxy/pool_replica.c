@@ -216,7 +216,10 @@ static bool is_fit(const struct pool *pool, unsigned index, int primary,
 	return false;
 }
 
-/* A session keeps to its own, unless it may leave and had better. */
+/*
+ * A session keeps to its own, unless it may leave and had better; never for
+ * one that would let it wait for longer than it may.
+ */
 static void prefer(const struct pool *pool, const struct pool_wish *wish,
 		   const struct replicas_pick *pick, struct pool_choice *choice)
 {
@@ -225,7 +228,8 @@ static void prefer(const struct pool *pool, const struct pool_wish *wish,
 		replicas_key(&node->load, pool->floor, outstanding(node));
 
 	if (wish->may_shift &&
-	    seen_of(pool, (unsigned)pick->index)->lag_us == 0 &&
+	    seen_of(pool, (unsigned)pick->index)->lag_us <=
+		    local_settings(pool->local)->causal_wait_us &&
 	    replicas_should_shift(pick, key))
 		choice->is_shift = true;
 	else
@@ -245,6 +249,27 @@ static bool is_eligible(const struct pool *pool, const struct pool_wish *wish,
 	       shows(pool, seen_of(pool, index), wish);
 }
 
+/*
+ * Its own is fit, and not as far as it must be yet.  Whoever went elsewhere
+ * for that each time would end up anywhere: shares would be as chance is, not
+ * as weights are.
+ */
+static bool should_wait(const struct pool *pool, const struct pool_wish *wish,
+			int primary, const struct replicas_pick *pick)
+{
+	unsigned index = (unsigned)wish->preferred;
+	const struct pool_node *node;
+	bool ignored = false;
+
+	if (!wish->may_wait || wish->preferred < 0 ||
+	    index >= pool->node_count || share_of(pool, index)->is_backup ||
+	    !is_fit(pool, index, primary, wish, &ignored))
+		return false;
+	node = pool->nodes[index];
+	return replicas_is_crowded(pick, replicas_key(&node->load, pool->floor,
+						      outstanding(node)));
+}
+
 static struct pool_choice choose(const struct pool *pool,
 				 const struct pool_wish *wish, int primary)
 {
@@ -261,9 +286,12 @@ static struct pool_choice choose(const struct pool *pool,
 		choice.is_behind = survey.is_reserve_behind;
 	}
 	choice.node = pick->index;
-	if (pick->index >= 0 && pick->index != wish->preferred &&
-	    is_eligible(pool, wish, primary, survey.is_usual_fit))
+	if (pick->index < 0 || pick->index == wish->preferred)
+		return choice;
+	if (is_eligible(pool, wish, primary, survey.is_usual_fit))
 		prefer(pool, wish, pick, &choice);
+	else if (should_wait(pool, wish, primary, pick))
+		choice.node = -1;
 	return choice;
 }
 

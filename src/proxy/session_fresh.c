@@ -246,6 +246,16 @@ static bool may_shift(const struct session *session)
 	       session_now(session) > session->settled_us + STAY_US;
 }
 
+/* For its own replica; half of the time is left for another one. */
+static bool may_wait(const struct session *session)
+{
+	return session->fresh_since_us == 0 ||
+	       session_now(session) <
+		       session->fresh_since_us +
+			       local_settings(session->local)->causal_wait_us /
+				       2;
+}
+
 /* Weak levels bind a session to no replica: each read is placed anew. */
 static struct pool_choice choose_any(const struct session *session)
 {
@@ -272,6 +282,7 @@ static struct pool_choice choose_steady(struct session *session)
 	struct pool_wish wish = { .ticket = &session->ticket,
 				  .preferred = usual_replica(session),
 				  .may_shift = may_shift(session),
+				  .may_wait = may_wait(session),
 				  .avoided = session->avoided };
 	struct pool_choice choice;
 
@@ -294,7 +305,7 @@ static struct pool_choice choose_steady(struct session *session)
 		ticket_note(&session->ticket, session->read_us);
 		session->read_us = 0;
 		redeem(session);
-		wish.may_shift = false;
+		wish.may_shift = wish.may_wait = false;
 		wish.preferred = choice.node;
 		choice = pool_replica(session->pool, &wish);
 	}

@@ -22,6 +22,7 @@ class Faults(threading.Thread):
         self.done = []
         self.spans = []  # (begin, end, what), on the clock of the history
         self.error = None
+        self.is_complete = False  # there is nothing more to come
 
     def __str__(self):
         return ", ".join("%d %s" % (count, name.replace("_", " "))
@@ -125,11 +126,13 @@ class Delays(Faults):
         self.over.wait()
 
 
-class SwitchOver(Faults):
-    """One promotion, and nothing else."""
+class Promotions(Faults):
+    """The orderly ones, once each."""
+
+    def acts(self):
+        return [(self.promoted, 0), (self.promoted_beside_one_behind, 1)]
 
     def round(self):
-        if not self.over.wait(self.quiet):
-            self.nodes.switch_over(self.nodes.replicas()[0])
-            self.done.append("promoted")
+        super().round()
+        self.is_complete = True
         self.over.wait()

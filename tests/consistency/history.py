@@ -13,12 +13,17 @@ The rules know nothing of pgweir or of servers:
            before the read was sent
   crossed  a read shows less than another one, of anybody, that was over
            before it was sent
+  early    as "back" or "crossed", but nobody had been told yet of the write
+           when the read was sent. A replica may show a commit before the
+           primary itself does, which ends it a moment after it is in the WAL;
+           who reads on the primary next misses it. No level can change that.
 """
 from array import array
 from collections import Counter
 
 READ, WRITE = 0, 1
 RULES = ("stale", "back", "missed", "crossed")
+COUNTED = (*RULES, "early")
 # What must never happen, by level.
 FORBIDDEN = {
     "eventual": (), "bounded": (), "session": ("stale", "back"),
@@ -61,7 +66,7 @@ class Verdict:
     """How often each rule was broken, and the first few times."""
 
     def __init__(self):
-        self.counts = Counter({rule: 0 for rule in RULES})
+        self.counts = Counter({rule: 0 for rule in COUNTED})
         self.examples = []
         self.oldest_us = 0  # age of the oldest answer that missed a write
 
@@ -77,10 +82,22 @@ class Verdict:
         return sum(self.counts[rule] for rule in FORBIDDEN[level])
 
     def __str__(self):
-        return ", ".join("%s %d" % (r, self.counts[r]) for r in RULES)
+        return ", ".join("%s %d" % (r, self.counts[r]) for r in COUNTED)
 
 
-def check_clients(history, verdict):
+def tellings(history):
+    """When the writer of a value was told that it is there."""
+    return {row[2:4]: row[5] for row in history.rows() if row[1] == WRITE}
+
+
+def is_early(told, row, least):
+    """What is not known to the history was there before it."""
+    key, value, sent = row[2:5]
+    return all(told.get((key, missing), 0) > sent
+               for missing in range(value + 1, least + 1))
+
+
+def check_clients(history, verdict, told):
     """What each client has seen, in the order of its own operations."""
     read, written = {}, {}
     for row in history.rows():
@@ -92,11 +109,12 @@ def check_clients(history, verdict):
         if value < written.get(own, 0):
             verdict.note("stale", row, written[own])
         if value < read.get(own, 0):
-            verdict.note("back", row, read[own])
+            early = is_early(told, row, read[own])
+            verdict.note("early" if early else "back", row, read[own])
         read[own] = max(value, read.get(own, 0))
 
 
-def check_all(history, verdict):
+def check_all(history, verdict, told):
     """What anybody was told before a read was sent.
 
     An end counts for what begins later, not for what begins at the same
@@ -107,29 +125,30 @@ def check_all(history, verdict):
     ends = iter(sorted(range(len(history)), key=gots.__getitem__))
     begins = sorted((i for i in range(len(history)) if kinds[i] == READ),
                     key=sents.__getitem__)
-    written, read, since = {}, {}, {}
+    written, read = {}, {}
     end = next(ends, None)
     for index in begins:
         while gots[end] < sents[index]:
             is_write = kinds[end] == WRITE
             newest, key, value = written if is_write else read, \
                 keys[end], values[end]
-            if is_write:
-                since.setdefault((key, value), gots[end])
             if value > newest.get(key, 0):
                 newest[key] = value
             end = next(ends)
         key, value = keys[index], values[index]
         if value < written.get(key, 0):
             verdict.note("missed", history.row(index), written[key])
-            age = sents[index] - since.get((key, value + 1), sents[index])
+            age = sents[index] - told.get((key, value + 1), sents[index])
             verdict.oldest_us = max(verdict.oldest_us, age // 1000)
         if value < read.get(key, 0):
-            verdict.note("crossed", history.row(index), read[key])
+            row = history.row(index)
+            early = is_early(told, row, read[key])
+            verdict.note("early" if early else "crossed", row, read[key])
 
 
 def check(history):
     verdict = Verdict()
-    check_clients(history, verdict)
-    check_all(history, verdict)
+    told = tellings(history)
+    check_clients(history, verdict, told)
+    check_all(history, verdict, told)
     return verdict

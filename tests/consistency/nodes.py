@@ -1,4 +1,5 @@
 """A primary with two replicas, and what can go wrong with them."""
+import contextlib
 import os
 import shutil
 import signal
@@ -64,12 +65,23 @@ class Nodes(Cluster):
                      "-o", "-p %d -c listen_addresses=127.0.0.1"
                      % self.ports[node])
 
-    def kill(self, node):
-        """kill -9 of the postmaster; its children notice and end."""
+    def kill(self, node, all_at_once=False):
+        """kill -9 of the postmaster; its children notice and end.
+
+        Or of all of them at once, as a host dies: else a commit that still
+        waits for a replica is seen by other sessions before they end.
+        """
         path = self.dir / node / "postmaster.pid"
         lines = path.read_text().split("\n")
-        port = int(lines[3])
-        os.kill(int(lines[0]), signal.SIGKILL)
+        pid, port = int(lines[0]), int(lines[3])
+        family = [pid]
+        if all_at_once:
+            children = Path("/proc/%d/task/%d/children" % (pid, pid))
+            family += map(int, children.read_text().split())
+        for number in (signal.SIGSTOP, signal.SIGKILL)[not all_at_once:]:
+            for member in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, number)
         shared = lines[6].split()[-1]
         wait_for(lambda: not self.attached(shared), 20,
                  "the end of %s on port %d" % (node, port))
@@ -163,7 +175,7 @@ class Nodes(Cluster):
             " WHERE sync_state = 'quorum' AND state = 'streaming'",
             node=old) == 2, 30, "synchronous replicas")
         self.catch_up()
-        self.kill(old)
+        self.kill(old, all_at_once=True)
         replicas = self.replicas()
         replicas.sort(key=lambda node: self.value(
             "SELECT pg_last_wal_receive_lsn() - '0/0'", node=node))

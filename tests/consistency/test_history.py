@@ -1,7 +1,8 @@
 """The checker itself: it finds what it is made to find, and no more."""
 import pytest
 
-from history import FORBIDDEN, READ, RULES, WRITE, History, check
+from history import (COUNTED, FORBIDDEN, READ, RULES, WRITE, History,
+                     check)
 
 
 def counts(*rows):
@@ -9,7 +10,7 @@ def counts(*rows):
     for row in rows:
         history.add(*row)
     verdict = check(history)
-    return {rule: verdict.counts[rule] for rule in RULES
+    return {rule: verdict.counts[rule] for rule in COUNTED
             if verdict.counts[rule]}
 
 
@@ -37,6 +38,14 @@ def test_another_ones_write_counts_once_it_is_acknowledged():
     # ... but not while it is under way, nor at the same moment.
     assert counts((1, WRITE, 7, 3, 0, 10), (2, READ, 7, 2, 10, 20)) == {}
     assert counts((1, WRITE, 7, 3, 0, 30), (2, READ, 7, 2, 11, 20)) == {}
+
+
+def test_a_step_back_over_what_nobody_was_told_of_is_counted_apart():
+    """The write of 5 ends at 13, and at 10."""
+    reads = (2, READ, 7, 5, 0, 10), (2, READ, 7, 4, 11, 20)
+    assert counts((1, WRITE, 7, 5, 0, 13), *reads) == {"early": 2}
+    assert counts((1, WRITE, 7, 5, 0, 10), *reads) == {
+        "back": 1, "missed": 1, "crossed": 1}
 
 
 def test_keys_are_held_apart():

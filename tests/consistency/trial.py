@@ -72,8 +72,9 @@ def run(nodes, level, kind=AllFaults, seconds=None, reads=None, pause=0.4,
         if faults:
             faults.start()
         try:
-            # A fault that could not be brought about ends the run.
-            traffic.run(seconds, reads, faults and (lambda: faults.error))
+            # A fault that could not be brought about ends the run, too.
+            traffic.run(seconds, reads, faults and (
+                lambda: faults.error or faults.is_complete))
         finally:
             took = time.monotonic() - began
             if faults:
