@@ -241,6 +241,27 @@ static void test_shift(void **state)
 	assert_int_equal(own.pass, (uint64_t)REPLICAS_LEAD * REPLICAS_PRICE);
 }
 
+/* Ahead by what one session settles for is no crowd yet. */
+static void test_crowded(void **state)
+{
+	struct replicas_load own = { 0 };
+	struct replicas_load other = { 0 };
+	struct replicas_pick pick = REPLICAS_PICK_INIT;
+
+	(void)state;
+	assert_false(replicas_is_crowded(&pick, 0));
+	replicas_charge(&other, 0, REPLICAS_SETTLE);
+	replicas_offer(&pick, 1, replicas_key(&other, 0, 0));
+	assert_false(replicas_is_crowded(&pick, replicas_key(&own, 0, 0)));
+	replicas_charge(&other, 0, REPLICAS_UNIT);
+	pick = REPLICAS_PICK_INIT;
+	replicas_offer(&pick, 1, replicas_key(&other, 0, 0));
+	assert_true(replicas_is_crowded(&pick, replicas_key(&own, 0, 0)));
+	replicas_charge(&own, 0, REPLICAS_UNIT);
+	assert_false(replicas_is_crowded(&pick, replicas_key(&own, 0, 0)));
+	assert_false(replicas_is_crowded(&pick, UINT64_MAX));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,7 +269,7 @@ int main(void)
 		cmocka_unit_test(test_slow),     cmocka_unit_test(test_hang),
 		cmocka_unit_test(test_return),   cmocka_unit_test(test_warmth),
 		cmocka_unit_test(test_response), cmocka_unit_test(test_price),
-		cmocka_unit_test(test_shift),
+		cmocka_unit_test(test_shift),    cmocka_unit_test(test_crowded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
