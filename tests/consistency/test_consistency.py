@@ -33,9 +33,8 @@ def test_eventual_shows_what_the_others_must_not(nodes):
 
 @pytest.mark.parametrize("level", ["session", "global", "strong"])
 def test_a_level_is_kept_whatever_happens_to_replicas(nodes, level):
-    outcome = trial.run(nodes, level, Faults, SECONDS)
+    outcome = trial.run(nodes, level, Faults, SECONDS, least=3)
     assert_kept(outcome)
-    assert len(outcome.faults) >= 3, outcome.faults
     assert outcome.on_replicas > 0.2, str(outcome)
     assert outcome.failed_reads == 0, str(outcome)
 

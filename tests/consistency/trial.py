@@ -15,9 +15,11 @@ DECISIONS = "pgweir_routing_decisions_total"
 
 
 def start_weir(nodes, **settings):
-    """Two workers, clients on both of them, transaction mode."""
+    """Two workers, clients on both of them, transaction mode. On a machine
+    that is busy reads wait longer for a replica, or none would go there."""
     return Pgweir(nodes, {"workers": 2, "worker_fill": 0,
-                          "default_pool_size": 10, **settings},
+                          "default_pool_size": 10,
+                          "causal_wait": 0.02 * SLOW, **settings},
                   nodes=("primary", "replica", "second"))
 
 
@@ -61,9 +63,18 @@ def on_replicas(weir):
     return weir.metric(DECISIONS, target="replica") or 0
 
 
+def end_of(faults, seconds, least):
+    """When the faults end a run: one could not be brought about, all have
+    been, or the time is over and there were enough."""
+    over = time.monotonic() + (seconds or 1e9)
+    return lambda: faults.error or faults.is_complete or (
+        time.monotonic() > over and len(faults.done) >= least)
+
+
 def run(nodes, level, kind=AllFaults, seconds=None, reads=None, pause=0.4,
-        **how):
-    """kind: the class of faults, None for healthy nodes."""
+        least=0, **how):
+    """kind: the class of faults, None for healthy nodes; least: how many
+    there are to be, however long it takes."""
     with start_weir(nodes) as weir:
         before = on_replicas(weir)
         traffic = Traffic(weir.port, level, **how)
@@ -72,9 +83,8 @@ def run(nodes, level, kind=AllFaults, seconds=None, reads=None, pause=0.4,
         if faults:
             faults.start()
         try:
-            # A fault that could not be brought about ends the run, too.
-            traffic.run(seconds, reads, faults and (
-                lambda: faults.error or faults.is_complete))
+            traffic.run(None if least else seconds, reads,
+                        faults and end_of(faults, seconds, least))
         finally:
             took = time.monotonic() - began
             if faults:
