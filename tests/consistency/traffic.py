@@ -7,8 +7,8 @@ one statement. Some have a write among them: it adds to a counter that all
 share, or appends to the client's own list, and is read back by the next
 statement; what is left reads what was read or written before, or what others
 write. A write comes by itself, as BEGIN, write and COMMIT in three units, or
-in one text. Every second client uses prepared statements. Who loses his connection comes back as somebody new: that one has
-seen nothing yet.
+in one text. Every second client uses prepared statements. Who loses his
+connection comes back as somebody new: that one has seen nothing yet.
 """
 import random
 import select
