@@ -446,8 +446,8 @@ def databases(cluster):
     return cluster
 
 
-# One walk in some thousand steps still differs; docs/limits.md says so. A run
-# by hand (STATE_STEPS) tells where.
+# With prepared statements a walk of some thousand steps may still differ;
+# docs/limits.md says so. A run by hand (STATE_STEPS) tells where.
 @pytest.mark.xfail(not STEPS, reason="rare differences are open",
                    strict=False)
 @pytest.mark.own
