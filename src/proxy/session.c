@@ -75,7 +75,10 @@ static bool begin_unit(struct session *session)
 		return true;
 	case INTAKE_STRAY: return unserved_discard(session);
 	case INTAKE_END:
-		session_end(session, false, "client closed");
+		/* What it has asked before is answered before it goes. */
+		if (!session_has_pending(session) &&
+		    !stream_len_is_high(stream_out_len(session->client)))
+			session_end(session, true, "client closed");
 		return false;
 	case INTAKE_BAD:
 	default: session_protocol_error(session, why); return false;
