@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from harness import IS_PGBOUNCER, SLOW, wait_for
-from wire import LoginError, Wire, execute, query, sync, parse, bind
+from wire import (LoginError, Wire, bind, close, execute, flush, one_query,
+                  parse, query, sync, terminate)
 
 # One node, so that every statement meets the same pool.
 ONE = ("primary",)
@@ -305,6 +306,39 @@ def test_leaving_in_a_transaction_costs_a_rollback(cluster, make_weir, leave,
 
 
 @pytest.mark.own
+@pytest.mark.own
+def test_leaving_behind_a_question(make_weir):
+    """What stands in front of a Terminate is answered before the end, as
+    PostgreSQL does; what cursors of node-postgres do when they are ended."""
+    weir = make_weir(nodes=ONE)
+    one = one_query("SELECT 1")
+    for parts, end in (
+            ([query("SELECT 1")], ["T", "D", "C", "Z"]),
+            ([query("SELECT pg_sleep(0.2)"), one, sync()],
+             ["T", "D", "C", "Z", "1", "2", "T", "D", "C", "Z"]),
+            ([query("BEGIN"), query("SELECT 1/0")], ["C", "Z", "E", "Z"])):
+        with Wire(weir.port, timeout=10 * SLOW) as conn:
+            conn.login()
+            conn.send(*parts, terminate())
+            assert [m.type for m in conn.until_closed()] == end
+    with Wire(weir.port, timeout=10 * SLOW) as conn:
+        conn.login()
+        conn.send(parse("SELECT generate_series(1, 6)"), bind(),
+                  execute("", 3), flush())
+        conn.until("s")
+        conn.send(close("P"), sync(), terminate())
+        assert [m.type for m in conn.until_closed()] == ["3", "Z"]
+    with Wire(weir.port, timeout=10 * SLOW) as conn:
+        conn.login()
+        conn.send(query("SELECT repeat('x', 1000) FROM"
+                        " generate_series(1, 20000)"), terminate())
+        said = conn.until_closed()
+        assert [m.type for m in said[-2:]] == ["C", "Z"]
+        assert len(said) == 20003
+    wait_for(lambda: weir.metric("pgweir_client_connections") in (0, None),
+             what="clients gone")
+
+
 def test_leaving_while_a_query_runs(cluster, make_weir):
     """The next user of the server sees nothing of the one before."""
     weir = make_weir({"default_pool_size": 1}, nodes=ONE)
