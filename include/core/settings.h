@@ -50,6 +50,8 @@ bool settings_at(const struct settings *settings, size_t index,
  * once, borrowed for as long as this one lives.
  */
 const struct settings *settings_parsing(const struct settings *settings);
+/* The names of all of these; NULL behind the last. */
+const char *settings_parsing_name(size_t index);
 
 /*
  * Adds what a startup packet's "options" holds ("-c a=b --c-d=e", with
@@ -75,6 +77,15 @@ bool settings_add_options(const struct settings **into, const char *options,
  */
 void settings_difference(const struct settings *from, const struct settings *to,
 			 struct buf *sql);
+
+/*
+ * A query that gives what decides how a text is read the values of `to`, for
+ * the rest of the transaction; one that takes a snapshot.  from: what is in
+ * force, NULL if nobody knows.  Role and session_authorization stay as they
+ * are.  Appends nothing where nothing differs.
+ */
+void settings_localize(const struct settings *from, const struct settings *to,
+		       struct buf *sql);
 
 /* Number of sets alive, for the tests and the metrics. */
 size_t settings_interned(void);

@@ -96,8 +96,18 @@ uint64_t server_queued(const struct server *server);
  * transaction may have failed: then nothing can be prepared any more.
  */
 bool server_has_statement(struct server *server, struct stmt *stmt);
-/* Puts a Parse of ours in front of what needs the statement. */
+/*
+ * Puts a Parse of ours in front of what needs the statement.  flags: 0, or
+ * TRACK_QUIET.
+ */
 void server_prepare(struct server *server, struct stmt *stmt);
+void server_prepare_as(struct server *server, struct stmt *stmt,
+		       unsigned flags);
+/*
+ * Its Parse stands in a batch of ours in front of this one, which cannot do
+ * without it either.
+ */
+void server_rely_on(struct server *server, const struct stmt *stmt);
 /* Behind its Parse: the server shall tell what it is like, once. */
 void server_describe_new(struct server *server, struct stmt *stmt);
 /*
@@ -135,11 +145,18 @@ void server_stand_in(struct server *server, const char *name,
 		     const struct stmt_shape *shape);
 bool server_host_guest(struct server *server, const char *name,
 		       struct stmt *stmt, bool is_sql, unsigned flags);
+/* Would it have to send something? */
+bool server_has_guest(const struct server *server, const char *name,
+		      const struct stmt *stmt, bool is_sql);
+/* As server_rely_on(). */
+void server_rely_on_guest(struct server *server, const char *name);
 /*
  * Runs one statement in the client's batch, as a part of it: it is skipped
  * with the batch, and fails it.
  */
 void server_insert(struct server *server, const struct buf *sql);
+void server_insert_as(struct server *server, const char *sql, size_t len,
+		      unsigned flags);
 /* Closes all of them, with a Sync behind; false: there were none. */
 bool server_dismiss_guests(struct server *server);
 /* Ends a batch that was all ours. */

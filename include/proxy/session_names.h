@@ -24,6 +24,12 @@ struct stmtmap_entry *names_put(struct session *session, const char *name,
 /* In front of a Parse of the unnamed statement: how to undo it. */
 struct server_note *names_keep_unnamed(struct session *session);
 
+/*
+ * The transaction has failed, and nothing in flight ends it: until somebody
+ * does, nothing can be prepared, and nothing runs.
+ */
+bool names_have_failed(const struct session *session);
+
 /* A client's own names must not reach a statement of ours. */
 bool names_looks_like_ours(const char *name);
 /* The statement of a Parse, with a reference. */
@@ -35,6 +41,33 @@ struct stmt *names_stmt_now(struct session *session,
 			    struct stmtmap_entry *entry);
 /* The batch in the scan only closes names and prepares what is known good. */
 bool names_are_known(const struct session *session);
+
+/* --- reread --- */
+
+/* How a Parse finds the settings of then around it. */
+enum reread_way {
+	REREAD_PLAIN, /* does not: those of now */
+	REREAD_ALONE, /* in a batch of ours */
+	REREAD_SET_BACK,
+	REREAD_SAVEPOINT
+};
+
+struct reread {
+	enum reread_way way;
+	unsigned flags; /* for the Parse: 0, or TRACK_QUIET */
+	const struct settings *then;
+};
+
+/* The settings of then are known, and can be had on the server now. */
+bool reread_can(const struct session *session, const struct stmt *stmt);
+/* They may be others than those of now. */
+bool reread_is_due(const struct session *session, const struct stmt *stmt);
+/* What brings the statement stands between the two; flags as of the Parse. */
+struct reread reread_begin(struct session *session, const struct stmt *stmt,
+			   unsigned flags);
+void reread_end(struct session *session, const struct reread *reread);
+/* server_prepare() in this way. */
+void reread_prepare(struct session *session, struct stmt *stmt);
 
 /* --- materialise --- */
 

@@ -247,6 +247,7 @@ struct session {
 	bool is_flushing;      /* ... which was sent, and not answered */
 	bool is_doubt_refusal; /* a standby has refused it */
 	bool has_repeated;     /* the unit: not once more */
+	bool is_plan_stale;    /* it is repeated as its names lead now */
 	bool is_settling; /* names change: it waits until nothing is owed */
 	bool is_skipping; /* a cancelled unit, up to its end */
 	bool ends_unit;   /* ... with this message */

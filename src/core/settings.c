@@ -105,27 +105,32 @@ static bool is_of_transaction(const char *name)
  * and XML (PostgreSQL docs, "Client Connection Defaults", "Version and
  * Platform Compatibility").
  */
+static const char *const of_parsing[] = {
+	"array_nulls",
+	"backslash_quote",
+	"client_encoding",
+	"datestyle",
+	"intervalstyle",
+	"lc_monetary",
+	"role",
+	"search_path",
+	"session_authorization",
+	"standard_conforming_strings",
+	"timezone",
+	"timezone_abbreviations",
+	"transform_null_equals",
+	"xmloption",
+	NULL,
+};
+
 static bool is_of_parsing(const char *name)
 {
-	static const char *const list[] = {
-		"array_nulls",
-		"backslash_quote",
-		"client_encoding",
-		"datestyle",
-		"intervalstyle",
-		"lc_monetary",
-		"role",
-		"search_path",
-		"session_authorization",
-		"standard_conforming_strings",
-		"timezone",
-		"timezone_abbreviations",
-		"transform_null_equals",
-		"xmloption",
-		NULL,
-	};
+	return is_one_of(name, of_parsing);
+}
 
-	return is_one_of(name, list);
+const char *settings_parsing_name(size_t index)
+{
+	return of_parsing[index];
 }
 
 /* --- references ------------------------------------------------------------

@@ -212,16 +212,24 @@ static void append_reset(struct buf *sql, const char *name)
 	buf_append_text(sql, ";");
 }
 
+static void append_value(struct buf *sql, const char *value,
+			 const char *encoding)
+{
+	if (!value)
+		buf_append_text(sql, "NULL");
+	else if (is_ascii(value))
+		append_literal(sql, value);
+	else
+		append_encoded(sql, value, encoding);
+}
+
 static void append_call(struct buf *sql, const char *name, const char *value,
 			const char *encoding)
 {
 	buf_append_text(sql, "SELECT pg_catalog.set_config(");
 	append_literal(sql, name);
 	buf_append_text(sql, ",");
-	if (is_ascii(value))
-		append_literal(sql, value);
-	else
-		append_encoded(sql, value, encoding);
+	append_value(sql, value, encoding);
 	buf_append_text(sql, ",false);");
 }
 
@@ -312,5 +320,39 @@ void settings_difference(const struct settings *from, const struct settings *to,
 
 		if (value)
 			append_set(sql, identities[i], value, encoding);
+	}
+}
+
+/* --- for the rest of a transaction ---------------------------------------- */
+
+/* NULL: the server's own default. */
+static void append_local(struct buf *sql, const char *name, const char *value,
+			 const char *encoding)
+{
+	buf_append_text(sql, buf_len(sql) == 0 ? "SELECT " : ",");
+	buf_append_text(sql, "pg_catalog.set_config(");
+	append_literal(sql, name);
+	buf_append_text(sql, ",");
+	append_value(sql, value, encoding);
+	buf_append_text(sql, ",true)");
+}
+
+void settings_localize(const struct settings *from, const struct settings *to,
+		       struct buf *sql)
+{
+	const char *encoding = settings_get(to, "client_encoding");
+	const char *name;
+
+	for (size_t i = 0; (name = settings_parsing_name(i)) != NULL; i++) {
+		const char *present = from ? settings_get(from, name) : NULL;
+		const char *wanted = settings_get(to, name);
+		bool is_same = wanted ? present && strcmp(wanted, present) == 0
+				      : from && !present;
+
+		if (is_identity(name) || is_same)
+			continue;
+		if (wanted && is_partial(name))
+			append_local(sql, name, NULL, NULL);
+		append_local(sql, name, wanted, encoding);
 	}
 }

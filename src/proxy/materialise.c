@@ -112,12 +112,23 @@ static unsigned flags_of(bool is_quiet)
 static bool host(struct session *session, const char *name,
 		 struct stmtmap_entry *entry, bool is_quiet)
 {
+	struct server *server = session->server;
+	bool is_sql = entry->query_at > 0;
+	struct reread reread;
+	struct stmt *stmt;
+
 	/* A name of ours would stand for what others share. */
 	if (names_looks_like_ours(name))
 		return false;
-	return server_host_guest(session->server, name,
-				 names_stmt_now(session, entry),
-				 entry->query_at > 0, flags_of(is_quiet));
+	stmt = names_stmt_now(session, entry);
+	if (server_has_guest(server, name, stmt, is_sql))
+		return false;
+	reread = reread_begin(session, stmt, flags_of(is_quiet));
+	(void)server_host_guest(server, name, stmt, is_sql, reread.flags);
+	reread_end(session, &reread);
+	if (reread.way == REREAD_ALONE)
+		server_rely_on_guest(server, name);
+	return true;
 }
 
 static bool host_all(struct session *session, bool is_quiet)
@@ -170,13 +181,6 @@ static bool prepare_server(struct session *session, const struct uses *uses,
 			is_sent |=
 				prepare_for(session, &uses->list[i], is_quiet);
 	return is_sent;
-}
-
-/* Until its transaction is over, it does nothing that needs names. */
-static bool has_failed(const struct session *session)
-{
-	return server_status(session->server) == 'E' &&
-	       !session_has_pending(session);
 }
 
 /* --- behind it -------------------------------------------------------------
@@ -291,7 +295,7 @@ bool materialise_parse(struct session *session, const char *sql, size_t len)
 	read_uses(session, sql, len, &uses);
 	if (is_unsure(session, &uses))
 		return false;
-	if (!has_failed(session))
+	if (!names_have_failed(session))
 		(void)prepare_server(session, &uses, false);
 	return true;
 }
@@ -306,8 +310,8 @@ bool materialise_text(struct session *session, const char *sql, size_t len,
 	read_uses(session, sql, len, &uses);
 	if (is_unsure(session, &uses))
 		return false;
-	if (!has_failed(session) && prepare_server(session, &uses, is_quiet) &&
-	    is_quiet)
+	if (!names_have_failed(session) &&
+	    prepare_server(session, &uses, is_quiet) && is_quiet)
 		server_send_sync(session->server);
 	*effects = effects_beside(session, &uses, *effects);
 	add_moves(session, &uses);

@@ -7,7 +7,6 @@
  * late never touches what the name has come to stand for since.
  */
 #include "core/pgwire.h"
-#include "core/settings.h"
 #include "core/stmtmap.h"
 #include "core/stmtscope.h"
 #include "net/stream.h"
@@ -115,38 +114,19 @@ struct stmt *names_intern(struct session *session,
 	return stmt;
 }
 
-/*
- * A text is read under the settings of its Parse, and stays as it was read;
- * only when its names lead elsewhere does PostgreSQL look again (plancache.c,
- * RevalidateCachedQuery).
- */
-static bool leads_elsewhere(const struct session *session,
-			    const struct stmt *stmt)
+bool names_have_failed(const struct session *session)
 {
-	static const char *const names[] = { "search_path", "role",
-					     "session_authorization" };
-	const struct settings *then = stmtscope_settings(stmt_scope(stmt));
-	const struct settings *now = stmtscope_settings(session->scope);
+	bool may_end = session->unit.judged.command != COMMAND_OTHER;
 
-	/* Set unseen, and not known yet. */
-	if (!now)
-		return server_status(session->server) == 'I' &&
-		       !session_has_pending(session);
-	if (!then)
-		return false;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		const char *one = settings_get(then, names[i]);
-		const char *other = settings_get(now, names[i]);
-
-		if (one != other && (!one || !other || strcmp(one, other) != 0))
-			return true;
-	}
-	return false;
+	for (unsigned i = 0; i < session->units_count; i++)
+		may_end |= session_unit_at(session, i)->judged.command !=
+			   COMMAND_OTHER;
+	return server_status(session->server) == 'E' && !may_end;
 }
 
 /*
- * Where the server lacks it, it can only be read anew, by the settings of
- * now: another statement, if they are others.
+ * Where the server lacks it and the settings of then cannot be had, it is read
+ * by those of now: another statement, if they are others.
  */
 struct stmt *names_stmt_now(struct session *session,
 			    struct stmtmap_entry *entry)
@@ -158,11 +138,17 @@ struct stmt *names_stmt_now(struct session *session,
 
 	if (stmt_scope(before) == session->scope ||
 	    (entry->judged.effects & EFFECT_EXECUTE) ||
-	    (!leads_elsewhere(session, before) &&
+	    names_have_failed(session) || reread_can(session, before) ||
+	    (!session->is_plan_stale &&
 	     server_has_statement(session->server, before)))
 		return before;
 	tail = stmt_tail(before, &len);
 	now = stmt_intern_in(session->scope, tail, len);
+	/* Until it is there, it is known by what it was. */
+	if (stmt_shape(before))
+		stmt_note_shape(now, stmt_shape(before)->types,
+				stmt_shape(before)->len,
+				stmt_shape(before)->has_result);
 	stmtmap_change(session->names, entry, now);
 	stmt_release(now);
 	return now;

@@ -167,13 +167,6 @@ static void lack_unnamed(struct session *session)
 	server_set_unnamed(server, 0);
 }
 
-/* Until the transaction is over, nothing can be prepared. */
-static bool has_failed(const struct session *session)
-{
-	return server_status(session->server) == 'E' &&
-	       !session_has_pending(session);
-}
-
 /* Is the statement there, for what stands in this batch? */
 static bool is_there(struct session *session, const char *name,
 		     const struct stmtmap_entry *entry)
@@ -220,15 +213,30 @@ bool relay_names_must_wait(struct session *session, const char *name)
 	const struct session_unit *unit;
 
 	if (!session_has_pending(session) || !entry ||
-	    is_there(session, name, entry))
+	    names_have_failed(session) || is_there(session, name, entry))
 		return false;
 	for (unsigned i = 0; i < session->units_count; i++) {
 		unit = session_unit_at(session, i);
 		may_fail |= unit->judged.command != COMMAND_OTHER;
 	}
+	may_fail |= reread_is_due(session, entry->stmt);
 	/* A COPY would wait for what comes. */
 	unit = session_unit_at(session, session->units_count - 1);
 	return may_fail && !(unit->judged.effects & EFFECT_COPY_IN);
+}
+
+static void bring_unnamed(struct session *session,
+			  const struct stmtmap_entry *entry)
+{
+	struct server *server = session->server;
+	struct reread reread = reread_begin(session, entry->stmt, 0);
+	size_t len;
+	const void *tail = stmt_tail(entry->stmt, &len);
+
+	server_set_unnamed(server, entry->serial);
+	pgbuild_parse(server_out(server), "", tail, len);
+	server_owe(server, TRACK_PARSE, TRACK_OURS | reread.flags, NULL);
+	reread_end(session, &reread);
 }
 
 /* Where PREPARE has made it, or it is ours and shared, or unnamed. */
@@ -237,23 +245,17 @@ static const char *bring(struct session *session, const char *name,
 {
 	struct server *server = session->server;
 	struct stmt *stmt;
-	const void *tail;
-	size_t len;
 
 	if (*name && materialise_name(session, name, entry))
 		return name;
 	if (*name) {
 		stmt = names_stmt_now(session, entry);
 		if (!server_has_statement(server, stmt))
-			server_prepare(server, stmt);
+			reread_prepare(session, stmt);
 		return stmt_server_name(stmt);
 	}
-	if (server_unnamed(server) != entry->serial) {
-		tail = stmt_tail(entry->stmt, &len);
-		server_set_unnamed(server, entry->serial);
-		pgbuild_parse(server_out(server), "", tail, len);
-		server_owe(server, TRACK_PARSE, TRACK_OURS, NULL);
-	}
+	if (server_unnamed(server) != entry->serial)
+		bring_unnamed(session, entry);
 	return "";
 }
 
@@ -270,10 +272,10 @@ const char *relay_names_there(struct session *session, const char *name,
 	if (!entry)
 		return NULL;
 	/* As it was read, even if it would be read otherwise now. */
-	if (*name && has_failed(session) &&
+	if (*name && names_have_failed(session) &&
 	    server_has_statement(session->server, entry->stmt))
 		return stmt_server_name(entry->stmt);
-	if (has_failed(session))
+	if (names_have_failed(session))
 		there = stand_in(session, name, entry, is_described);
 	if (there)
 		return there;

@@ -115,17 +115,38 @@ void server_insert(struct server *server, const struct buf *sql)
 	send_command(server, (const char *)buf_head(sql), buf_len(sql), 0, "");
 }
 
+void server_insert_as(struct server *server, const char *sql, size_t len,
+		      unsigned flags)
+{
+	send_command(server, sql, len, flags, "");
+}
+
+/* What PREPARE has made is PostgreSQL's own to plan anew. */
+bool server_has_guest(const struct server *server, const char *name,
+		      const struct stmt *stmt, bool is_sql)
+{
+	const struct guest *guest = server_find_guest(server, name);
+
+	return is_there(server, guest) && guest->is_sql == is_sql &&
+	       (is_sql || guest->stmt == stmt);
+}
+
+void server_rely_on_guest(struct server *server, const char *name)
+{
+	struct guest *guest = server_find_guest(server, name);
+
+	if (guest && !guest->is_sure)
+		guest->batch = server_batch(server);
+}
+
 bool server_host_guest(struct server *server, const char *name,
 		       struct stmt *stmt, bool is_sql, unsigned flags)
 {
-	const struct guest *guest = server_find_guest(server, name);
 	const void *tail;
 	const char *text;
 	size_t len;
 
-	/* What PREPARE has made is PostgreSQL's own to plan anew. */
-	if (is_there(server, guest) && guest->is_sql == is_sql &&
-	    (is_sql || guest->stmt == stmt))
+	if (server_has_guest(server, name, stmt, is_sql))
 		return false;
 	(void)server_lack_guest(server, name);
 	if (is_sql) {

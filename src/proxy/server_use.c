@@ -329,6 +329,16 @@ void server_describe_new(struct server *server, struct stmt *stmt)
 
 void server_prepare(struct server *server, struct stmt *stmt)
 {
+	server_prepare_as(server, stmt, 0);
+}
+
+void server_rely_on(struct server *server, const struct stmt *stmt)
+{
+	stmtset_set_batch(server->statements, stmt, server_batch(server));
+}
+
+void server_prepare_as(struct server *server, struct stmt *stmt, unsigned flags)
+{
 	size_t len;
 	const void *tail = stmt_tail(stmt, &len);
 	struct server_note *note;
@@ -339,7 +349,7 @@ void server_prepare(struct server *server, struct stmt *stmt)
 	metrics_count(server->site->totals, COUNTER_SERVER_PARSES, 0, 0, 1);
 	note = note_of_ours(server, stmt);
 	note->was_there = was_there;
-	server_owe(server, TRACK_PARSE, TRACK_OURS, note);
+	server_owe(server, TRACK_PARSE, TRACK_OURS | flags, note);
 	server_describe_new(server, stmt);
 }
 

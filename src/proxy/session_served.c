@@ -266,6 +266,7 @@ static bool on_spares(void *user, const char *sqlstate)
 		return false;
 	if (session->is_replay_stale && server_has_stale_plan(server)) {
 		epoch_advance(stmtscope_epoch(session->scope));
+		session->is_plan_stale = true;
 		session->avoids_replicas |= !session->is_replay_bound;
 	} else if (!session->is_replay_bound &&
 		   session_replay_is_fault(session, sqlstate) &&

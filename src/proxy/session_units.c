@@ -155,6 +155,7 @@ void session_note_unit(struct session *session, char status)
 	bool is_alone;
 
 	session->has_repeated = false;
+	session->is_plan_stale = false;
 	session->avoided = 0;
 	session_replay_answered(session);
 	count_unit(session, &unit);

@@ -1,0 +1,98 @@
+"""What random walks have found about prepared statements.
+
+As in test_state_found, a row is a session, played straight at PostgreSQL and
+through pgweir; once on the servers that come, and once while another client
+takes these away before every other packet, so that statements have to be
+brought to servers that lack them.
+"""
+import pytest
+
+import oracle
+import states
+import walk
+from harness import Pgweir
+from oracle import Raw
+from test_state_random import Hopper
+from wire import bind, close, describe, execute, flush, parse, sync
+
+ROWS = "SELECT a, b FROM state_rows WHERE a = $1"
+
+
+def run(name, *values):
+    return bind(values, name) + describe() + execute()
+
+
+def raw(*messages):
+    return [Raw(b"".join(messages) + sync())]
+
+
+BAD, GOOD = run("s1", "x"), run("s1", "1")
+PARSE = raw(parse(ROWS, "s1"))
+NOWHERE, BACK = ["SET search_path = ''"], ["SET search_path = public"]
+
+FOUND = [
+    # What has been read stays so; only then are names looked up again.
+    ("a path that leads elsewhere", {},
+     [PARSE, NOWHERE, raw(BAD), raw(run("s1")), raw(run("s1", "1", "2")),
+      raw(GOOD), raw(describe("S", "s1")), BACK, raw(GOOD),
+      raw(describe("S", "s1"))]),
+    ("a path that leads elsewhere, in a transaction", {},
+     [PARSE, ["BEGIN"], NOWHERE, raw(describe("S", "s1")), ["ROLLBACK"],
+      ["BEGIN", "SAVEPOINT a"], NOWHERE, raw(BAD), ["ROLLBACK TO a"],
+      raw(GOOD), ["SET LOCAL search_path = ''"], raw(GOOD), ["ROLLBACK"],
+      NOWHERE, ["BEGIN"], raw(BAD), ["ROLLBACK"], ["BEGIN"], raw(GOOD),
+      ["COMMIT"], BACK, ["BEGIN"], raw(GOOD), ["COMMIT"]]),
+    ("a path that leads elsewhere, in a batch", {},
+     [PARSE, raw(parse("SELECT $1::int", "s2")), NOWHERE,
+      raw(run("s2", 1), BAD), raw(run("s2", 1), describe("S", "s1")),
+      raw(run("s2", 1), flush(), run("s2", 2), GOOD), BACK,
+      raw(run("s2", 1), GOOD, run("s2", 2), GOOD)]),
+    ("dates are read once", {},
+     [["SET DateStyle = 'SQL, DMY'"],
+      raw(parse("SELECT date '01/02/2026', '03/04/2026'::date + $1", "s1")),
+      raw(run("s1", 1)), ["SET DateStyle = 'ISO, MDY'"], raw(run("s1", 1)),
+      ["BEGIN"], raw(run("s1", 1)), ["COMMIT"]]),
+    ("parameters in a failed transaction", {},
+     [raw(parse("SELECT 1", "s1")), raw(parse("SET work_mem = 1000", "s2")),
+      ["SET DateStyle = 'German'"], ["BEGIN READ ONLY"], ["SELECT 1/0"],
+      raw(describe("S", "s1")), raw(run("s1", 7)), raw(describe("S", "s2")),
+      raw(run("s2", 7)), raw(run("s1")), ["ROLLBACK"], raw(run("s1", 7)),
+      raw(run("s1"))]),
+    ("EXECUTE of what was read elsewhere", {},
+     [raw(parse("SELECT count(*) FROM state_rows", "s1")),
+      ["SET DateStyle = 'ISO, DMY'"], ["EXECUTE s1"], NOWHERE, ["EXECUTE s1"], raw(describe("S", "s1")), BACK,
+      ["EXECUTE s1"], ["DEALLOCATE s1"], ["EXECUTE s1"]]),
+]
+
+
+@pytest.fixture(scope="module")
+def house(binary, cluster):
+    oracle.make_databases(cluster, states.SETUP + walk.SETUP)
+    weir = Pgweir(cluster, {"default_pool_size": 2, "workers": 1,
+                            "read_after_write_window": 0.01},
+                  binary=binary, start=False)
+    weir.databases = {oracle.THROUGH: weir.node_line(oracle.THROUGH)}
+    weir.write_ini()
+    with weir:
+        weir.start()
+        weir.settle()
+        yield oracle.House(cluster, weir.port)
+
+
+@pytest.mark.own
+@pytest.mark.parametrize("hops", [False, True], ids=["stays", "hops"])
+@pytest.mark.parametrize("startup,packets", [f[1:] for f in FOUND],
+                         ids=[f[0] for f in FOUND])
+def test_found(house, startup, packets, hops):
+    hopper = Hopper(house.port, "app")
+    try:
+        with house.twin("app", startup) as twin:
+            for steps in packets:
+                if hops:
+                    hopper.before()
+                twin.play(steps, "extended")
+                if hops:
+                    hopper.after()
+            twin.leave()
+    finally:
+        hopper.conn.close()
