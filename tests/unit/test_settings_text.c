@@ -301,6 +301,64 @@ static void text_is_appended(void **state)
 	settings_release(to);
 }
 
+/* --- for the rest of a transaction --------------------------------------- */
+
+static void expect_local(const struct settings *from, const struct settings *to,
+			 const char *expected)
+{
+	struct buf sql = BUF_INIT;
+
+	settings_localize(from, to, &sql);
+	buf_append_u8(&sql, 0);
+	assert_string_equal((const char *)buf_head(&sql), expected);
+	buf_free(&sql);
+}
+
+static void what_is_read_by_is_local(void **state)
+{
+	const struct settings *from =
+		make(PAIRS("search_path", "a, b", "work_mem", "1MB", "timezone",
+			   "UTC", "role", "one"));
+	const struct settings *to = make(PAIRS("search_path", "c", "datestyle",
+					       "DMY", "timezone", "UTC"));
+
+	(void)state;
+	expect_local(from, to,
+		     "SELECT pg_catalog.set_config('datestyle',NULL,true),"
+		     "pg_catalog.set_config('datestyle','DMY',true),"
+		     "pg_catalog.set_config('search_path','c',true)");
+	expect_local(to, from,
+		     "SELECT pg_catalog.set_config('datestyle',NULL,true),"
+		     "pg_catalog.set_config('search_path','a, b',true)");
+	expect_local(to, to, "");
+	settings_release(from);
+	settings_release(to);
+}
+
+/* All of them are said, and never who one is. */
+static void what_is_not_known_is_said(void **state)
+{
+	const struct settings *to =
+		make(PAIRS("search_path", "it's", "role", "one"));
+	struct buf sql = BUF_INIT;
+	const char *name;
+
+	(void)state;
+	settings_localize(NULL, to, &sql);
+	buf_append_u8(&sql, 0);
+	for (size_t i = 0; (name = settings_parsing_name(i)) != NULL; i++) {
+		bool is_who = strcmp(name, "role") == 0 ||
+			      strcmp(name, "session_authorization") == 0;
+
+		assert_int_equal(!strstr((const char *)buf_head(&sql), name),
+				 is_who);
+	}
+	assert_non_null(strstr((const char *)buf_head(&sql),
+			       "'search_path','it''s',true"));
+	buf_free(&sql);
+	settings_release(to);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +380,8 @@ int main(void)
 		cmocka_unit_test(date_style_starts_anew),
 		cmocka_unit_test(long_values_are_whole),
 		cmocka_unit_test(text_is_appended),
+		cmocka_unit_test(what_is_read_by_is_local),
+		cmocka_unit_test(what_is_not_known_is_said),
 	};
 	int failed =
 		cmocka_run_group_tests_name("settings_text", tests, NULL, NULL);
