@@ -100,6 +100,9 @@ bool track_take_local(struct track *track, struct track_entry *entry,
 /* Does the next reply belong to an entry with TRACK_ASKED? */
 bool track_is_asked(const struct track *track);
 
+/* What is owed, the oldest being 0; NULL behind the newest. */
+const struct track_entry *track_at(const struct track *track, size_t index);
+
 /* Is the oldest entry a local one, or will it be skipped? */
 bool track_has_news(const struct track *track);
 

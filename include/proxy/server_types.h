@@ -155,6 +155,7 @@ struct server_note {
 	uint64_t serial;   /* of the client's name */
 	bool is_sent;      /* the message went to the server */
 	bool was_there;    /* its Parse replaces the same, if it is read */
+	bool is_second;    /* of a Close: the statement has an older name */
 	uint64_t batch;    /* of the server's, that it was sent in */
 	uint64_t epoch;    /* of the statement's database then */
 	size_t query_at;   /* of a PREPARE (stmtmap.h); else 0 */

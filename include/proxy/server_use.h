@@ -167,6 +167,11 @@ void server_send_sync(struct server *server);
  */
 void server_close_statements(struct server *server);
 void server_close_statement(struct server *server, const char *server_name);
+/*
+ * The client's oldest name of a statement, if a Close of it is under way: what
+ * stands in front of that knew the statement by it.  NULL: none.
+ */
+const char *server_closed_name(const struct server *server, uint64_t id);
 /* The error now told of: a plan was made before DDL (plancache.c). */
 bool server_has_stale_plan(const struct server *server);
 /* A Query of ours waits for its answer. */

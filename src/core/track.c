@@ -347,6 +347,11 @@ bool track_is_asked(const struct track *track)
 	return track->count > 0 && (entry_at(track, 0)->flags & TRACK_ASKED);
 }
 
+const struct track_entry *track_at(const struct track *track, size_t index)
+{
+	return index < track->count ? entry_at(track, index) : NULL;
+}
+
 bool track_has_news(const struct track *track)
 {
 	if (track->count == 0)

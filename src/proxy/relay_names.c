@@ -310,6 +310,7 @@ bool relay_names_close(struct session *session, const char *name)
 	note = server_note_new(entry ? entry->stmt : NULL,
 			       entry ? entry->serial : 0, false, name);
 	note->query_at = entry ? entry->query_at : 0;
+	note->is_second = entry && entry->is_second;
 	stmtmap_remove(session->names, name);
 	(void)server_lack_guest(session->server, name);
 	server_owe(session->server, TRACK_CLOSE, TRACK_LOCAL, note);

@@ -96,6 +96,7 @@ struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 	note->serial = serial;
 	note->is_sent = is_sent;
 	note->was_there = false;
+	note->is_second = false;
 	note->batch = 0;
 	note->epoch = 0;
 	note->query_at = 0;

@@ -366,6 +366,21 @@ void server_try_parse(struct server *server, const struct stmt *stmt,
 	close_on_server(server, name, "");
 }
 
+const char *server_closed_name(const struct server *server, uint64_t id)
+{
+	const struct track_entry *entry;
+
+	for (size_t i = 0; (entry = track_at(server->track, i)) != NULL; i++) {
+		const struct server_note *note = entry->note;
+
+		if (entry->op == TRACK_CLOSE && note && note->stmt &&
+		    *note->name && !note->is_second &&
+		    stmt_id(note->stmt) == id)
+			return note->name;
+	}
+	return NULL;
+}
+
 uint64_t server_unnamed(const struct server *server)
 {
 	return server->unnamed;

@@ -286,8 +286,11 @@ static bool on_spares(void *user, const char *sqlstate)
 static const char *on_name_of(void *user, uint64_t id)
 {
 	const struct session *session = user;
+	const char *closed = session->closes > 0
+				     ? server_closed_name(session->server, id)
+				     : NULL;
 
-	return stmtmap_name_of(session->names, id);
+	return closed ? closed : stmtmap_name_of(session->names, id);
 }
 
 /* A server did not take its settings; nothing was sent behind them. */

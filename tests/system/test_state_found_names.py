@@ -58,6 +58,16 @@ FOUND = [
       raw(describe("S", "s1")), raw(run("s1", 7)), raw(describe("S", "s2")),
       raw(run("s2", 7)), raw(run("s1")), ["ROLLBACK"], raw(run("s1", 7)),
       raw(run("s1"))]),
+    ("names in errors", {},
+     [raw(parse("SELECT 2", "s1"), parse("SELECT 2", "s2")),
+      raw(run("s1", 7)), raw(run("s2", 7)), ["BEGIN", "SELECT 1/0"],
+      raw(run("s2", 7)), raw(run("s1", 7)), ["ROLLBACK"],
+      raw(run("s1", 7), close("S", "s1"), close("S", "s2")), raw(run("s1", 7)),
+      raw(run("s1", 7)) + raw(close("S", "s1"))
+      + raw(parse("SELECT 2", "s3")), raw(run("s2", 7)), raw(run("s3", 7)),
+      raw(run("s3", 7)) + raw(close("S", "s2")) + raw(close("S", "s3")),
+      raw(run("s3", 7)), raw(parse("SELECT 2", "s2")), raw(run("s2", 7)),
+      ["DEALLOCATE s2"], raw(run("s2", 7))]),
     ("EXECUTE of what was read elsewhere", {},
      [raw(parse("SELECT count(*) FROM state_rows", "s1")),
       ["SET DateStyle = 'ISO, DMY'"], ["EXECUTE s1"], NOWHERE, ["EXECUTE s1"], raw(describe("S", "s1")), BACK,
@@ -90,7 +100,8 @@ def test_found(house, startup, packets, hops):
             for steps in packets:
                 if hops:
                     hopper.before()
-                twin.play(steps, "extended")
+                way = "pipelined" if len(steps) > 1 else "extended"
+                twin.play(steps, way)
                 if hops:
                     hopper.after()
             twin.leave()

@@ -36,8 +36,6 @@ CLIENTS = int(os.environ.get("STATE_CLIENTS", "50"))
 SUITE_STEPS = 12000
 STORY_SECONDS = float(os.environ.get("STATE_STORY", "15"))
 PATIENCE = 30 * SLOW
-# Of two names for one text an error may name the other.
-EITHER_NAME = re.compile(r'prepared statement "(s\d|pgweir_\w+)" requires')
 
 
 class Side:
@@ -102,7 +100,7 @@ class Side:
             msg = wire.Message(chr(data[at]), data[at + 5:at + size])
             if msg.type == "K":
                 self.pid, = struct.unpack_from("!I", msg.payload)
-            out.append(EITHER_NAME.sub("", show(msg, self.pid)))
+            out.append(show(msg, self.pid))
             at += size
         return out
 
