@@ -68,10 +68,6 @@ FOUND = [
       raw(run("s3", 7)) + raw(close("S", "s2")) + raw(close("S", "s3")),
       raw(run("s3", 7)), raw(parse("SELECT 2", "s2")), raw(run("s2", 7)),
       ["DEALLOCATE s2"], raw(run("s2", 7))]),
-    ("EXECUTE of what was read elsewhere", {},
-     [raw(parse("SELECT count(*) FROM state_rows", "s1")),
-      ["SET DateStyle = 'ISO, DMY'"], ["EXECUTE s1"], NOWHERE, ["EXECUTE s1"], raw(describe("S", "s1")), BACK,
-      ["EXECUTE s1"], ["DEALLOCATE s1"], ["EXECUTE s1"]]),
 ]
 
 
