@@ -512,6 +512,8 @@ bool session_fresh_is_asynchronous(const struct session *session);
 bool session_token_must_wait(const struct session *session);
 /* ... begins: its server is told to make one. */
 void session_token_begin(struct session *session);
+/* A Bind that shows one is sent, of a batch that was not looked at before. */
+void session_token_insert(struct session *session);
 /*
  * The unit in the scan sets what is no token: true, another one stands there
  * now, which fails.

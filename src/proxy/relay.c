@@ -405,6 +405,8 @@ static enum relay_result relay_bind(struct session *session,
 	result = place_bind(session, bind.statement, entry, &class);
 	if (result != RELAY_MORE)
 		return result;
+	if (class.shows_position && !is_read_over(session))
+		session_token_insert(session);
 	session_count_total(session, COUNTER_BINDS);
 	pass_bind(session, message, &bind, &class);
 	return RELAY_MORE;

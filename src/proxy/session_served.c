@@ -316,16 +316,30 @@ static bool is_between_reads(const struct session *session)
 	       session->pins == 0 && !session->inspect;
 }
 
-static bool survives(const struct session *session,
-		     const struct server_loss *loss)
+/* What was prepared up to a Flush is answered; the Sync behind it is ours. */
+static bool is_between_parts(const struct session *session, char status)
 {
-	return loss->is_replica && is_between_reads(session) &&
-	       strncmp(loss->sqlstate, "25P", 3) != 0;
+	return status == 'I' && session->state == SESSION_ACTIVE &&
+	       !session->begin && !session->home && !session->reset &&
+	       session->mode != POOL_MODE_SESSION &&
+	       !session_has_pending(session) && !session->is_mid_unit &&
+	       session->pins == 0 && !session->inspect;
+}
+
+static bool survives(const struct session *session,
+		     const struct server_loss *loss, char status)
+{
+	return loss->is_replica && (is_between_parts(session, status) ||
+				    (is_between_reads(session) &&
+				     strncmp(loss->sqlstate, "25P", 3) != 0));
 }
 
 static bool on_may_lose(void *user)
 {
-	return session_replay_can_lose(user) || is_between_reads(user);
+	const struct session *session = user;
+
+	return session_replay_can_lose(session) || is_between_reads(session) ||
+	       is_between_parts(session, server_status(session->server));
 }
 
 /* Settings go in front of the unit: nothing of that was sent. */
@@ -362,6 +376,7 @@ static void on_lost(void *user, const struct server_loss *loss)
 {
 	struct session *session = user;
 	bool is_unknown = session_doubt_is_unknown(session, loss);
+	char status = server_status(session->server);
 
 	session->server = NULL;
 	if (is_lost_becoming(session, loss)) {
@@ -378,7 +393,7 @@ static void on_lost(void *user, const struct server_loss *loss)
 		repeat(session, *loss->sqlstate ? loss->sqlstate : "08006");
 		return;
 	}
-	if (survives(session, loss)) {
+	if (survives(session, loss, status)) {
 		session_begin_undo(session);
 		session_set_state(session, SESSION_IDLE);
 		session_renew_limit(session);

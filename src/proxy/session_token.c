@@ -36,21 +36,38 @@ bool session_token_must_wait(const struct session *session)
 	       session_has_pending(session);
 }
 
+/* What makes a token; false: not known how, or it would not be run. */
+static bool make(const struct session *session, struct buf *sql)
+{
+	const struct topology_node *seen =
+		pool_node_seen(session->pool, session->node);
+
+	if (!seen || seen->position.system == 0 ||
+	    server_status(session->server) == 'E')
+		return false;
+	token_append_query(sql, seen->position,
+			   session_fresh_is_asynchronous(session));
+	return true;
+}
+
 void session_token_begin(struct session *session)
 {
-	const struct topology_node *seen;
 	struct buf sql = BUF_INIT;
 
 	if (!session->scan.judged.shows_position ||
-	    session_has_pending(session) ||
-	    server_status(session->server) == 'E')
+	    session_has_pending(session) || !make(session, &sql))
 		return;
-	seen = pool_node_seen(session->pool, session->node);
-	if (!seen || seen->position.system == 0)
-		return;
-	token_append_query(&sql, seen->position,
-			   session_fresh_is_asynchronous(session));
 	server_tell(session->server, &sql);
+	buf_free(&sql);
+}
+
+void session_token_insert(struct session *session)
+{
+	struct buf sql = BUF_INIT;
+
+	if (session->scan.judged.shows_position || !make(session, &sql))
+		return;
+	server_insert(session->server, &sql);
 	buf_free(&sql);
 }
 

@@ -151,6 +151,19 @@ def test_lost_between_flush_and_bind(wire, gate):
     assert gate.fired == 1
 
 
+@pytest.mark.parametrize("side,kind,skip", [("client", "S", 0),
+                                            ("server", "Z", 0)])
+def test_lost_behind_a_flush(wire, gate, cluster, side, kind, skip):
+    """The Sync behind the part is pgweir's own."""
+    text = "%s /* %s */" % (READ, cluster.fresh())
+    gate.cut(side, kind, skip)
+    assert kinds(wire.send(parse(text, "n"), describe("S", "n"), flush())
+                 .until("TE")) == "1tT"
+    wait_for(lambda: gate.fired, 10, "the loss")
+    assert kinds(wire.send(bind(name="n"), execute(), sync())
+                 .until("ZE")) == "2DCZ"
+
+
 @pytest.mark.parametrize("skip", range(3))
 def test_pipeline(wire, gate, skip):
     """Units that are answered are not done again, the others are."""

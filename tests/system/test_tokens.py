@@ -94,6 +94,13 @@ def test_shown_in_all_protocols(make_two, way):
         assert first != second
         conn.query("BEGIN")
         assert TOKEN.match(told(conn))
+        # In a block that has begun: what others have done since is in it.
+        conn.query("INSERT INTO tokens VALUES (2)")
+        third = told(conn)
+        other.query("INSERT INTO tokens VALUES (3)")
+        fourth = told(conn)
+        assert TOKEN.match(third) and TOKEN.match(fourth)
+        assert third != fourth and conn.status == "T"
         conn.query("SELECT 1/0")
         assert [m.sqlstate for m in conn.send(ask).until()
                 if m.type == "E"] == ["25P02"]
@@ -128,6 +135,22 @@ def test_what_is_no_token(make_two, text):
         for fine in ("SET pgweir.min_lsn = ''", "RESET pgweir.min_lsn",
                      "SET pgweir.min_lsn TO DEFAULT"):
             assert [m.type for m in conn.query(fine)] == ["C", "Z"]
+
+
+def test_position_still_to_come(cluster, make_two):
+    """It may be true elsewhere already: reads go to the primary."""
+    one, _ = make_two()
+    with login(one) as conn:
+        system, timeline, _ = conn.value("SHOW pgweir.lsn").split(":")
+    for token in ("%s:%s:FFFF/0" % (system, timeline),
+                  "%s:00000063:0/1" % system):
+        with login(one) as conn:
+            assert [m.type for m in conn.query(
+                "SET pgweir.min_lsn = '%s'" % token)] == ["C", "Z"]
+            tag = cluster.fresh()
+            for _ in range(3):
+                conn.value("SELECT count(*) AS %s FROM tokens" % tag)
+            assert cluster.calls(tag) == {"primary": 3, "replica": 0}
 
 
 def test_in_the_startup_packet(cluster, make_two, paused):
