@@ -33,8 +33,9 @@ struct pgbuild_error {
 	const char *severity; /* "FATAL", "ERROR", "NOTICE", "WARNING" */
 	const char *sqlstate;
 	const char *message;
-	const char *detail; /* NULL: none */
-	const char *hint;   /* NULL: none */
+	const char *detail;  /* NULL: none */
+	const char *hint;    /* NULL: none */
+	const char *routine; /* NULL: none */
 };
 void pgbuild_error(struct buf *out, const struct pgbuild_error *error);
 void pgbuild_notice(struct buf *out, const struct pgbuild_error *notice);

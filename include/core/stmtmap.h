@@ -79,6 +79,7 @@ struct stmtmap_entry {
 	uint64_t serial;     /* the owner's number for this use of the name */
 	bool is_settled;     /* its Parse was answered, not failed */
 	bool is_second;      /* the statement has an older name here */
+	uint64_t told;       /* columns.h: that the client reads by; 0 none */
 	/* Of SQL: the text is a PREPARE, and what it prepares begins here. */
 	size_t query_at;
 };
@@ -144,6 +145,13 @@ uint64_t stmtset_batch(const struct stmtset *set, const struct stmt *stmt);
 
 void stmtset_set_epoch(struct stmtset *set, const struct stmt *stmt,
 		       uint64_t epoch);
+/*
+ * What its columns are there (columns.h); 0, as after stmtset_add: nobody has
+ * asked.
+ */
+void stmtset_set_columns(struct stmtset *set, const struct stmt *stmt,
+			 uint64_t columns);
+uint64_t stmtset_columns(const struct stmtset *set, const struct stmt *stmt);
 /*
  * As stmtset_use, and it can be relied upon in this batch: confirmed, or of
  * the batch itself, and of the statement's present epoch.

@@ -99,6 +99,8 @@ bool track_take_local(struct track *track, struct track_entry *entry,
 
 /* Does the next reply belong to an entry with TRACK_ASKED? */
 bool track_is_asked(const struct track *track);
+/* ... to a Describe with a note? */
+bool track_is_noted_describe(const struct track *track);
 
 /* What is owed, the oldest being 0; NULL behind the newest. */
 const struct track_entry *track_at(const struct track *track, size_t index);

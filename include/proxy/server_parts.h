@@ -111,7 +111,14 @@ bool server_replies_read(struct server *server);
 /* After an entry was pushed: local replies and skipped entries at the head. */
 void server_replies_settle(struct server *server);
 
-void server_note_free(struct server_note *note);
+/* --- described --- */
+
+/* One message of the answer to a Describe with a note. */
+void server_described(struct server *server,
+		      const struct pgwire_message *message,
+		      struct server_note *note);
+/* The error of a Bind whose statement has other columns than it had. */
+void server_build_stale(struct buf *out);
 
 /* --- guests --- */
 

@@ -159,6 +159,8 @@ struct server_note {
 	uint64_t batch;    /* of the server's, that it was sent in */
 	uint64_t epoch;    /* of the statement's database then */
 	size_t query_at;   /* of a PREPARE (stmtmap.h); else 0 */
+	uint64_t columns;  /* of a Describe: its answer (columns.h) */
+	bool is_stale;     /* of a Bind that nothing is there for on purpose */
 	char name[];       /* the client's name, "" unnamed */
 };
 
@@ -169,5 +171,6 @@ struct server_note {
 bool server_changes_unnamed(const struct track_entry *entry);
 struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 				    bool is_sent, const char *name);
+void server_note_free(struct server_note *note); /* NULL is fine */
 
 #endif

@@ -111,6 +111,12 @@ void server_rely_on(struct server *server, const struct stmt *stmt);
 /* Behind its Parse: the server shall tell what it is like, once. */
 void server_describe_new(struct server *server, struct stmt *stmt);
 /*
+ * The server shall tell what the statement's columns are there; what it has
+ * told (columns.h), 0 nothing yet.
+ */
+void server_describe(struct server *server, struct stmt *stmt);
+uint64_t server_columns(const struct server *server, const struct stmt *stmt);
+/*
  * A Parse follows that brings the statement: closes what the server may have
  * under its name, and makes room.  Its note is for the caller to make; true:
  * was_there, as far as known.

@@ -6,6 +6,7 @@
  * stand for, here and on a server.  For the rooms of a session alone, like
  * session_parts.h, and on its thread.
  */
+#include "core/pgwire.h"
 #include "proxy/session_parts.h"
 
 /* --- names --- */
@@ -119,5 +120,34 @@ struct server_note *relay_names_note(const struct stmtmap_entry *entry,
 				     const char *name);
 /* The client closes the name: true, its message is to be passed on. */
 bool relay_names_close(struct session *session, const char *name);
+
+/* --- relay_told --- */
+
+enum relay_told {
+	RELAY_TOLD_HOLDS, /* bind it */
+	RELAY_TOLD_WAIT,  /* the server was asked, or will be */
+	RELAY_TOLD_BROKEN /* its columns are others than the client knows */
+};
+
+/* May the client still read the statement's rows as it was told? */
+enum relay_told relay_told_check(struct session *session,
+				 const struct pgwire_message *message,
+				 const struct pgwire_bind *bind);
+/* For a Bind that shall fail for that. */
+struct server_note *relay_told_stale(void);
+/* For the client's Describe of a statement; may be NULL. */
+struct server_note *relay_told_note(struct session *session, const char *name,
+				    const struct stmtmap_entry *entry);
+/* A Bind is passed on: of whose columns will its portal's Describe tell? */
+void relay_told_bound(struct session *session,
+		      const struct pgwire_message *message,
+		      const struct pgwire_bind *bind,
+		      const struct stmtmap_entry *entry);
+/* For that Describe, which follows at once; may be NULL. */
+struct server_note *relay_told_take_portal(struct session *session);
+void relay_told_forget(struct session *session);
+/* False when the answered entry is no Describe. */
+bool relay_told_settled(struct session *session,
+			const struct track_entry *described);
 
 #endif

@@ -181,8 +181,11 @@ struct session {
 
 	/* prepared statements */
 	struct stmtmap *names;
-	struct stmtscope *scope;     /* where its texts mean the same */
-	struct list moves;           /* of names, by SQL in flight */
+	struct stmtscope *scope; /* where its texts mean the same */
+	struct list moves;       /* of names, by SQL in flight */
+	/* Of the Describe that stands next; NULL: it tells of none. */
+	struct server_note *portal_note;
+
 	struct stmt *unnamed_before; /* the Parses in flight, or NULL */
 	uint64_t unnamed_serial;     /* of the one that was too long to keep */
 	uint64_t parsed_serial;      /* of the last Parse that succeeded */
@@ -241,6 +244,7 @@ struct session {
 	bool is_moving;        /* to the primary, as soon as nothing is owed */
 	bool is_replay_bound;  /* it may only be repeated for a stale plan */
 	bool is_replay_stale;  /* ... for a stale plan */
+	bool is_asking;        /* asked for columns, in front of a Bind */
 	bool is_replay_redo;   /* ... if it was certainly not done */
 	bool is_replay_told;   /* of the first the client has heard something */
 	bool is_replay_part;   /* it ends with a Flush */

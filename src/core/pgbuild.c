@@ -100,6 +100,7 @@ static void build_report(struct buf *out, char type,
 	error_field(out, 'M', report->message);
 	error_field(out, 'D', report->detail);
 	error_field(out, 'H', report->hint);
+	error_field(out, 'R', report->routine);
 	buf_append_u8(out, 0);
 	pgbuild_end(out, start);
 }

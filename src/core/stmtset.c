@@ -24,8 +24,9 @@ enum { FIRST_ROOM = 16 };
 struct node {
 	struct list use; /* most recently used first */
 	struct stmt *stmt;
-	uint64_t batch; /* 0: confirmed */
-	uint64_t epoch; /* 0: not known */
+	uint64_t batch;   /* 0: confirmed */
+	uint64_t epoch;   /* 0: not known */
+	uint64_t columns; /* 0: not known */
 };
 
 struct stmtset {
@@ -134,6 +135,7 @@ void stmtset_add(struct stmtset *set, struct stmt *stmt)
 	node->stmt = stmt_hold(stmt);
 	node->batch = 0;
 	node->epoch = 0;
+	node->columns = 0;
 	list_prepend(&set->by_use, &node->use);
 	set->slots[slot_for(set, stmt)] = node;
 	set->used++;
@@ -196,6 +198,22 @@ void stmtset_set_epoch(struct stmtset *set, const struct stmt *stmt,
 
 	if (node)
 		node->epoch = epoch;
+}
+
+void stmtset_set_columns(struct stmtset *set, const struct stmt *stmt,
+			 uint64_t columns)
+{
+	struct node *node = find(set, stmt);
+
+	if (node)
+		node->columns = columns;
+}
+
+uint64_t stmtset_columns(const struct stmtset *set, const struct stmt *stmt)
+{
+	const struct node *node = find(set, stmt);
+
+	return node ? node->columns : 0;
 }
 
 uint64_t stmtset_batch(const struct stmtset *set, const struct stmt *stmt)

@@ -352,6 +352,21 @@ const struct track_entry *track_at(const struct track *track, size_t index)
 	return index < track->count ? entry_at(track, index) : NULL;
 }
 
+static bool is_describe(uint8_t op)
+{
+	return op == TRACK_DESCRIBE_STATEMENT || op == TRACK_DESCRIBE_PORTAL;
+}
+
+bool track_is_noted_describe(const struct track *track)
+{
+	const struct track_entry *first;
+
+	if (track->count == 0)
+		return false;
+	first = entry_at(track, 0);
+	return first->note && is_describe(first->op);
+}
+
 bool track_has_news(const struct track *track)
 {
 	if (track->count == 0)

@@ -307,5 +307,6 @@ void relay_forget_changes(struct session *session)
 	session->unnamed_before = NULL;
 	session->unnamed_changes = 0;
 	session->has_changed_unnamed = false;
+	session->is_asking = false;
 	session->closes = 0;
 }

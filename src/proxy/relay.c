@@ -101,6 +101,8 @@ static void end_unit(struct session *session)
 	session->is_mid_unit = false;
 	session->is_settling = false;
 	session->has_bound = false;
+	session->is_asking = false;
+	relay_told_forget(session);
 	session_refill_forget(session);
 	session->ends_unit = false;
 	session->relayed_parses = 0;
@@ -300,6 +302,23 @@ static void rewrite_bind(struct session *session,
 	pass_rest(session, message, bind->rest);
 }
 
+/* A replica may not have the last DDL yet; the primary knows. */
+static bool may_be_behind(const struct session *session)
+{
+	return server_site(session->server)->is_replica && !session->pins &&
+	       server_status(session->server) == 'I' && !session->has_bound;
+}
+
+/* A Bind that fails, where nobody can say so but the server. */
+static void refuse_bind(struct session *session,
+			const struct pgwire_message *message,
+			const struct pgwire_bind *bind)
+{
+	session->has_bound = true;
+	server_owe(session->server, TRACK_BIND, 0, relay_told_stale());
+	rewrite_bind(session, message, bind, "?");
+}
+
 /* A statement about databases or roles: are they free for it? */
 static bool may_pass_bind(struct session *session,
 			  const struct stmtmap_entry *entry)
@@ -375,6 +394,7 @@ static void pass_bind(struct session *session,
 	const char *name =
 		relay_names_there(session, bind->statement, false, &entry);
 
+	relay_told_bound(session, message, bind, entry);
 	note_effects(session, class);
 	session_effects_of_bind(session, entry, message);
 	session->has_bound = true;
@@ -395,6 +415,7 @@ static enum relay_result relay_bind(struct session *session,
 	struct sqlclass class = { .access = ACCESS_UNKNOWN };
 	const struct stmtmap_entry *entry;
 	struct pgwire_bind bind;
+	enum relay_told told;
 	enum relay_result result = read_bind(session, message, &bind, why);
 
 	if (result != RELAY_MORE)
@@ -405,10 +426,18 @@ static enum relay_result relay_bind(struct session *session,
 	result = place_bind(session, bind.statement, entry, &class);
 	if (result != RELAY_MORE)
 		return result;
+	told = relay_told_check(session, message, &bind);
+	if (told == RELAY_TOLD_WAIT)
+		return RELAY_HOLD;
+	if (told == RELAY_TOLD_BROKEN && may_be_behind(session))
+		return RELAY_MOVE;
 	if (class.shows_position && !is_read_over(session))
 		session_token_insert(session);
 	session_count_total(session, COUNTER_BINDS);
-	pass_bind(session, message, &bind, &class);
+	if (told == RELAY_TOLD_BROKEN)
+		refuse_bind(session, message, &bind);
+	else
+		pass_bind(session, message, &bind, &class);
 	return RELAY_MORE;
 }
 
@@ -421,7 +450,8 @@ static void describe_statement(struct session *session,
 	const struct stmtmap_entry *entry;
 	const char *there = relay_names_there(session, name, true, &entry);
 
-	server_owe(session->server, TRACK_DESCRIBE_STATEMENT, 0, NULL);
+	server_owe(session->server, TRACK_DESCRIBE_STATEMENT, 0,
+		   relay_told_note(session, name, entry));
 	if (!there && names_looks_like_ours(name))
 		there = "?";
 	pgbuild_target(server_out(session->server), 'D', 'S',
@@ -454,7 +484,8 @@ static enum relay_result relay_target(struct session *session,
 	} else if (kind == 'S') {
 		pass_message(session, message);
 	} else if (message->type == 'D') {
-		server_owe(session->server, TRACK_DESCRIBE_PORTAL, 0, NULL);
+		server_owe(session->server, TRACK_DESCRIBE_PORTAL, 0,
+			   relay_told_take_portal(session));
 		pass_message(session, message);
 	} else {
 		server_owe(session->server, TRACK_CLOSE, 0,

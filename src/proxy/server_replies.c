@@ -100,6 +100,8 @@ struct server_note *server_note_new(struct stmt *stmt, uint64_t serial,
 	note->batch = 0;
 	note->epoch = 0;
 	note->query_at = 0;
+	note->columns = 0;
+	note->is_stale = false;
 	memcpy(note->name, name, len + 1);
 	return note;
 }
@@ -578,11 +580,35 @@ static void withhold(struct server *server,
 				message->body_len);
 }
 
+/* A Bind that was made to fail has failed for that. */
+static bool is_made_to_fail(const struct server *server,
+			    const struct track_entry *entry)
+{
+	const struct server_note *note = entry->note;
+
+	return entry->op == TRACK_BIND && note && note->is_stale &&
+	       strcmp(server->failure_state, "26000") == 0;
+}
+
+/* In PostgreSQL's own words. */
+static void pass_stale(struct run *run, const struct pgwire_message *message)
+{
+	struct buf error = BUF_INIT;
+
+	run_skip(run, message->total);
+	server_build_stale(&error);
+	give_bytes(run->server, buf_head(&error), buf_len(&error));
+	buf_free(&error);
+}
+
 static void pass_reply(struct run *run, const struct pgwire_message *message,
 		       bool is_for_client, const struct track_entry *entry)
 {
 	if (is_for_client && message->type == 'E' && is_withheld(run->server))
 		pass_withheld(run, message);
+	else if (is_for_client && message->type == 'E' &&
+		 is_made_to_fail(run->server, entry))
+		pass_stale(run, message);
 	else if (is_for_client && message->type == 'E' && run->server->hooks &&
 		 reword_is_needed(message->body, message->body_len))
 		pass_reworded(run, message,
@@ -591,33 +617,18 @@ static void pass_reply(struct run *run, const struct pgwire_message *message,
 		pass(run, message, is_for_client);
 }
 
-/* A Describe of ours: types of parameters, then columns or none. */
-static void note_described(struct server *server,
-			   const struct pgwire_message *message,
-			   const struct server_note *note)
-{
-	struct buf *types = &server->described;
-
-	if (message->type == 't' && pgwire_is_complete(message)) {
-		buf_append(types, message->body, message->body_len);
-		return;
-	}
-	if (buf_len(types) > 0 && message->type != 'E')
-		stmt_note_shape(note->stmt, buf_head(types), buf_len(types),
-				message->type == 'T');
-	buf_free(types);
-}
-
 static bool take_reply(struct run *run, const struct pgwire_message *message)
 {
 	struct server *server = run->server;
 	struct track_result result;
 	struct facts facts;
+	bool is_described;
 
 	if (!read_facts(server, message, &facts))
 		return false;
 	if (facts.is_last_word)
 		return take_fatal(run, message);
+	is_described = track_is_noted_describe(server->track);
 	result = track_reply(server->track, message->type);
 	if (result.verdict == TRACK_BROKEN)
 		return broken(server, "unexpected reply", message->type);
@@ -639,8 +650,8 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 	if (!server->hooks && (message->type == 'G' || result.is_failed ||
 			       track_owed(server->track) == 0))
 		server->is_clean_due = true;
-	if (result.entry.op == TRACK_DESCRIBE_STATEMENT && result.entry.note)
-		note_described(server, message, result.entry.note);
+	if (is_described)
+		server_described(server, message, result.entry.note);
 	pass_reply(run, message, result.verdict == TRACK_FORWARD,
 		   &result.entry);
 	server->is_row_run =
@@ -671,7 +682,10 @@ static bool take_message(struct run *run, const struct pgwire_message *message)
 static bool must_wait(struct server *server,
 		      const struct pgwire_message *message, bool *is_bad)
 {
-	bool is_asked = message->type == 'D' && track_is_asked(server->track);
+	bool is_asked =
+		(message->type == 'D' && track_is_asked(server->track)) ||
+		(message->type == 'T' &&
+		 track_is_noted_describe(server->track));
 	size_t limit = is_asked || is_text(message->type) ? SERVER_TEXT_MAX
 							  : SERVER_HELD_MAX;
 

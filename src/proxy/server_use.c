@@ -310,6 +310,7 @@ bool server_expect_statement(struct server *server, struct stmt *stmt)
 	    !server_has_statement(server, stmt)) {
 		stmtset_set_batch(set, stmt, server_batch(server));
 		stmtset_set_epoch(set, stmt, stmt_epoch(stmt));
+		stmtset_set_columns(set, stmt, 0);
 	}
 	/* A stand-in, or some client has a name that looks like this one. */
 	if (!server_lack_guest(server, stmt_server_name(stmt)))
@@ -317,14 +318,23 @@ bool server_expect_statement(struct server *server, struct stmt *stmt)
 	return !is_new;
 }
 
-void server_describe_new(struct server *server, struct stmt *stmt)
+void server_describe(struct server *server, struct stmt *stmt)
 {
-	if (stmt_shape(stmt))
-		return;
 	pgbuild_target(stream_out(server->stream), 'D', 'S',
 		       stmt_server_name(stmt));
 	server_owe(server, TRACK_DESCRIBE_STATEMENT, TRACK_OURS,
-		   server_note_new(stmt, 0, false, ""));
+		   note_of_ours(server, stmt));
+}
+
+uint64_t server_columns(const struct server *server, const struct stmt *stmt)
+{
+	return stmtset_columns(server->statements, stmt);
+}
+
+void server_describe_new(struct server *server, struct stmt *stmt)
+{
+	if (!stmt_shape(stmt))
+		server_describe(server, stmt);
 }
 
 void server_prepare(struct server *server, struct stmt *stmt)

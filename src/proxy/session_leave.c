@@ -25,6 +25,7 @@ void session_bury(struct worker_task *task)
 	if (session->unnamed_before)
 		stmt_release(session->unnamed_before);
 	stmtmap_free(session->names);
+	relay_told_forget(session);
 	buf_free(&session->replay);
 	buf_free(&session->held);
 	session_undo_forget(session);

@@ -125,7 +125,7 @@ static void on_cleared(void *user)
 {
 	struct session *session = user;
 	bool is_waiting = session->is_moving || session->is_settling ||
-			  session->is_flushing;
+			  session->is_flushing || session->is_asking;
 
 	if (session->is_flushing)
 		end_flush(session);
@@ -144,7 +144,7 @@ static void on_settled(void *user, const struct track_entry *entry, bool ok)
 		session_drop_unit(user);
 	else if (entry->op == TRACK_EXECUTE && ok)
 		session_begin_executed(user);
-	else
+	else if (!relay_told_settled(session, entry))
 		relay_settled(user, entry, ok);
 	if (track_owed(server_track(session->server)) == 0)
 		on_cleared(user);

@@ -87,9 +87,10 @@ static void framing_survives_growth(void **state)
 
 static void errors(void **state)
 {
-	const struct pgbuild_error plain = { "FATAL", "08P01", "bad", NULL,
-					     NULL };
-	const struct pgbuild_error full = { "WARNING", "01000", "m", "d", "h" };
+	const struct pgbuild_error plain = { "FATAL", "08P01", "bad",
+					     NULL,    NULL,    NULL };
+	const struct pgbuild_error full = { "WARNING", "01000", "m",
+					    "d",       "h",     NULL };
 
 	(void)state;
 	pgbuild_error(&out, &plain);
@@ -100,7 +101,8 @@ static void errors(void **state)
 
 static void error_is_read_back(void **state)
 {
-	const struct pgbuild_error sent = { "ERROR", "57P01", "m", "d", "h" };
+	const struct pgbuild_error sent = { "ERROR", "57P01", "m",
+					    "d",     "h",     NULL };
 	struct pgwire_message message;
 	struct pgwire_error error;
 
