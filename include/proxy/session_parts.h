@@ -510,6 +510,9 @@ bool session_fresh_is_foreign(const struct session *session,
 /* Are its commits acknowledged before they are flushed? */
 bool session_fresh_is_asynchronous(const struct session *session);
 
+/* Whether names may mean something else since the catalog was read. */
+bool session_fresh_is_catalog_old(const struct session *session);
+
 /* --- session_token --- */
 
 /* The unit in the scan shows a token, and waits until nothing is in flight. */
@@ -736,8 +739,6 @@ enum intake_result intake_look(struct session *session, const char **why);
 
 /* How the session's settings make a text be read. */
 struct sqlclass_context intake_context(const struct session *session);
-/* Whether names may mean something else since the catalog was read. */
-bool intake_is_catalog_old(const struct session *session);
 
 /* The class of a statement text under the session's settings. */
 struct sqlclass intake_judge(const struct session *session, const char *sql,

@@ -149,10 +149,11 @@ static size_t count(const struct blocklog *log)
 /* The oldest; its text is the first of log->sent. */
 static struct piece first(const struct blocklog *log)
 {
+	const void *oldest = buf_head(&log->pieces);
 	struct piece piece;
 
-	assert(count(log) > 0);
-	memcpy(&piece, buf_head(&log->pieces), sizeof(piece));
+	assert(oldest && count(log) > 0);
+	memcpy(&piece, oldest, sizeof(piece));
 	assert(piece.len <= buf_len(&log->sent));
 	return piece;
 }
@@ -330,7 +331,8 @@ void blocklog_done(struct blocklog *log)
 	if (count(log) == 0)
 		return;
 	piece = first(log);
-	text = (const char *)buf_head(&log->sent);
+	text = piece.len > 0 ? (const char *)buf_head(&log->sent) : "";
+	assert(text);
 	switch (piece.kind) {
 	case BLOCKLOG_READ: read_something(log); break;
 	case BLOCKLOG_SETTING:

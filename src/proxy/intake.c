@@ -9,12 +9,10 @@
  */
 #include "base/util.h"
 #include "core/catalog.h"
-#include "core/epoch.h"
 #include "core/judge.h"
 #include "core/pgwire.h"
 #include "core/sqlclass.h"
 #include "core/sqlhint.h"
-#include "core/stmtscope.h"
 #include "core/track.h"
 #include "net/stream.h"
 #include "proxy/local.h"
@@ -32,14 +30,6 @@ struct sqlclass_context intake_context(const struct session *session)
 		.plain_backslash = session->is_plain_backslash,
 		.is_safe_encoding = session->is_safe_encoding,
 	};
-}
-
-bool intake_is_catalog_old(const struct session *session)
-{
-	uint64_t since_us = epoch_redefined_us(stmtscope_epoch(session->scope));
-
-	return since_us != 0 &&
-	       catalog_as_of_us(pool_catalog(session->pool)) <= since_us;
 }
 
 struct sqlclass intake_judge(const struct session *session, const char *sql,

@@ -169,8 +169,9 @@ bool session_early_is_plain(const struct session *session)
 	const uint8_t *data;
 
 	if (!route_is_plain_read(&session->scan.judged) ||
-	    session->scan.judged.tells_time || intake_is_catalog_old(session) ||
-	    !is_wanted(session) || !is_read_committed(session))
+	    session->scan.judged.tells_time ||
+	    session_fresh_is_catalog_old(session) || !is_wanted(session) ||
+	    !is_read_committed(session))
 		return false;
 	data = stream_data(session->client, &len);
 	return session->scan.at == 0

@@ -17,9 +17,11 @@
 #include "base/util.h"
 #include "core/catalog.h"
 #include "core/config.h"
+#include "core/epoch.h"
 #include "core/replicas.h"
 #include "core/route.h"
 #include "core/settings.h"
+#include "core/stmtscope.h"
 #include "core/ticket.h"
 #include "core/token.h"
 #include "core/topology.h"
@@ -373,4 +375,12 @@ void session_fresh_leave(struct session *session)
 {
 	if (list_is_linked(&session->behind_link))
 		list_remove(&session->behind_link);
+}
+
+bool session_fresh_is_catalog_old(const struct session *session)
+{
+	uint64_t since_us = epoch_redefined_us(stmtscope_epoch(session->scope));
+
+	return since_us != 0 &&
+	       catalog_as_of_us(pool_catalog(session->pool)) <= since_us;
 }

@@ -102,7 +102,7 @@ static void gather(struct session *session, struct route_input *input,
 				 session->is_refused ||
 				 (session_listen_count(session) > 0 &&
 				  input->judged.command != COMMAND_OTHER);
-	input->is_catalog_old = intake_is_catalog_old(session);
+	input->is_catalog_old = session_fresh_is_catalog_old(session);
 	input->avoids_replicas = session->avoids_replicas;
 	input->last_write_us = session->last_write_us;
 	input->now_us = session_now(session);

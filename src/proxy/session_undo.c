@@ -16,6 +16,7 @@
 #include "core/stmtmap.h"
 #include "proxy/session_parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ static bool begins_unnamed(const struct session *session)
 {
 	const uint8_t *data = buf_head(&session->replay);
 
+	assert(data);
 	return session->units_kept == 1 &&
 	       (data[0] == 'Q' ||
 		(data[0] == 'P' && data[PGWIRE_HEADER] == '\0'));

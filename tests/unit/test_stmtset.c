@@ -205,6 +205,29 @@ static void random_walk(void **state)
 	stmtset_free(set);
 }
 
+static void columns_go_with_their_member(void **state)
+{
+	struct stmtset *set = stmtset_new(10);
+
+	(void)state;
+	stmtset_set_columns(set, all[0], 17);
+	assert_int_equal(stmtset_columns(set, all[0]), 0);
+	stmtset_add(set, all[0]);
+	assert_int_equal(stmtset_columns(set, all[0]), 0);
+	stmtset_set_columns(set, all[0], 17);
+	stmtset_add(set, all[1]);
+	assert_int_equal(stmtset_columns(set, all[0]), 17);
+	assert_int_equal(stmtset_columns(set, all[1]), 0);
+	/* Prepared anew, it may have others. */
+	stmtset_remove(set, all[0]);
+	stmtset_add(set, all[0]);
+	assert_int_equal(stmtset_columns(set, all[0]), 0);
+	stmtset_set_columns(set, all[0], 18);
+	stmtset_remove(set, all[0]);
+	assert_int_equal(stmtset_columns(set, all[0]), 0);
+	stmtset_free(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +235,7 @@ int main(void)
 		cmocka_unit_test(oldest_use_goes_first),
 		cmocka_unit_test(limit_of_none_keeps_none),
 		cmocka_unit_test(set_keeps_its_statements_alive),
+		cmocka_unit_test(columns_go_with_their_member),
 		cmocka_unit_test(random_walk),
 	};
 
