@@ -65,6 +65,8 @@ bool blocklog_is_empty(const struct blocklog *log);
 bool blocklog_is_bare(const struct blocklog *log);
 /* All of it can be repeated. */
 bool blocklog_is_free(const struct blocklog *log);
+/* From now to its end the block has something that its server alone has. */
+void blocklog_bind(struct blocklog *log);
 bool blocklog_has_read(const struct blocklog *log);
 bool blocklog_has_failed(const struct blocklog *log);
 /* The present block has not been begun READ ONLY. */

@@ -403,6 +403,11 @@ bool blocklog_is_free(const struct blocklog *log)
 	return !log->is_lost && !log->is_bound && !log->is_fixed;
 }
 
+void blocklog_bind(struct blocklog *log)
+{
+	log->is_bound = true;
+}
+
 bool blocklog_has_read(const struct blocklog *log)
 {
 	return log->has_read;

@@ -40,6 +40,7 @@
 /* A statement that was bound; the Execute of its portal does it. */
 struct bound {
 	enum blocklog_kind kind;
+	bool is_named; /* its portal may be asked again, there alone */
 	struct buf text;
 	struct buf tail;
 };
@@ -240,8 +241,8 @@ void session_begin_bound(struct session *session, const struct sqlclass *class,
 	buf_free(&bound->text);
 	buf_free(&bound->tail);
 	bound->kind = kind_of(class);
-	/* A portal with a name may be asked again, there alone. */
-	if (bound->kind == BLOCKLOG_READ && *(const char *)message->body)
+	bound->is_named = *(const char *)message->body != '\0';
+	if (bound->kind == BLOCKLOG_READ && bound->is_named)
 		bound->kind = BLOCKLOG_BOUND;
 	if (!text ||
 	    (bound->kind != BLOCKLOG_SETTING && bound->kind != BLOCKLOG_BLOCK))
@@ -259,6 +260,9 @@ void session_begin_executes(struct session *session)
 	bound = &session->begin->bound;
 	push(session, bound->kind, (const char *)buf_head(&bound->text),
 	     buf_len(&bound->text), &bound->tail);
+	/* An early block is to move, whatever portals it leaves. */
+	if (bound->is_named && !session->begin->is_early)
+		blocklog_bind(session->begin->log);
 	/* Once more it only reads on. */
 	if (bound->kind != BLOCKLOG_BOUND)
 		bound->kind = BLOCKLOG_NOTHING;
