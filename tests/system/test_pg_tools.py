@@ -303,9 +303,9 @@ def replica_reads(cluster, wire):
     return cluster.calls(tag)["replica"] == 1
 
 
-def test_moving_waits_and_cannot_be_cancelled(make_weir, cluster, shop):
+def test_moving_waits_and_is_cancelled(make_weir, cluster, shop):
     """The primary's one server is taken: the unit waits, BEGIN kept. There is
-    no server that could be cancelled, so it goes on waiting."""
+    no server that could be cancelled, but its transaction has failed."""
     weir = make_weir({"default_pool_size": 1}, databases={
         "*": "host=" + ",".join("127.0.0.1:%d" % cluster.ports[n]
                                 for n in ("primary", "replica"))})
@@ -320,7 +320,11 @@ def test_moving_waits_and_cannot_be_cancelled(make_weir, cluster, shop):
                                          role="primary"), 5, "a waiter")
             if is_cancelled:
                 cancel(weir.port, wire.cancel_key)
-                time.sleep(0.3)
+                assert [m.sqlstate for m in wire.until() if m.type == "E"] == [
+                    "57014"]
+                assert wire.query("COMMIT")[0].payload == b"ROLLBACK\0"
+                holder.execute("COMMIT")
+                continue
             holder.execute("COMMIT")
             assert [m.values for m in wire.until() if m.type == "D"] == [
                 [b"f"]]

@@ -189,8 +189,13 @@ def test_the_block_waits_for_a_server_of_the_primary(cluster, make_weir,
         conn.value(READ)
         conn.send(query("SELECT pg_advisory_xact_lock(78)"))
         time.sleep(0.3)
-        # It waits in a queue, in a transaction: that is not cancelled.
         cancel(weir.port, conn.cancel_key)
+        assert [m.sqlstate for m in conn.until() if m.type == "E"] == ["57014"]
+        assert conn.status == "E"
+        assert conn.query("COMMIT")[0].payload == b"ROLLBACK\0"
+        conn.query("BEGIN READ ONLY")
+        conn.value(READ)
+        conn.send(query("SELECT pg_advisory_xact_lock(78)"))
         done = threading.Timer(0.3, other.query, ("COMMIT",))
         done.start()
         assert [m.type for m in conn.until()] == ["T", "D", "C", "Z"]
