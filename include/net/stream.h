@@ -25,7 +25,7 @@ enum stream_event {
 	STREAM_CONNECTED, /* stream_connect succeeded */
 	STREAM_SECURED,   /* the TLS handshake is done */
 	STREAM_DATA,      /* stream_data has grown */
-	STREAM_DRAINED,   /* out-buffer fell below the low-water mark */
+	STREAM_DRAINED,   /* out-buffer is low again, or empty as asked */
 	STREAM_CLOSED     /* peer is gone or failed: stream_error says why */
 };
 
@@ -139,6 +139,8 @@ static inline bool stream_len_is_high(size_t len)
 
 /* Sends what it can now instead of at the end of the turn. */
 void stream_flush(struct stream *stream);
+/* The same.  True: all has left; else STREAM_DRAINED comes when it has. */
+bool stream_empty(struct stream *stream);
 
 /* True until the peer is gone. */
 bool stream_is_open(const struct stream *stream);

@@ -69,6 +69,7 @@ struct stream {
 	uint8_t waits;
 	bool is_paused;
 	bool was_high;
+	bool wants_empty; /* to be told when all has left */
 	char *error;
 	struct worker_task settle;
 	struct worker_task bury;
@@ -317,6 +318,10 @@ static void push(struct stream *stream)
 	buf_consume(&stream->out, put);
 	if (stream->was_high && len - put < STREAM_LOW_WATER) {
 		stream->was_high = false;
+		owe(stream, OWES_DRAINED);
+	}
+	if (stream->wants_empty && len == put) {
+		stream->wants_empty = false;
 		owe(stream, OWES_DRAINED);
 	}
 }
@@ -697,6 +702,13 @@ void stream_flush(struct stream *stream)
 	push(stream);
 	if (stream->state != GONE)
 		reconsider(stream);
+}
+
+bool stream_empty(struct stream *stream)
+{
+	stream_flush(stream);
+	stream->wants_empty = buf_len(&stream->out) > 0;
+	return !stream->wants_empty;
 }
 
 bool stream_is_open(const struct stream *stream)

@@ -77,8 +77,8 @@ static bool begin_unit(struct session *session)
 	case INTAKE_END:
 		/* What it has asked before is answered before it goes. */
 		if (!session_has_pending(session) &&
-		    !stream_len_is_high(stream_out_len(session->client)))
-			session_end(session, true, "client closed");
+		    stream_empty(session->client))
+			session_end(session, false, "client closed");
 		return false;
 	case INTAKE_BAD:
 	default: session_protocol_error(session, why); return false;

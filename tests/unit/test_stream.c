@@ -491,6 +491,32 @@ static void test_small_writes_never_drain(void **state)
 	assert_int_equal(f->owner.told[STREAM_DRAINED], 0);
 }
 
+static void test_emptied_as_asked(void **state)
+{
+	struct fixture *f = *state;
+	size_t len = 2 * 1024 * 1024;
+	uint8_t *data = make_pattern(len);
+	uint8_t *room = xmalloc(len);
+
+	assert_true(stream_empty(f->owner.stream));
+	stream_write(f->owner.stream, data, 1);
+	assert_true(stream_empty(f->owner.stream));
+	stream_write(f->owner.stream, data + 1, len - 1);
+	assert_false(stream_empty(f->owner.stream));
+	assert_int_equal(hear_all(f, room, len), len);
+	expect_pattern(room, len);
+	turn(f, 1);
+	/* Below the mark, and then not again before somebody asks. */
+	assert_true(f->owner.told[STREAM_DRAINED] >= 1);
+	assert_int_equal(stream_out_len(f->owner.stream), 0);
+	f->owner.told[STREAM_DRAINED] = 0;
+	stream_write(f->owner.stream, data, 1000);
+	turn(f, 1);
+	assert_int_equal(f->owner.told[STREAM_DRAINED], 0);
+	free(data);
+	free(room);
+}
+
 static void test_forward_goes_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -575,6 +601,7 @@ int main(void)
 		CASE(test_drained_after_high_water),
 		CASE(test_close_when_drained),
 		CASE(test_small_writes_never_drain),
+		CASE(test_emptied_as_asked),
 		CASE(test_forward_goes_at_once),
 		CASE(test_forward_to_the_dead),
 		CASE(test_close_does_not_wait),
