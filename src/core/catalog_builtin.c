@@ -27,7 +27,7 @@ static const char *const safe_names[] = {
 	"_pg_interval_type", "_pg_numeric_precision",
 	"_pg_numeric_precision_radix", "_pg_numeric_scale", "_pg_truetypid",
 	"_pg_truetypmod", "abbrev", "abs", "aclcontains", "acldefault",
-	"aclinsert", "aclremove", "acos", "acosd", "acosh", "age", "amvalidate",
+	"aclinsert", "aclremove", "acos", "acosd", "acosh", "amvalidate",
 	"any_value", "area", "array_agg", "array_append", "array_cat",
 	"array_dims", "array_eq", "array_fill", "array_larger", "array_length",
 	"array_lower", "array_ndims", "array_position", "array_positions",
@@ -198,8 +198,12 @@ static const char *const reader_names[] = {
 	"to_regtype", "to_regtypemod",
 };
 
-/* Answers of one server or session, or writes. */
+/*
+ * Answers of one server or session, or writes.  age(xid) counts from the next
+ * transaction, which a replica knows late; a text does not say of what.
+ */
 static const char *const primary_names[] = {
+	"age",
 	"brin_desummarize_range", "brin_summarize_new_values",
 	"brin_summarize_range", "current_setting", "currtid2",
 	"gin_clean_pending_list", "icu_unicode_version", "inet_client_addr",
