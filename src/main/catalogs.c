@@ -69,10 +69,11 @@ static const uint64_t FLUSH_LATE_US = 31000000;
 /*
  * Between a load and the next one that somebody asked for: a moment, and
  * much longer than the load took, so that a schema that changes all the time
- * keeps no server busy.
+ * keeps no server busy.  Not too long: what was redefined, and with it all
+ * else, is read on the primary until the next one.
  */
 static const uint64_t AGAIN_US = 300000;
-enum { AGAIN_TIMES = 20 };
+enum { AGAIN_TIMES = 5 };
 
 struct entry {
 	struct catalogs *catalogs;

@@ -273,6 +273,14 @@ def test_result_type_changes(nodes, wire):
 def test_cancel_on_the_replica(nodes, weir, wire):
     """D14: a cancel request goes where the statement runs."""
     nodes.catch_up()
+
+    def is_read():
+        mark, text = marked(nodes, "SELECT count(*) FROM t")
+        wire.query(text)
+        return nodes.seen(mark) == ["replica"]
+
+    # The test before has dropped a table.
+    wait_for(is_read, 30, "the catalog")
     mark, text = marked(nodes, "SELECT count(*), pg_sleep(30) FROM t")
     wire.send(message("Q", text.encode() + b"\0"))
     wait_for(lambda: nodes.seen(mark) == ["replica"], what="the statement")
