@@ -186,7 +186,7 @@ class Wire:
         head = self.recv_raw(5)
         size, = struct.unpack("!i", head[1:])
         msg = Message(chr(head[0]), self.recv_raw(size - 4))
-        if msg.type == "S":
+        if msg.type == "S" and msg.payload:  # else a client's Sync
             key, value = msg.payload.split(b"\0")[:2]
             self.parameters[key.decode()] = value.decode()
         elif msg.type == "K":
