@@ -163,3 +163,10 @@ def pytest_runtest_makereport(item, call):
     weir = getattr(item, "funcargs", {}).get("weir")
     if report.failed and weir:
         report.sections.append(("log of pgweir", weir.log()[-1500:]))
+
+
+@pytest.fixture
+def wire(weir):
+    with Wire(weir.port, timeout=20 * SLOW) as made:
+        made.login(database=BEHIND)
+        yield made

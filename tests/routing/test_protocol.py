@@ -39,13 +39,6 @@ def test_huge_texts(nodes, weir, wire, what, extended):
     assert node is None or nodes.seen(mark) == [node]
 
 
-@pytest.fixture
-def wire(weir):
-    with Wire(weir.port, timeout=20 * SLOW) as made:
-        made.login(database=BEHIND)
-        yield made
-
-
 def marked(nodes, sql):
     mark = nodes.begin()
     return mark, "/* %s */ %s" % (mark, sql)
@@ -204,44 +197,6 @@ def test_column_that_has_not_arrived(nodes, weir):
             paused(nodes, False)
             nodes.catch_up()
     nodes.sql("ALTER TABLE mixed DROP COLUMN late", user="app", dbname=BEHIND)
-
-
-REDEFINED = {
-    "function": (
-        "CREATE OR REPLACE FUNCTION turns() RETURNS text LANGUAGE plpgsql %s",
-        "STABLE AS $$BEGIN RETURN 'reads'; END$$",
-        "VOLATILE AS $$BEGIN RETURN fw_swallow(80); END$$",
-        "SELECT turns()"),
-    "view": ("CREATE OR REPLACE VIEW turned AS SELECT %s",
-             "'reads'::text AS x", "fw_swallow(81)::text AS x",
-             "SELECT x FROM turned"),
-    "declared": (
-        "CREATE OR REPLACE FUNCTION declared() RETURNS text LANGUAGE plpgsql"
-        " STABLE AS $$BEGIN RETURN 'reads'; END$$; ALTER FUNCTION declared()"
-        " %s", "STABLE", "VOLATILE", "SELECT declared()")}
-
-
-@pytest.mark.parametrize("what", REDEFINED)
-def test_redefined_a_moment_ago(nodes, weir, wire, what):
-    """What another session has just made something else of is no read."""
-    ddl, reading, writing, read = REDEFINED[what]
-
-    def is_known():
-        mark, text = marked(nodes, read)
-        assert values(wire.query(text)) == [[b"reads"]]
-        return nodes.seen(mark) == ["replica"]
-
-    with Wire(weir.port, timeout=20 * SLOW) as other:
-        other.login(database=BEHIND)
-        assert not errors(other.query(ddl % reading))
-        # A busy machine is not asked for its catalog all the time.
-        wait_for(is_known, 60, "the catalog")
-        assert not errors(other.query(ddl % writing))
-        mark, text = marked(nodes, read)
-        said = wire.query(text)
-    assert nodes.seen(mark) == ["primary"]
-    assert not errors(said)
-    assert what == "declared" or values(said) != [[b"reads"]]
 
 
 def test_result_type_changes(nodes, wire):
