@@ -27,6 +27,12 @@ struct admin_hooks {
 	 * admin_reloaded with the ticket, exactly once.
 	 */
 	void (*reload)(void *arg, struct admin_ticket *ticket);
+	/*
+	 * SET: one key of the configuration; the ticket as above.  The words
+	 * are borrowed.
+	 */
+	void (*set)(void *arg, struct admin_ticket *ticket, const char *key,
+		    const char *value);
 	/* SHUTDOWN; mode is an enum session_shutdown. */
 	void (*shutdown)(void *arg, int mode);
 	void *arg;

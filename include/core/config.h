@@ -30,6 +30,16 @@ struct config *config_load(const char *path, struct buf *error,
 struct config *config_load_text(const char *name, const char *text, size_t len,
 				struct buf *error, struct buf *warnings);
 
+/*
+ * A copy in which one key of [pgweir] has another value, as SET wants it.
+ * NULL when there is no such key, when only a restart can change it, or when
+ * the value does not do: a line in error says why.  Warnings as above.  The
+ * result carries one reference and the generation of the original.
+ */
+struct config *config_with(const struct config *config, const char *key,
+			   const char *value, struct buf *error,
+			   struct buf *warnings);
+
 /* References; any thread.  The last one frees, secrets wiped. */
 struct config *config_hold(const struct config *config);
 void config_release(const struct config *config);

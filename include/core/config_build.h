@@ -28,6 +28,13 @@ struct config_source {
 bool config_build(struct config *config, const struct config_source *source,
 		  struct buf *error, struct buf *warnings);
 
+/*
+ * What must hold between options, of a config that a key was changed in.
+ * False when it does not: each fault is appended to error.
+ */
+bool config_judge(struct config *config, struct buf *error,
+		  struct buf *warnings);
+
 /* Wipes and frees everything that config holds. */
 void config_clear(struct config *config);
 

@@ -90,6 +90,12 @@ void option_format(const struct option *option, const void *base,
 bool option_is_equal(const struct option *option, const void *one,
 		     const void *other);
 
+/*
+ * Of a struct that was copied as a whole: gives base strings of its own, so
+ * that both can be changed and cleared.
+ */
+void option_table_own(const struct option_table *table, void *base);
+
 /* Wipes and frees every string of the struct. */
 void option_table_clear(const struct option_table *table, void *base);
 

@@ -20,6 +20,14 @@ struct snapshot;
 struct snapshot *load_snapshot(const char *path, uint64_t generation,
 			       struct buf *error, struct buf *warnings);
 
+/*
+ * The snapshot with one key changed; what the key does not concern (users,
+ * TLS) is shared.  As above.
+ */
+struct snapshot *load_changed(const struct snapshot *snapshot, const char *key,
+			      const char *value, struct buf *error,
+			      struct buf *warnings);
+
 /* Each line of the text becomes one of the log, after the prefix. */
 void load_log_lines(enum log_level level, const char *prefix,
 		    const struct buf *text);

@@ -14,4 +14,11 @@ struct house;
  */
 bool reload_house(struct house *house, struct buf *error);
 
+/*
+ * One key of [pgweir] gets another value, until the next reload: the file is
+ * not read, nor written.  As above.
+ */
+bool reload_set(struct house *house, const char *key, const char *value,
+		struct buf *error);
+
 #endif

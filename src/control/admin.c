@@ -149,10 +149,14 @@ static void drop_waiting(struct seat *seat)
 /* The answer comes by admin_reloaded, from the main thread. */
 static void ask_main(struct admin_job *job)
 {
+	const struct admin_hooks *hooks = &job->desk->hooks;
 	struct admin_ticket *ticket = xcalloc(1, sizeof(*ticket));
 
 	ticket->job = job;
-	job->desk->hooks.reload(job->desk->hooks.arg, ticket);
+	if (job->command->argument == ADMIN_ARGUMENT_SET)
+		hooks->set(hooks->arg, ticket, job->argument, job->value);
+	else
+		hooks->reload(hooks->arg, ticket);
 }
 
 static void run_here(struct console *console, struct admin_job *job)
@@ -205,7 +209,7 @@ static void fail_reload(struct admin_job *job, const char *error)
 	while (len > 0 && error[len - 1] == '\n')
 		len--;
 	admin_job_fail(job, "F0000", "The configuration in force stays.",
-		       "RELOAD failed: %.*s", (int)len, error);
+		       "%s failed: %.*s", job->command->words, (int)len, error);
 }
 
 void admin_reloaded(struct admin_ticket *ticket, const char *error)

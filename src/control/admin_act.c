@@ -93,11 +93,7 @@ void admin_set(struct admin_job *job)
 		return;
 	}
 	if (job->is_admin)
-		admin_job_fail(job, "0A000",
-			       "Edit the configuration file, then RELOAD.",
-			       "SET %s is not supported by this version of "
-			       "pgweir",
-			       job->argument);
+		job->is_late = true;
 	else
 		admin_job_fail(job, "42501",
 			       "This command is for those in admin_users.",

@@ -293,7 +293,7 @@ static const struct admin_command commands[] = {
 	  .argument = ADMIN_ARGUMENT_SET,
 	  .shown = "<key> = <value>",
 	  .run = admin_set,
-	  .help = "not yet supported: edit the file, then RELOAD" },
+	  .help = "change a setting until RELOAD" },
 };
 
 const struct admin_command *admin_command_at(unsigned index)

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/util.h"
 #include "core/config_build.h"
+#include "core/config_copy.h"
 #include "core/option.h"
 #include "core/option_table.h"
 
@@ -55,6 +56,60 @@ struct config *config_load_text(const char *name, const char *text, size_t len,
 	struct config_source source = { name, text ? text : "", len };
 
 	return load(&source, error, warnings);
+}
+
+/* The row that SET may change; NULL, and why not. */
+static const struct option *find_changeable(const char *key, struct buf *error)
+{
+	const struct option *option = option_find(&option_settings, key, true);
+	const char *nearest =
+		option ? NULL : option_nearest(&option_settings, key);
+
+	if (option && !option->needs_restart)
+		return option;
+	if (option)
+		buf_printf(error, "%s: needs a restart\n", option->name);
+	else if (nearest)
+		buf_printf(error,
+			   "unknown key \"%.64s\", did you mean "
+			   "\"%s\"?\n",
+			   key, nearest);
+	else
+		buf_printf(error, "unknown key \"%.64s\"\n", key);
+	return NULL;
+}
+
+static bool change(struct config *config, const struct option *option,
+		   const char *value, struct buf *error, struct buf *warnings)
+{
+	struct buf why = BUF_INIT;
+	bool is_valid = option_parse(option, value, &config->settings, &why);
+
+	if (!is_valid)
+		buf_printf(error, "%s: %s\n", option->name, buf_text(&why));
+	else if (option->state != OPTION_USED)
+		buf_printf(warnings, "%s: has no effect\n", option->name);
+	buf_free(&why);
+	return is_valid && config_judge(config, error, warnings);
+}
+
+struct config *config_with(const struct config *config, const char *key,
+			   const char *value, struct buf *error,
+			   struct buf *warnings)
+{
+	const struct option *option = find_changeable(key, error);
+	struct counted *counted;
+
+	if (!option)
+		return NULL;
+	counted = xcalloc(1, sizeof(*counted));
+	atomic_init(&counted->references, 1);
+	config_copy(&counted->config, config);
+	if (change(&counted->config, option, value, error, warnings))
+		return &counted->config;
+	config_clear(&counted->config);
+	free(counted);
+	return NULL;
 }
 
 /* Only the count is changed through this; the values stay as they are. */

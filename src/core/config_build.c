@@ -555,6 +555,21 @@ bool config_build(struct config *config, const struct config_source *source,
 	return builder.faults.count == 0;
 }
 
+bool config_judge(struct config *config, struct buf *error,
+		  struct buf *warnings)
+{
+	struct builder builder = {
+		.config = config,
+		.faults.out = error,
+		.warnings.out = warnings,
+		.settings = strmap_new(),
+	};
+
+	judge_whole(&builder);
+	strmap_free(builder.settings, free);
+	return builder.faults.count == 0;
+}
+
 /* Secrets are wiped by the option table, row by row. */
 void config_clear(struct config *config)
 {

@@ -530,6 +530,24 @@ bool option_is_equal(const struct option *option, const void *one,
 	return strcmp(left, right) == 0;
 }
 
+/* Not by store_text: what is there belongs to the other struct. */
+void option_table_own(const struct option_table *table, void *base)
+{
+	const struct option *option;
+	unsigned at = 0;
+
+	while ((option = option_next(table, &at))) {
+		const char *text;
+		char *own;
+
+		if (!option_is_text(option))
+			continue;
+		text = text_of(option, base);
+		own = text ? xstrdup(text) : NULL;
+		memcpy(field_of(option, base), &own, sizeof(own));
+	}
+}
+
 /* Strings alone own memory; numbers may stay as they are. */
 void option_table_clear(const struct option_table *table, void *base)
 {

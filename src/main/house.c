@@ -55,6 +55,7 @@ enum house_mail_kind {
 	HOUSE_EVICT,
 	HOUSE_HURRY,
 	HOUSE_RELOAD,
+	HOUSE_SET,
 	HOUSE_SHUTDOWN
 };
 
@@ -63,6 +64,7 @@ struct house_mail {
 	struct mail mail;
 	char *name;   /* of a database, of a node */
 	char *dbname; /* on the server */
+	char *value;  /* of the key that name is */
 	struct admin_ticket *ticket;
 	struct evict *evict;
 	int mode; /* enum session_shutdown */
@@ -124,6 +126,16 @@ static void post_reload(void *arg, struct admin_ticket *ticket)
 	post(arg, HOUSE_RELOAD, &content);
 }
 
+static void post_set(void *arg, struct admin_ticket *ticket, const char *key,
+		     const char *value)
+{
+	struct house_mail content = { .ticket = ticket,
+				      .name = xstrdup(key),
+				      .value = xstrdup(value) };
+
+	post(arg, HOUSE_SET, &content);
+}
+
 static void post_shutdown(void *arg, int mode)
 {
 	struct house_mail content = { .mode = mode };
@@ -163,6 +175,17 @@ static void take_reload(struct house *house, struct admin_ticket *ticket)
 	buf_free(&error);
 }
 
+/* The value may be a secret. */
+static void take_set(struct house *house, const struct house_mail *content)
+{
+	struct buf error = BUF_INIT;
+	bool is_good = reload_set(house, content->name, content->value, &error);
+
+	util_wipe(content->value, strlen(content->value));
+	admin_reloaded(content->ticket, is_good ? NULL : buf_text(&error));
+	buf_free(&error);
+}
+
 /* At the end rooms are gone already: then only tickets are answered. */
 static void on_mail(void *arg, struct mail *mail)
 {
@@ -185,6 +208,7 @@ static void on_mail(void *arg, struct mail *mail)
 			monitor_hurry(house->monitor, content->node);
 		break;
 	case HOUSE_RELOAD: take_reload(house, content->ticket); break;
+	case HOUSE_SET: take_set(house, content); break;
 	case HOUSE_SHUTDOWN:
 		if (house->proxy)
 			stop(house, (enum session_shutdown)content->mode,
@@ -193,6 +217,7 @@ static void on_mail(void *arg, struct mail *mail)
 	}
 	free(content->name);
 	free(content->dbname);
+	free(content->value);
 	free(content);
 }
 
@@ -604,6 +629,7 @@ static void open_admin(struct house *house)
 {
 	struct admin_hooks hooks = {
 		.reload = post_reload,
+		.set = post_set,
 		.shutdown = post_shutdown,
 		.arg = house,
 	};

@@ -76,17 +76,14 @@ static bool load_server_tls(const struct config_settings *settings,
  * The three are read even when the first has failed, for the sake of all faults
  * at once.  A release of NULL is nothing.
  */
-struct snapshot *load_snapshot(const char *path, uint64_t generation,
-			       struct buf *error, struct buf *warnings)
+static struct snapshot *load_rest(struct config *config, uint64_t generation,
+				  struct buf *error)
 {
-	struct config *config = config_load(path, error, warnings);
 	const struct users *users;
 	struct tls_context *client_tls;
 	struct tls_context *server_tls;
 	bool is_good;
 
-	if (!config)
-		return NULL;
 	config->generation = generation;
 	is_good = load_users(&config->settings, &users, error);
 	is_good &= load_client_tls(&config->settings, &client_tls, error);
@@ -98,6 +95,39 @@ struct snapshot *load_snapshot(const char *path, uint64_t generation,
 	tls_context_release(server_tls);
 	config_release(config);
 	return NULL;
+}
+
+struct snapshot *load_snapshot(const char *path, uint64_t generation,
+			       struct buf *error, struct buf *warnings)
+{
+	struct config *config = config_load(path, error, warnings);
+
+	return config ? load_rest(config, generation, error) : NULL;
+}
+
+static struct tls_context *hold_tls(const struct tls_context *context)
+{
+	return context ? tls_context_hold(context) : NULL;
+}
+
+/* Files are read again only where the key is one of them. */
+struct snapshot *load_changed(const struct snapshot *snapshot, const char *key,
+			      const char *value, struct buf *error,
+			      struct buf *warnings)
+{
+	struct config *config =
+		config_with(snapshot->config, key, value, error, warnings);
+	uint64_t generation = snapshot->config->generation + 1;
+	const struct users *users = snapshot->users;
+
+	if (!config)
+		return NULL;
+	if (strcmp(key, "auth_file") == 0 || strstr(key, "_tls"))
+		return load_rest(config, generation, error);
+	config->generation = generation;
+	return snapshot_new(config, users ? users_hold(users) : NULL,
+			    hold_tls(snapshot->client_tls),
+			    hold_tls(snapshot->server_tls));
 }
 
 void load_log_lines(enum log_level level, const char *prefix,

@@ -139,6 +139,37 @@ static bool read_and_swap(struct house *house, struct buf *warnings,
 	return is_good;
 }
 
+static bool change_and_swap(struct house *house, const char *key,
+			    const char *value, struct buf *error)
+{
+	struct snapshot *before = house->snapshot;
+	struct buf warnings = BUF_INIT;
+	struct snapshot *snapshot =
+		load_changed(before, key, value, error, &warnings);
+
+	if (snapshot) {
+		put_in_force(house, snapshot);
+		reload_log(house);
+		load_log_lines(LEVEL_WARNING, "SET: ", &warnings);
+	}
+	buf_free(&warnings);
+	return snapshot != NULL;
+}
+
+/* The value may be a secret: the log has the key alone. */
+bool reload_set(struct house *house, const char *key, const char *value,
+		struct buf *error)
+{
+	if (house->mode != SHUTDOWN_NONE) {
+		buf_printf(error, "pgweir is shutting down\n");
+		return false;
+	}
+	if (!change_and_swap(house, key, value, error))
+		return false;
+	log_info("console: SET %s, until the next reload", key);
+	return true;
+}
+
 bool reload_house(struct house *house, struct buf *error)
 {
 	struct buf warnings = BUF_INIT;

@@ -73,8 +73,7 @@ LISTS = """databases users peers pools peer_pools free_clients used_clients
 
 HOLDS = ["PAUSE", "PAUSE app", "RESUME", "DISABLE app", "ENABLE app",
          "RECONNECT", "WAIT_CLOSE app", "KILL app"]
-REFUSED = ["SUSPEND",
-           "SET max_client_conn = 5"]
+REFUSED = ["SUSPEND"]
 
 
 def console(weir, user="postgres", **more):

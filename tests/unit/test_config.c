@@ -38,6 +38,72 @@ static struct config *load(const char *text)
 	return config;
 }
 
+/* NULL: refused, and the words say why. */
+static struct config *with(const struct config *config, const char *key,
+			   const char *value, const char *words)
+{
+	struct buf error = BUF_INIT;
+	struct buf warnings = BUF_INIT;
+	struct config *changed =
+		config_with(config, key, value, &error, &warnings);
+
+	if (words)
+		assert_non_null(strstr(text_of(changed ? &warnings : &error),
+				       words));
+	else
+		assert_int_equal(buf_len(&error), 0);
+	buf_free(&error);
+	buf_free(&warnings);
+	return changed;
+}
+
+static void test_with_a_key_changed(void **state)
+{
+	struct config *config =
+		load("[databases]\na = host=x,y port=1 user=u password=p "
+		     "weight=1,2\n* = host=z\n[users]\nu = pool_size=3\n"
+		     "[pgweir]\nmonitor_password = s\n");
+	struct config *changed = with(config, "default_pool_size", "7", NULL);
+	const struct config_database *line;
+
+	(void)state;
+	assert_non_null(changed);
+	config->generation = 4;
+	assert_int_equal(config->settings.default_pool_size, 20);
+	config_release(config);
+	assert_int_equal(changed->settings.default_pool_size, 7);
+	assert_string_equal(changed->settings.monitor_password, "s");
+	line = config_find_database(changed, "a");
+	assert_string_equal(line->user, "u");
+	assert_string_equal(line->password, "p");
+	assert_null(line->dbname);
+	assert_int_equal(line->node_count, 2);
+	assert_int_equal(line->shares[1].weight, 2);
+	assert_string_equal(changed->nodes[line->nodes[1]].label, "y:1");
+	assert_int_equal(config_find_user(changed, "u")->pool_size, 3);
+	assert_string_equal(config_find_database(changed, "b")->name, "*");
+	config_release(changed);
+}
+
+static void test_with_refuses(void **state)
+{
+	struct config *config = load("");
+	struct config *changed;
+
+	(void)state;
+	assert_null(with(config, "nonsense", "1", "unknown key"));
+	assert_null(with(config, "max_client_con", "1", "max_client_conn"));
+	assert_null(with(config, "listen_port", "1", "restart"));
+	assert_null(with(config, "max_client_conn", "x", "max_client_conn"));
+	assert_null(with(config, "auth_type", "none", "auth_type"));
+	assert_null(with(config, "client_tls_sslmode", "require",
+			 "client_tls_key_file"));
+	changed = with(config, "pkt_buf", "1", "no effect");
+	assert_non_null(changed);
+	config_release(changed);
+	config_release(config);
+}
+
 static void test_defaults(void **state)
 {
 	struct config *config = load("");
@@ -441,6 +507,8 @@ static int forget_blocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_with_a_key_changed),
+		cmocka_unit_test(test_with_refuses),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_settings_have_strings),
 		cmocka_unit_test(test_load_file),
