@@ -152,6 +152,23 @@ struct pgwire_bind {
 enum pgwire_result pgwire_read_bind(const struct pgwire_message *message,
 				    struct pgwire_bind *bind);
 
+/*
+ * The values of a Bind: rest is what follows its names, whole.  Open reads
+ * the formats and the number of values; false when these are cut.  Next may
+ * be asked while count is not 0: one value, which lies in rest, *at NULL for
+ * NULL; false when it is cut.  What the values mean, the server judges.
+ */
+struct pgwire_values {
+	const uint8_t *at;
+	size_t left;
+	unsigned count; /* that are still to come */
+	bool are_texts; /* no format but text is named */
+};
+bool pgwire_open_values(const uint8_t *rest, size_t len,
+			struct pgwire_values *values);
+bool pgwire_next_value(struct pgwire_values *values, const char **at,
+		       size_t *len);
+
 /* Describe and Close: 'S' or 'P', and a name. */
 bool pgwire_read_target(const struct pgwire_message *message, uint8_t *kind,
 			const char **name);

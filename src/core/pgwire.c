@@ -118,6 +118,16 @@ static const char *take_string(struct cursor *cursor, size_t *len)
 	return (const char *)start;
 }
 
+static bool take_u16(struct cursor *cursor, uint16_t *value)
+{
+	if (cursor->left < 2)
+		return false;
+	*value = pgwire_u16(cursor->at);
+	cursor->at += 2;
+	cursor->left -= 2;
+	return true;
+}
+
 static bool take_u32(struct cursor *cursor, uint32_t *value)
 {
 	if (cursor->left < 4)
@@ -291,6 +301,51 @@ enum pgwire_result pgwire_read_bind(const struct pgwire_message *message,
 	bind->statement = statement;
 	bind->rest = (size_t)(cursor.at - message->body);
 	return PGWIRE_OK;
+}
+
+bool pgwire_open_values(const uint8_t *rest, size_t len,
+			struct pgwire_values *values)
+{
+	struct cursor cursor = { rest, len };
+	bool are_texts = true;
+	uint16_t count;
+	uint16_t format;
+
+	if (!take_u16(&cursor, &count))
+		return false;
+	for (; count > 0; count--) {
+		if (!take_u16(&cursor, &format))
+			return false;
+		are_texts = are_texts && format == 0;
+	}
+	if (!take_u16(&cursor, &count))
+		return false;
+	*values = (struct pgwire_values){ cursor.at, cursor.left, count,
+					  are_texts };
+	return true;
+}
+
+bool pgwire_next_value(struct pgwire_values *values, const char **at,
+		       size_t *len)
+{
+	struct cursor cursor = { values->at, values->left };
+	uint32_t its_len;
+
+	assert(values->count > 0);
+	if (!take_u32(&cursor, &its_len))
+		return false;
+	*at = NULL;
+	*len = 0;
+	if (its_len != UINT32_MAX) {
+		if (its_len > cursor.left)
+			return false;
+		*at = (const char *)cursor.at;
+		*len = its_len;
+	}
+	values->at = cursor.at + *len;
+	values->left = cursor.left - *len;
+	values->count--;
+	return true;
 }
 
 bool pgwire_read_target(const struct pgwire_message *message, uint8_t *kind,

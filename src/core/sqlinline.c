@@ -28,54 +28,22 @@ struct values {
 
 /* --- the Bind --- */
 
-struct reader {
-	const uint8_t *at;
-	const uint8_t *end;
-};
-
-static bool read_u16(struct reader *reader, uint16_t *value)
+/* All of them texts, and none longer than what is worth writing. */
+static bool read_values(const uint8_t *rest, size_t len, struct values *values)
 {
-	if (reader->end - reader->at < 2)
-		return false;
-	*value = pgwire_u16(reader->at);
-	reader->at += 2;
-	return true;
-}
+	struct pgwire_values bound;
 
-static bool read_value(struct reader *reader, struct value *value)
-{
-	uint32_t len;
-
-	if (reader->end - reader->at < 4)
+	if (!pgwire_open_values(rest, len, &bound) || !bound.are_texts ||
+	    bound.count > PARAMETERS_MAX)
 		return false;
-	len = pgwire_u32(reader->at);
-	reader->at += 4;
-	*value = (struct value){ 0 };
-	if (len == UINT32_MAX)
-		return true;
-	if (len > VALUE_MAX || (size_t)(reader->end - reader->at) < len)
-		return false;
-	*value = (struct value){ (const char *)reader->at, len };
-	reader->at += len;
-	return memchr(value->text, '\0', len) == NULL;
-}
+	for (values->count = 0; bound.count > 0; values->count++) {
+		struct value *value = &values->of[values->count];
 
-/* Formats, all of them text, then the values. */
-static bool read_values(struct reader *reader, struct values *values)
-{
-	uint16_t count;
-	uint16_t format;
-
-	if (!read_u16(reader, &count))
-		return false;
-	for (; count > 0; count--)
-		if (!read_u16(reader, &format) || format != 0)
+		if (!pgwire_next_value(&bound, &value->text, &value->len) ||
+		    value->len > VALUE_MAX ||
+		    (value->text && memchr(value->text, '\0', value->len)))
 			return false;
-	if (!read_u16(reader, &count) || count > PARAMETERS_MAX)
-		return false;
-	for (values->count = 0; values->count < count; values->count++)
-		if (!read_value(reader, &values->of[values->count]))
-			return false;
+	}
 	return true;
 }
 
@@ -188,11 +156,10 @@ static bool write_one(struct writer *writer, const struct values *values)
 bool sqlinline_write(const char *sql, size_t len, const uint8_t *values,
 		     size_t values_len, struct buf *out)
 {
-	struct reader reader = { values, values + values_len };
 	struct writer writer = { sql, sql, sql + len, BUF_INIT };
 	struct values read = { .count = 0 };
-	bool is_done =
-		read_values(&reader, &read) && memchr(sql, '\\', len) == NULL;
+	bool is_done = read_values(values, values_len, &read) &&
+		       memchr(sql, '\\', len) == NULL;
 
 	while (is_done && writer.at < writer.end)
 		is_done = write_one(&writer, &read);

@@ -70,33 +70,17 @@ static bool is_timeless_name(const struct session *session, const char *name)
 static bool are_timeless_values(const struct pgwire_message *message,
 				const struct pgwire_bind *bind)
 {
-	const uint8_t *at = message->body + bind->rest;
-	const uint8_t *end = message->body + message->body_len;
-	size_t formats;
-	unsigned count;
+	struct pgwire_values values;
+	const char *value;
+	size_t len;
 
-	if (end - at < 2)
+	if (!pgwire_open_values(message->body + bind->rest,
+				message->body_len - bind->rest, &values))
 		return false;
-	formats = 2 + 2 * (size_t)pgwire_u16(at);
-	if ((size_t)(end - at) < formats + 2)
-		return false;
-	at += formats;
-	count = pgwire_u16(at);
-	at += 2;
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t len;
-
-		if (end - at < 4)
+	while (values.count > 0)
+		if (!pgwire_next_value(&values, &value, &len) ||
+		    (value && sqltime_is_asked(value, len)))
 			return false;
-		len = pgwire_u32(at);
-		at += 4;
-		if (len == UINT32_MAX) /* NULL */
-			continue;
-		if ((size_t)(end - at) < len ||
-		    sqltime_is_asked((const char *)at, len))
-			return false;
-		at += len;
-	}
 	return true;
 }
 

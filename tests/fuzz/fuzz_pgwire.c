@@ -59,6 +59,21 @@ static void read_startup(const uint8_t *data, size_t size)
 	must(startup.parameters_len == 0 || startup.parameters_len == seen);
 }
 
+static void read_values(const uint8_t *rest, size_t len)
+{
+	struct pgwire_values values;
+	const char *at;
+	size_t its_len;
+
+	if (!pgwire_open_values(rest, len, &values))
+		return;
+	while (values.count > 0 && pgwire_next_value(&values, &at, &its_len)) {
+		must(at || its_len == 0);
+		touch(at, its_len);
+		must(values.at + values.left == rest + len);
+	}
+}
+
 static void read_statement(const struct pgwire_message *message)
 {
 	struct pgwire_parse parse;
@@ -78,6 +93,8 @@ static void read_statement(const struct pgwire_message *message)
 		must(strlen(bind.portal) + strlen(bind.statement) + 2 ==
 		     bind.rest);
 		must(bind.rest <= message->body_here);
+		read_values(message->body + bind.rest,
+			    message->body_here - bind.rest);
 	}
 	if (pgwire_read_target(message, &kind, &text))
 		must(strlen(text) + 2 == message->body_len);

@@ -459,6 +459,59 @@ static void bind_names_are_bounded(void **state)
 			 PGWIRE_BAD);
 }
 
+/* Opened and walked; -1: cut, else how many of the values are no NULL. */
+static int count_values(const char *rest, size_t len, bool *are_texts)
+{
+	struct pgwire_values values;
+	/* A copy of its own, so that no byte behind it may be read. */
+	uint8_t *copy = malloc(len + (len == 0));
+	const char *at;
+	size_t value_len;
+	int found = 0;
+
+	assert_non_null(copy);
+	memcpy(copy, rest, len);
+	if (!pgwire_open_values(copy, len, &values))
+		found = -1;
+	else
+		*are_texts = values.are_texts;
+	while (found >= 0 && values.count > 0) {
+		if (!pgwire_next_value(&values, &at, &value_len))
+			found = -1;
+		else if (at)
+			found += memchr(at, 'x', value_len) == at ? 1 : 100;
+	}
+	free(copy);
+	return found;
+}
+
+static void values_are_read(void **state)
+{
+	/* two formats; "x", NULL, "xyz", ""; no formats of results */
+	static const char rest[] = "\0\2\0\0\0\1\0\4\0\0\0\1x\xff\xff\xff\xff"
+				   "\0\0\0\3xyz\0\0\0\0\0\0";
+	static const char liars[][10] = { "\xff\xff\0\0\0\0\0\0",
+					  "\0\0\xff\xff\0\0\0\1x",
+					  "\0\0\0\1\x80\0\0\1x",
+					  "\0\0\0\1\xff\xff\xff\xfex" };
+	size_t whole_len = sizeof(rest) - 1;
+	bool are_texts = true;
+
+	(void)state;
+	assert_int_equal(count_values(rest, whole_len, &are_texts), 102);
+	assert_false(are_texts);
+	/* What follows the last value is not looked at. */
+	for (size_t len = 0; len < whole_len; len++)
+		assert_int_equal(count_values(rest, len, &are_texts),
+				 len < whole_len - 2 ? -1 : 102);
+	assert_int_equal(count_values(BODY("\0\0\0\0"), &are_texts), 0);
+	assert_int_equal(
+		count_values(BODY("\0\1\0\0\0\1\0\0\0\1x"), &are_texts), 1);
+	assert_true(are_texts);
+	for (size_t i = 0; i < sizeof(liars) / sizeof(liars[0]); i++)
+		assert_int_equal(count_values(liars[i], 9, &are_texts), -1);
+}
+
 static bool target_of(const char *body, size_t len, uint8_t *kind,
 		      const char **name)
 {
@@ -729,6 +782,7 @@ int main(void)
 		cmocka_unit_test(bad_parse_is_refused),
 		cmocka_unit_test(bind_is_read_early),
 		cmocka_unit_test(bind_names_are_bounded),
+		cmocka_unit_test(values_are_read),
 		cmocka_unit_test(target_is_read),
 		cmocka_unit_test(string_is_read),
 		cmocka_unit_test(sasl_is_read),
