@@ -305,15 +305,20 @@ static void begin_again(struct session *session)
 	session->steps->pump(session);
 }
 
+/* Nothing is under way, and nothing is the server's alone. */
+static bool is_between_units(const struct session *session)
+{
+	return !session_has_pending(session) && !session->is_mid_unit &&
+	       session->pins == 0 && !session->inspect;
+}
+
 /*
  * Between two reads of a transaction on a replica: the primary goes on.  Of
  * PostgreSQL's own time limits (25P) the client hears.
  */
 static bool is_between_reads(const struct session *session)
 {
-	return session_begin_can_restart(session) &&
-	       !session_has_pending(session) && !session->is_mid_unit &&
-	       session->pins == 0 && !session->inspect;
+	return session_begin_can_restart(session) && is_between_units(session);
 }
 
 /* What was prepared up to a Flush is answered; the Sync behind it is ours. */
@@ -321,9 +326,7 @@ static bool is_between_parts(const struct session *session, char status)
 {
 	return status == 'I' && session->state == SESSION_ACTIVE &&
 	       !session->begin && !session->home && !session->reset &&
-	       session->mode != POOL_MODE_SESSION &&
-	       !session_has_pending(session) && !session->is_mid_unit &&
-	       session->pins == 0 && !session->inspect;
+	       session->mode != POOL_MODE_SESSION && is_between_units(session);
 }
 
 static bool survives(const struct session *session,
