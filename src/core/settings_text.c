@@ -199,19 +199,6 @@ static bool is_quoted_list(const char *name)
 	       strcmp(name, "session_preload_libraries") == 0;
 }
 
-static void append_reset(struct buf *sql, const char *name)
-{
-	if (is_too_long(name)) {
-		buf_append_text(sql, "SELECT pg_catalog.set_config(");
-		append_literal(sql, name);
-		buf_append_text(sql, ",NULL,false);");
-		return;
-	}
-	buf_append_text(sql, "RESET ");
-	append_name(sql, name);
-	buf_append_text(sql, ";");
-}
-
 static void append_value(struct buf *sql, const char *value,
 			 const char *encoding)
 {
@@ -223,21 +210,41 @@ static void append_value(struct buf *sql, const char *value,
 		append_encoded(sql, value, encoding);
 }
 
+/* A value of NULL: the server's own default. */
 static void append_call(struct buf *sql, const char *name, const char *value,
-			const char *encoding)
+			const char *encoding, bool is_local)
 {
-	buf_append_text(sql, "SELECT pg_catalog.set_config(");
+	buf_append_text(sql, "pg_catalog.set_config(");
 	append_literal(sql, name);
 	buf_append_text(sql, ",");
 	append_value(sql, value, encoding);
-	buf_append_text(sql, ",false);");
+	buf_append_text(sql, is_local ? ",true)" : ",false)");
+}
+
+static void append_select(struct buf *sql, const char *name, const char *value,
+			  const char *encoding)
+{
+	buf_append_text(sql, "SELECT ");
+	append_call(sql, name, value, encoding, false);
+	buf_append_text(sql, ";");
+}
+
+static void append_reset(struct buf *sql, const char *name)
+{
+	if (is_too_long(name)) {
+		append_select(sql, name, NULL, NULL);
+		return;
+	}
+	buf_append_text(sql, "RESET ");
+	append_name(sql, name);
+	buf_append_text(sql, ";");
 }
 
 static void append_set(struct buf *sql, const char *name, const char *value,
 		       const char *encoding)
 {
 	if (is_quoted_list(name) || is_too_long(name) || !is_ascii(value)) {
-		append_call(sql, name, value, encoding);
+		append_select(sql, name, value, encoding);
 		return;
 	}
 	buf_append_text(sql, "SET ");
@@ -325,16 +332,11 @@ void settings_difference(const struct settings *from, const struct settings *to,
 
 /* --- for the rest of a transaction ---------------------------------------- */
 
-/* NULL: the server's own default. */
 static void append_local(struct buf *sql, const char *name, const char *value,
 			 const char *encoding)
 {
 	buf_append_text(sql, buf_len(sql) == 0 ? "SELECT " : ",");
-	buf_append_text(sql, "pg_catalog.set_config(");
-	append_literal(sql, name);
-	buf_append_text(sql, ",");
-	append_value(sql, value, encoding);
-	buf_append_text(sql, ",true)");
+	append_call(sql, name, value, encoding, true);
 }
 
 void settings_localize(const struct settings *from, const struct settings *to,
