@@ -35,6 +35,18 @@ static inline bool sqlreader_take(struct sqlreader *reader, const char *word)
 	return true;
 }
 
+/* The sign or the word between the name of a setting and its value. */
+static inline bool sqlreader_take_equals(struct sqlreader *reader)
+{
+	bool is_sign = reader->now.kind == SQLLEX_OPERATOR &&
+		       reader->now.len == 1 && *reader->now.text == '=';
+
+	if (!is_sign)
+		return sqlreader_take(reader, "to");
+	sqlreader_advance(reader);
+	return true;
+}
+
 /* Nothing but semicolons is left; they are passed over. */
 static inline bool sqlreader_is_over(struct sqlreader *reader)
 {

@@ -81,12 +81,7 @@ static enum sqlreset_kind read_set(struct sqlreader *reader, char *name)
 				       sqlreader_take(reader, "default")
 			       ? named(reader, name, "client_encoding")
 			       : SQLRESET_NONE;
-	if (!take_name(reader, name))
-		return SQLRESET_NONE;
-	if (reader->now.kind == SQLLEX_OPERATOR && reader->now.len == 1 &&
-	    *reader->now.text == '=')
-		sqlreader_advance(reader);
-	else if (!sqlreader_take(reader, "to"))
+	if (!take_name(reader, name) || !sqlreader_take_equals(reader))
 		return SQLRESET_NONE;
 	return one(reader, sqlreader_take(reader, "default"));
 }

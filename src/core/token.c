@@ -70,7 +70,7 @@ static bool take_punct(struct sqlreader *reader, char punct)
 {
 	if (reader->now.punct != punct)
 		return false;
-	sqllex_next(&reader->lex, &reader->now);
+	sqlreader_advance(reader);
 	return true;
 }
 
@@ -86,14 +86,8 @@ static bool take_name(struct sqlreader *reader)
 /* ... and where the value begins. */
 static bool take_equals(struct sqlreader *reader, const char **value)
 {
-	bool is_sign = reader->now.kind == SQLLEX_OPERATOR &&
-		       reader->now.len == 1 && *reader->now.text == '=';
-
 	*value = reader->lex.at;
-	if (!is_sign)
-		return sqlreader_take(reader, "to");
-	sqllex_next(&reader->lex, &reader->now);
-	return true;
+	return sqlreader_take_equals(reader);
 }
 
 static bool is_space(char c)
@@ -131,17 +125,15 @@ enum token_setting token_read_setting(const char *sql, size_t len,
 
 	value[0] = '\0';
 	sqllex_init(&reader.lex, sql, len, true, false);
-	sqllex_next(&reader.lex, &reader.now);
+	sqlreader_advance(&reader);
 	if (!take_name(&reader) || !take_equals(&reader, &from) ||
 	    (reader.now.kind != SQLLEX_LITERAL &&
 	     reader.now.kind != SQLLEX_WORD) ||
 	    sqlreader_take(&reader, "default"))
 		return TOKEN_NONE;
 	copy_value(from, reader.lex.at, value);
-	sqllex_next(&reader.lex, &reader.now);
-	while (reader.now.punct == ';')
-		sqllex_next(&reader.lex, &reader.now);
-	if (reader.now.kind != SQLLEX_END || value[0] == '\0')
+	sqlreader_advance(&reader);
+	if (!sqlreader_is_over(&reader) || value[0] == '\0')
 		return TOKEN_NONE;
 	return token_read(value, position) ? TOKEN_GOOD : TOKEN_BAD;
 }
