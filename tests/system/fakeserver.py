@@ -21,6 +21,15 @@ def recv_exact(sock, size):
     return data
 
 
+def shut(*socks):
+    """Both ways; who reads or writes there finds out."""
+    for sock in socks:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
 def read_startup(sock):
     """The startup packet and its parameters; refuses TLS on the way."""
     while True:
@@ -105,11 +114,7 @@ class FakeServer:
                 target.sendall(data)
         except OSError:
             pass
-        for sock in (source, target):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        shut(source, target)
 
     def close(self):
         self.listener.close()

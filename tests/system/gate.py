@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 
-from fakeserver import FakeServer, read_startup, recv_exact
+from fakeserver import FakeServer, read_startup, recv_exact, shut
 from wire import message
 
 
@@ -57,11 +57,7 @@ class Gate(FakeServer):
                     target.sendall(data)
         except OSError:
             pass
-        for sock in (source, target):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        shut(source, target)
 
     def serve(self, sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -101,8 +97,4 @@ class Gate(FakeServer):
                 target.sendall(message(kind.decode(), body))
         except (OSError, struct.error):
             pass
-        for sock in (source, target):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        shut(source, target)
