@@ -4,6 +4,9 @@ import signal
 
 import pytest
 
+import oracle
+import states
+import walk
 from harness import IS_PGBOUNCER, PGWEIR_BIN, SLOW, Cluster, Pgweir
 
 WORKER_FILL = int(os.environ.get("PGWEIR_FILL", "0"))
@@ -101,3 +104,19 @@ def make_weir(request, binary, cluster):
 def weir(make_weir):
     """pgweir with default settings in front of both nodes."""
     return make_weir()
+
+
+@pytest.fixture(scope="module")
+def house(binary, cluster):
+    """pgweir and nodes with what the walks play on; few servers, so that
+    these change hands."""
+    oracle.make_databases(cluster, states.SETUP + walk.SETUP)
+    weir = Pgweir(cluster, {"default_pool_size": 2, "workers": 1,
+                            "read_after_write_window": 0.01},
+                  binary=binary, start=False)
+    weir.databases = {oracle.THROUGH: weir.node_line(oracle.THROUGH)}
+    weir.write_ini()
+    with weir:
+        weir.start()
+        weir.settle()
+        yield oracle.House(cluster, weir.port)

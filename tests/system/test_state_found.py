@@ -8,9 +8,6 @@ has had the servers before.
 import pytest
 
 import oracle
-import states
-import walk
-from harness import Pgweir
 from wire import bind, execute, parse, sync
 
 TOKYO = {"TimeZone": "Asia/Tokyo"}
@@ -153,20 +150,6 @@ FOUND = [
       [batch("COMMIT", "BEGIN READ ONLY")], [NOTIFY], ["SHOW work_mem"],
       ["ROLLBACK"], ["SHOW work_mem"]]),
 ]
-
-
-@pytest.fixture(scope="module")
-def house(binary, cluster):
-    oracle.make_databases(cluster, states.SETUP + walk.SETUP)
-    weir = Pgweir(cluster, {"default_pool_size": 2, "workers": 1,
-                            "read_after_write_window": 0.01},
-                  binary=binary, start=False)
-    weir.databases = {oracle.THROUGH: weir.node_line(oracle.THROUGH)}
-    weir.write_ini()
-    with weir:
-        weir.start()
-        weir.settle()
-        yield oracle.House(cluster, weir.port)
 
 
 @pytest.fixture

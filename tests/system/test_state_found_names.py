@@ -8,9 +8,6 @@ brought to servers that lack them.
 import pytest
 
 import oracle
-import states
-import walk
-from harness import Pgweir
 from oracle import Raw
 from test_state_random import Hopper
 from wire import bind, close, describe, execute, flush, parse, sync
@@ -69,20 +66,6 @@ FOUND = [
       raw(run("s3", 7)), raw(parse("SELECT 2", "s2")), raw(run("s2", 7)),
       ["DEALLOCATE s2"], raw(run("s2", 7))]),
 ]
-
-
-@pytest.fixture(scope="module")
-def house(binary, cluster):
-    oracle.make_databases(cluster, states.SETUP + walk.SETUP)
-    weir = Pgweir(cluster, {"default_pool_size": 2, "workers": 1,
-                            "read_after_write_window": 0.01},
-                  binary=binary, start=False)
-    weir.databases = {oracle.THROUGH: weir.node_line(oracle.THROUGH)}
-    weir.write_ini()
-    with weir:
-        weir.start()
-        weir.settle()
-        yield oracle.House(cluster, weir.port)
 
 
 @pytest.mark.own
