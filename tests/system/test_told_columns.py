@@ -24,6 +24,18 @@ def told(cluster):
     cluster.sql("DROP TABLE told")
 
 
+@pytest.fixture
+def crowd(told, make_weir):
+    """pgweir in front of the primary, and two of its clients."""
+    weir = make_weir({"workers": 1, "split_reads": 0,
+                      "default_pool_size": 4})
+    weir.settle()
+    with Wire(weir.port) as wire, Wire(weir.port) as other:
+        wire.login()
+        other.login()
+        yield weir, wire, other
+
+
 def ask(wire, data):
     """Types of the answers; of an error what makes drivers prepare anew."""
     got = [m for m in wire.send(data + sync()).until() if m.type not in "NS"]
@@ -54,8 +66,6 @@ def leave(others):
     for other in others:
         other.query("COMMIT")
         other.close()
-
-
 
 
 @pytest.mark.parametrize("split", [0, 1])
@@ -92,94 +102,75 @@ def test_columns_have_changed(told, make_weir, mode, split):
             change(other, "int")
 
 
-def test_on_other_servers(told, make_weir):
+def test_on_other_servers(told, crowd):
     """Where it never was before, it is asked for in front of the Bind."""
-    weir = make_weir({"workers": 1, "split_reads": 0,
-                      "default_pool_size": 4})
-    weir.settle()
-    with Wire(weir.port) as wire, Wire(weir.port) as other:
-        wire.login()
-        other.login()
-        ask(wire, parse(READ, "s") + describe("S", "s"))
-        ask(wire, parse(WRITE, "w") + describe("S", "w"))
-        others = elsewhere(weir)
-        assert ask(wire, run()) == ["2", "D", "C", "Z"]
-        wire.query("BEGIN")
-        assert ask(wire, run() + run("w")) == ["2", "D", "C"] * 2 + ["Z"]
-        wire.query("ROLLBACK")
-        leave(others)
-        # Straight on the node: nobody has told pgweir.
-        told.sql("ALTER TABLE told ADD c int")
-        others = elsewhere(weir)
-        assert ask(wire, run("w")) == [STALE, "Z"]
-        leave(others)
-        assert told.value("SELECT count(*) FROM told") == 1
-        # What stands in front in the batch is done, and undone.
-        others = elsewhere(weir)
-        got = ask(wire, parse("DELETE FROM told") + bind() + execute()
-                  + run() + run())
-        assert got == ["1", "2", "C", STALE, "Z"]
-        leave(others)
-        assert told.value("SELECT count(*) FROM told") == 1
+    weir, wire, _ = crowd
+    ask(wire, parse(READ, "s") + describe("S", "s"))
+    ask(wire, parse(WRITE, "w") + describe("S", "w"))
+    others = elsewhere(weir)
+    assert ask(wire, run()) == ["2", "D", "C", "Z"]
+    wire.query("BEGIN")
+    assert ask(wire, run() + run("w")) == ["2", "D", "C"] * 2 + ["Z"]
+    wire.query("ROLLBACK")
+    leave(others)
+    # Straight on the node: nobody has told pgweir.
+    told.sql("ALTER TABLE told ADD c int")
+    others = elsewhere(weir)
+    assert ask(wire, run("w")) == [STALE, "Z"]
+    leave(others)
+    assert told.value("SELECT count(*) FROM told") == 1
+    # What stands in front in the batch is done, and undone.
+    others = elsewhere(weir)
+    got = ask(wire, parse("DELETE FROM told") + bind() + execute()
+              + run() + run())
+    assert got == ["1", "2", "C", STALE, "Z"]
+    leave(others)
+    assert told.value("SELECT count(*) FROM told") == 1
 
 
-def test_portals_tell_as_well(told, make_weir):
+def test_portals_tell_as_well(crowd):
     """JDBC asks for the columns of a portal, once; libpq each time, and
     reads by that."""
-    weir = make_weir({"workers": 1, "split_reads": 0,
-                      "default_pool_size": 4})
-    weir.settle()
-    with Wire(weir.port) as wire, Wire(weir.port) as other:
-        wire.login()
-        other.login()
-        whole = bind([], "s") + describe() + execute()
-        assert ask(wire, parse(READ, "s") + whole) \
-            == ["1", "2", "T", "D", "C", "Z"]
-        assert ask(wire, run()) == ["2", "D", "C", "Z"]
-        change(other, "text")
-        assert ask(wire, run()) == [STALE, "Z"]
-        assert ask(wire, whole) == ["2", "T", "D", "C", "Z"]
-        wire.query("BEGIN")
-        assert ask(wire, whole) == ["2", "T", "D", "C", "Z"]
-        wire.query("ROLLBACK")
+    _, wire, other = crowd
+    whole = bind([], "s") + describe() + execute()
+    assert ask(wire, parse(READ, "s") + whole) \
+        == ["1", "2", "T", "D", "C", "Z"]
+    assert ask(wire, run()) == ["2", "D", "C", "Z"]
+    change(other, "text")
+    assert ask(wire, run()) == [STALE, "Z"]
+    assert ask(wire, whole) == ["2", "T", "D", "C", "Z"]
+    wire.query("BEGIN")
+    assert ask(wire, whole) == ["2", "T", "D", "C", "Z"]
+    wire.query("ROLLBACK")
 
 
-def test_units_in_flight(told, make_weir):
+def test_units_in_flight(crowd):
     """Many at once, the first of which begins a transaction that fails."""
-    weir = make_weir({"workers": 1, "split_reads": 0,
-                      "default_pool_size": 4})
-    weir.settle()
-    with Wire(weir.port) as wire, Wire(weir.port) as other:
-        wire.login()
-        other.login()
-        ask(wire, parse(READ, "s") + describe("S", "s"))
-        change(other, "text")
-        others = elsewhere(weir)
-        wire.send(b"".join([
-            parse("BEGIN") + bind() + execute() + sync(),
-            run() + sync(), run() + sync(),
-            parse("ROLLBACK") + bind() + execute() + sync(),
-            run() + sync()]))
-        got = []
-        for _ in range(5):
-            got.append([m.fields["C"] if m.type == "E" else m.type
-                        for m in wire.until() if m.type not in "NS"])
-        assert got == [["1", "2", "C", "Z"], ["0A000", "Z"], ["25P02", "Z"],
-                       ["1", "2", "C", "Z"], ["0A000", "Z"]]
-        leave(others)
+    weir, wire, other = crowd
+    ask(wire, parse(READ, "s") + describe("S", "s"))
+    change(other, "text")
+    others = elsewhere(weir)
+    wire.send(b"".join([
+        parse("BEGIN") + bind() + execute() + sync(),
+        run() + sync(), run() + sync(),
+        parse("ROLLBACK") + bind() + execute() + sync(),
+        run() + sync()]))
+    got = []
+    for _ in range(5):
+        got.append([m.fields["C"] if m.type == "E" else m.type
+                    for m in wire.until() if m.type not in "NS"])
+    assert got == [["1", "2", "C", "Z"], ["0A000", "Z"], ["25P02", "Z"],
+                   ["1", "2", "C", "Z"], ["0A000", "Z"]]
+    leave(others)
 
 
-def test_missing_table(told, make_weir):
+def test_missing_table(crowd):
     """The error is that of the table, and its batch goes on behind it."""
-    weir = make_weir({"workers": 1, "split_reads": 0,
-                      "default_pool_size": 4})
-    with Wire(weir.port) as wire, Wire(weir.port) as other:
-        wire.login()
-        other.login()
-        ask(wire, parse(READ, "s") + describe("S", "s"))
-        other.query("ALTER TABLE told RENAME TO told_before")
-        got = ask(wire, run() + run())
-        assert got[0][0] == "42P01" and got[1:] == ["Z"]
-        wait_for(lambda: ask(wire, run())[0][0] == "42P01", 5, "the error")
-        other.query("ALTER TABLE told_before RENAME TO told")
-        assert ask(wire, run()) == ["2", "D", "C", "Z"]
+    _, wire, other = crowd
+    ask(wire, parse(READ, "s") + describe("S", "s"))
+    other.query("ALTER TABLE told RENAME TO told_before")
+    got = ask(wire, run() + run())
+    assert got[0][0] == "42P01" and got[1:] == ["Z"]
+    wait_for(lambda: ask(wire, run())[0][0] == "42P01", 5, "the error")
+    other.query("ALTER TABLE told_before RENAME TO told")
+    assert ask(wire, run()) == ["2", "D", "C", "Z"]
