@@ -48,8 +48,8 @@ static struct config *with(const struct config *config, const char *key,
 		config_with(config, key, value, &error, &warnings);
 
 	if (words)
-		assert_non_null(strstr(text_of(changed ? &warnings : &error),
-				       words));
+		assert_non_null(
+			strstr(text_of(changed ? &warnings : &error), words));
 	else
 		assert_int_equal(buf_len(&error), 0);
 	buf_free(&error);
