@@ -197,6 +197,7 @@ struct config_settings {
 	uint64_t query_timeout_us;
 	uint64_t query_wait_timeout_us;
 	uint64_t query_wait_notify_us;
+	uint64_t sequence_keep_us;
 	uint64_t failover_timeout_us;
 	uint64_t cancel_wait_timeout_us;
 	uint64_t idle_transaction_timeout_us;

@@ -257,6 +257,7 @@ struct session {
 	bool ends_unit;   /* ... with this message */
 	bool is_writing;  /* has a unit that may have written */
 	bool has_drawn_elsewhere; /* from sequences, in another turn */
+	bool has_asked_draws;     /* for what they gave, later on */
 	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
 	bool is_redefining;       /* ... that makes another thing of a name */
@@ -550,6 +551,8 @@ void session_sequence_forget(struct session *session);
  * and does nothing with it now.
  */
 bool session_may_yield(const struct session *session);
+/* ... after so long without a word of its client. */
+uint64_t session_yield_after_us(const struct session *session);
 /* ... and keeps it no longer. */
 void session_yield(struct session *session);
 /* A statement is about to be sent. */

@@ -389,6 +389,9 @@ static const struct option timeout_rows[] = {
 	{ SETTING_TIME(query_wait_notify), .fallback = "5",
 	  .help = "Wait after which the client is told by a notice; 0: "
 		  "never." },
+	{ SETTING_TIME(sequence_keep), .fallback = "5",
+	  .help = "Idleness at which a client that has asked for currval() "
+		  "gives its server to those who wait; 0: never." },
 	{ SETTING_TIME(failover_timeout), .fallback = "30",
 	  .help = "Longest wait for a primary while there is none; then the "
 		  "client is closed; 0: query_wait_timeout alone." },

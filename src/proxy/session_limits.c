@@ -19,7 +19,7 @@
 #include <string.h>
 
 /* How often a session looks whether others wait for the server it keeps. */
-enum { YIELD_US = 100000 };
+enum { LOOK_US = 100000 };
 
 /* What a turn may take, and after how many steps the clock is looked at. */
 enum { TURN_US = 5000, STEPS = 32, STEP_BYTES = 1024 };
@@ -200,7 +200,7 @@ static uint64_t end_of_work(const struct session *session)
 			after(now_us, USER_LIMIT(session, query_timeout)),
 			end_of_transaction(session));
 	if (session_may_yield(session))
-		return now_us + YIELD_US;
+		return now_us + session_yield_after_us(session);
 	if (session_is_in_transaction(session))
 		return earlier(
 			after(now_us,
@@ -214,8 +214,12 @@ static bool yields(struct session *session)
 {
 	if (!session_may_yield(session))
 		return false;
-	if (pool_waiting(session->pool, session->node) > 0)
-		session_yield(session);
+	if (pool_waiting(session->pool, session->node) == 0) {
+		wheel_set(worker_wheel(session->local->worker), &session->timer,
+			  session_now(session) + LOOK_US);
+		return true;
+	}
+	session_yield(session);
 	session->steps->release_if_done(session);
 	return true;
 }

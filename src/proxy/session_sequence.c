@@ -10,8 +10,10 @@
  * session has drawn on one server only, and nobody else has there since; else
  * PostgreSQL says that there are none.  They are never another session's.
  *
- * A session that keeps its server for nothing else gives it back when others
- * wait: rather a 55000 for the few who ask than a pool that stands still.
+ * When others wait for a server, one that keeps its own for nothing else gives
+ * it back: soon if it has never asked for what it has drawn, else when it has
+ * been idle for sequence_keep.  PostgreSQL can set these values by no other way
+ * than drawing, so they cannot follow the session to another server.
  */
 #include "base/log.h"
 #include "core/catalog.h"
@@ -83,6 +85,8 @@ void session_sequence_sent(struct session *session,
 	if (server_site(session->server)->is_replica ||
 	    session->mode == POOL_MODE_SESSION)
 		return;
+	if ((class->effects & EFFECT_SEQUENCE_READ) && !reads_its_own(session))
+		session->has_asked_draws = true;
 	if (draws)
 		note_draw(session);
 	else if (!reads_its_own(session))
@@ -111,13 +115,38 @@ void session_sequence_forget(struct session *session)
 /* --- yielding ---------------------------------------------------------------
  */
 
+/* Of those who, for all that is known, do not need what they keep. */
+enum { YIELD_US = 100000 };
+
+/* A default that reads it asks in the name of all who write. */
+static bool is_asker(const struct session *session)
+{
+	return (session->pins & EFFECT_SEQUENCE) &&
+	       (session->has_asked_draws ||
+		catalog_reads_back(pool_catalog(session->pool)));
+}
+
+static bool keeps_for_good(const struct session *session)
+{
+	return (session->pins & EFFECT_SEQUENCE) &&
+	       local_settings(session->local)->sequence_keep_us == 0;
+}
+
+uint64_t session_yield_after_us(const struct session *session)
+{
+	uint64_t keep_us = local_settings(session->local)->sequence_keep_us;
+
+	return is_asker(session) || keep_us < YIELD_US ? keep_us : YIELD_US;
+}
+
 /* Draws can be forgotten, and what PREPARE made can be made again. */
 bool session_may_yield(const struct session *session)
 {
 	const uint32_t lesser = EFFECT_SEQUENCE | EFFECT_PREPARE;
 
 	if (!session->server || session->pins == 0 ||
-	    (session->pins & ~lesser) || session->mode == POOL_MODE_SESSION)
+	    (session->pins & ~lesser) || keeps_for_good(session) ||
+	    session->mode == POOL_MODE_SESSION)
 		return false;
 	if ((session->pins & EFFECT_PREPARE) &&
 	    !session_inspect_is_portable(session, EFFECT_PREPARE))

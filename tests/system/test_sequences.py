@@ -173,8 +173,8 @@ def test_protocols(make_weir, table, way):
 
 def test_a_full_pool_does_not_stand_still(make_weir, table):
     """Who keeps a server for what it has drawn gives it to those who wait."""
-    weir = make_weir({"default_pool_size": 1, "query_wait_timeout": 20},
-                     nodes=("primary",))
+    weir = make_weir({"default_pool_size": 1, "query_wait_timeout": 20,
+                      "sequence_keep": 0.1}, nodes=("primary",))
     with weir.connect() as reader, weir.connect() as writer:
         reader.execute("INSERT INTO drawn (who) VALUES (1)")
         drawn = one(reader, "SELECT lastval()")
@@ -188,6 +188,57 @@ def test_a_full_pool_does_not_stand_still(make_weir, table):
             reader.execute("INSERT INTO drawn (who) VALUES (1)")
             mine = one(reader, "SELECT lastval()")
             assert one(reader, "SELECT max(id) FROM drawn") == mine
+
+
+def waits(conn, sql):
+    """Runs it in a thread; the list becomes its error, or None."""
+    done = []
+
+    def run():
+        try:
+            conn.execute(sql)
+            done.append(None)
+        except psycopg.Error as error:
+            done.append(error)
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, done
+
+
+@pytest.mark.parametrize("keep", (1, 0))
+def test_who_has_asked_keeps_it_longer(make_weir, table, keep):
+    """Others wait for a server: for sequence_keep, or for ever."""
+    weir = make_weir({"default_pool_size": 1, "sequence_keep": keep * SLOW,
+                      "query_wait_timeout": 3 * SLOW}, nodes=("primary",))
+    with weir.connect() as reader, weir.connect() as writer:
+        reader.execute("INSERT INTO drawn (who) VALUES (1)")
+        drawn = one(reader, "SELECT lastval()")
+        thread, done = waits(writer, "INSERT INTO drawn (who) VALUES (2)")
+        for _ in range(4):
+            time.sleep(0.4 * SLOW)
+            assert one(reader, "SELECT lastval()") == drawn
+            assert not done
+        thread.join()
+        if keep:
+            assert done == [None]
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+                reader.execute("SELECT lastval()")
+        else:
+            assert "query_wait_timeout" in str(done)
+            assert one(reader, "SELECT lastval()") == drawn
+
+
+def test_who_has_never_asked_gives_way_soon(make_weir, table):
+    weir = make_weir({"default_pool_size": 1, "sequence_keep": 20 * SLOW,
+                      "query_wait_timeout": 5 * SLOW}, nodes=("primary",))
+    with weir.connect() as asker:
+        asker.execute("INSERT INTO drawn (who) VALUES (1)")
+        asker.execute("SELECT lastval()")
+    with weir.connect() as one_writer, weir.connect() as other:
+        for _ in range(3):
+            one_writer.execute("INSERT INTO drawn (who) VALUES (2)")
+            assert pinned(weir).count("sequence") == 1
+            other.execute("INSERT INTO drawn (who) VALUES (3)")
 
 
 def test_within_a_transaction(make_weir, table):

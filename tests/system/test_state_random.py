@@ -456,7 +456,7 @@ def test_walks(binary, databases, mode):
     weir = Pgweir(databases, {
         "pool_mode": mode, "workers": int(os.environ.get("STATE_WORKERS", "2")), "default_pool_size": 4,
         "max_client_conn": 200, "query_wait_timeout": 0,
-        "query_wait_notify": 0,
+        "query_wait_notify": 0, "sequence_keep": 0,
         "read_after_write_window": 5}, binary=binary, start=False)
     weir.databases = {THROUGH: weir.node_line(THROUGH)}
     weir.write_ini()
