@@ -3,8 +3,9 @@
  *
  * Names are looked up as they would be stored.  A name that cannot be told (a
  * U& name, one longer than the server keeps) is nowhere to be found, which
- * makes it unknown.  What a text cannot show at all, operators and types, only
- * takes away the certainty, unless the catalog knows that harm hides there.
+ * makes it unknown.  Operators and types that are not built in only take away
+ * the certainty, as the catalog knows those where harm hides; if there is no
+ * catalog they are unknown, too.
  */
 #include "core/sqlcursor.h"
 
@@ -286,6 +287,19 @@ void sqlcursor_judge_relation(struct sqlcursor *cursor,
 	}
 }
 
+/*
+ * An operator or a type that is not built in.  The catalog knows those behind
+ * which harm hides; without one any of them may.
+ */
+static void judge_foreign(struct sqlcursor *cursor)
+{
+	doubt(cursor);
+	if (!cursor->is_read || cursor->context->catalog)
+		return;
+	sqlcursor_blame(cursor, ACCESS_UNKNOWN, REASON_NO_CATALOG);
+	sqlcursor_add_effects(cursor, EFFECT_HIDDEN);
+}
+
 /* A volatile function runs here without being called by name. */
 static void judge_hidden(struct sqlcursor *cursor, enum catalog_hidden what,
 			 const char *name, size_t len)
@@ -306,7 +320,7 @@ void sqlcursor_judge_type(struct sqlcursor *cursor, const struct sqlname *name)
 
 	if (!stored.is_known || !is_system ||
 	    !catalog_builtin_has_type(stored.name, stored.name_len))
-		doubt(cursor);
+		judge_foreign(cursor);
 	/* regclass and its like look names up. */
 	else if (stored.name_len > 3 && memcmp(stored.name, "reg", 3) == 0)
 		sqlcursor_add_effects(cursor, EFFECT_CATALOG_READ);
@@ -332,7 +346,7 @@ void sqlcursor_judge_operator(struct sqlcursor *cursor)
 
 	assert(token->kind == SQLLEX_OPERATOR);
 	if (!catalog_builtin_has_operator(token->text, token->len))
-		doubt(cursor);
+		judge_foreign(cursor);
 	judge_hidden(cursor, HIDDEN_OPERATOR, token->text, token->len);
 	note_time(cursor, token->text, token->len);
 }

@@ -190,6 +190,24 @@ static void test_without_catalog(void **state)
 			       REASON_NO_CATALOG);
 	expect_without_catalog("SELECT st(1)", ACCESS_UNKNOWN,
 			       REASON_NO_CATALOG);
+	/* Operators and types, too, may be anybody's. */
+	expect_without_catalog("SELECT 1 + 2 * 3::bigint = '5'::text::int8",
+			       ACCESS_READ, REASON_NONE);
+	expect_without_catalog("SELECT CAST('1' AS double precision), date "
+			       "'today', '{}'::int[], 1::numeric(3, 1), "
+			       "'x'::pg_catalog.text COLLATE \"C\", interval "
+			       "'1' day, '1'::timestamp with time zone",
+			       ACCESS_READ, REASON_NONE);
+	expect_without_catalog("SELECT 1 +! 2", ACCESS_UNKNOWN,
+			       REASON_NO_CATALOG);
+	expect_without_catalog("SELECT 1 OPERATOR(public.<=>) 2",
+			       ACCESS_UNKNOWN, REASON_NO_CATALOG);
+	expect_without_catalog("SELECT 'x'::mood", ACCESS_UNKNOWN,
+			       REASON_NO_CATALOG);
+	expect_without_catalog("SELECT CAST(1 AS public.int4)", ACCESS_UNKNOWN,
+			       REASON_NO_CATALOG);
+	expect_without_catalog("SELECT mood 'x'", ACCESS_UNKNOWN,
+			       REASON_NO_CATALOG);
 	expect_without_catalog("SELECT nextval('x')", ACCESS_WRITE,
 			       REASON_FUNCTION);
 	expect_without_catalog("SELECT * FROM pg_locks", ACCESS_UNKNOWN,
