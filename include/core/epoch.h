@@ -36,6 +36,13 @@ void epoch_redefine(struct epoch *epoch, uint64_t now_us);
 uint64_t epoch_redefined_us(const struct epoch *epoch);
 
 /*
+ * Whether a catalog that has everything from before as_of_us may be wrong
+ * about a name; by name, nobody need have it open.
+ */
+bool epoch_outdates(const struct epoch *epoch, uint64_t as_of_us);
+bool epoch_outdates_of(const char *dbname, uint64_t as_of_us);
+
+/*
  * Somebody has asked for currval() or lastval(): that is not forgotten for as
  * long as the process lives.
  */

@@ -10,7 +10,9 @@
 #include "control/admin_explain.h"
 
 #include "control/admin_job.h"
+#include "core/catalog.h"
 #include "core/config.h"
+#include "core/epoch.h"
 #include "core/fitness.h"
 #include "core/judge.h"
 #include "core/route.h"
@@ -32,6 +34,7 @@ struct inquiry {
 	const char *sql;
 	struct sqlclass_context context;
 	struct sqlclass class;
+	bool is_catalog_old;
 	struct route_decision decision;
 	int primary; /* nodes of the configuration; -1 none */
 	int replica;
@@ -194,9 +197,12 @@ static void find_out(struct inquiry *inquiry)
 	};
 	inquiry->class = judge_text(local->shapes, inquiry->sql,
 				    strlen(inquiry->sql), &inquiry->context);
+	inquiry->is_catalog_old = epoch_outdates_of(
+		dbname, catalog_as_of_us(inquiry->context.catalog));
 	inquiry->consistency =
 		config_consistency_of(inquiry->config, inquiry->line, NULL);
 	input.judged = inquiry->class;
+	input.is_catalog_old = inquiry->is_catalog_old;
 	find_nodes(inquiry, &input);
 	inquiry->decision = route_decide(&input);
 	if (!inquiry->context.catalog)
@@ -240,6 +246,10 @@ static const char *change_of_class(const struct inquiry *inquiry)
 {
 	unsigned reason = inquiry->class.reason;
 
+	if (inquiry->is_catalog_old && inquiry->class.access == ACCESS_READ &&
+	    inquiry->decision.reason == ROUTE_REASON_CATALOG)
+		return "DDL has passed that may have made something else of a "
+		       "name: reads wait for the next catalog, a second or so";
 	if (!inquiry->context.catalog)
 		reason = REASON_NO_CATALOG;
 	return reason < sizeof(of_class) / sizeof(*of_class) ? of_class[reason]

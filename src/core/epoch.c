@@ -116,6 +116,26 @@ uint64_t epoch_redefined_us(const struct epoch *epoch)
 	return atomic_load(&epoch->redefined_us);
 }
 
+bool epoch_outdates(const struct epoch *epoch, uint64_t as_of_us)
+{
+	uint64_t since_us = epoch_redefined_us(epoch);
+
+	return since_us != 0 && as_of_us <= since_us;
+}
+
+bool epoch_outdates_of(const char *dbname, uint64_t as_of_us)
+{
+	struct intern_item *found =
+		intern_find(&epochs, dbname, strlen(dbname));
+	bool is_outdated;
+
+	if (!found)
+		return false;
+	is_outdated = epoch_outdates(epoch_of(found), as_of_us);
+	epoch_release(epoch_of(found));
+	return is_outdated;
+}
+
 /* The reference that is taken here is never given back. */
 void epoch_note_sequence_reader(struct epoch *epoch)
 {

@@ -379,8 +379,6 @@ void session_fresh_leave(struct session *session)
 
 bool session_fresh_is_catalog_old(const struct session *session)
 {
-	uint64_t since_us = epoch_redefined_us(stmtscope_epoch(session->scope));
-
-	return since_us != 0 &&
-	       catalog_as_of_us(pool_catalog(session->pool)) <= since_us;
+	return epoch_outdates(stmtscope_epoch(session->scope),
+			      catalog_as_of_us(pool_catalog(session->pool)));
 }

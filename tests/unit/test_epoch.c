@@ -63,6 +63,7 @@ static void what_was_redefined_is_remembered(void **state)
 
 	(void)state;
 	assert_int_equal(epoch_redefined_us(epoch), 0);
+	assert_false(epoch_outdates(epoch, 0));
 	epoch_redefine(epoch, 20);
 	epoch_redefine(epoch, 10);
 	assert_int_equal(epoch_redefined_us(epoch), 20);
@@ -70,6 +71,12 @@ static void what_was_redefined_is_remembered(void **state)
 	epoch = epoch_open("redefined");
 	assert_int_equal(epoch_redefined_us(epoch), 20);
 	epoch_release(epoch);
+	/* A catalog of that time may lack it. */
+	assert_true(epoch_outdates(epoch, 0));
+	assert_true(epoch_outdates_of("redefined", 20));
+	assert_false(epoch_outdates(epoch, 21));
+	assert_false(epoch_outdates_of("redefined", 21));
+	assert_false(epoch_outdates_of("nobody has this open", 0));
 	/* The one that remembers. */
 	epoch_release(epoch);
 }
