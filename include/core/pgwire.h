@@ -169,6 +169,9 @@ bool pgwire_open_values(const uint8_t *rest, size_t len,
 bool pgwire_next_value(struct pgwire_values *values, const char **at,
 		       size_t *len);
 
+/* For how many columns the same rest names formats; 0 also when it is cut. */
+unsigned pgwire_count_formats(const uint8_t *rest, size_t len);
+
 /* Describe and Close: 'S' or 'P', and a name. */
 bool pgwire_read_target(const struct pgwire_message *message, uint8_t *kind,
 			const char **name);

@@ -348,6 +348,22 @@ bool pgwire_next_value(struct pgwire_values *values, const char **at,
 	return true;
 }
 
+unsigned pgwire_count_formats(const uint8_t *rest, size_t len)
+{
+	struct pgwire_values values;
+	struct cursor cursor;
+	const char *at;
+	uint16_t count;
+
+	if (!pgwire_open_values(rest, len, &values))
+		return 0;
+	while (values.count > 0)
+		if (!pgwire_next_value(&values, &at, &len))
+			return 0;
+	cursor = (struct cursor){ values.at, values.left };
+	return take_u16(&cursor, &count) ? count : 0;
+}
+
 bool pgwire_read_target(const struct pgwire_message *message, uint8_t *kind,
 			const char **name)
 {

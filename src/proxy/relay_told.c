@@ -7,7 +7,8 @@
  * nothing of what it was elsewhere, so it is asked there before it is bound,
  * and if the columns are others, the client hears PostgreSQL's words.  It is
  * asked once for each statement and server; a batch that describes its portal
- * reads by that and needs nothing.
+ * reads by that and needs nothing, unless its Bind names formats for the
+ * columns that it knows.
  *
  * Refuses to look at unnamed statements, and at those that SQL has made: these
  * stay with their server, or go by materialise.
@@ -46,6 +47,16 @@ static bool describes_portal(const struct session *session,
 	       next.type == 'D' && pgwire_is_complete(&next) &&
 	       pgwire_read_target(&next, &kind, &name) && kind == 'P' &&
 	       strcmp(name, portal) == 0;
+}
+
+/* Whatever the columns are now, it goes by what this batch is told. */
+static bool reads_anew(const struct session *session,
+		       const struct pgwire_message *message,
+		       const struct pgwire_bind *bind)
+{
+	return describes_portal(session, message, bind->portal) &&
+	       pgwire_count_formats(message->body + bind->rest,
+				    message->body_len - bind->rest) <= 1;
 }
 
 static struct server_note *note_of(struct session *session, const char *name,
@@ -147,8 +158,7 @@ static enum relay_told check(struct session *session,
 	stmt = names_stmt_now(session, entry);
 	is_there = server_has_statement(session->server, stmt);
 	there = is_there ? server_columns(session->server, stmt) : 0;
-	if (there == entry->told ||
-	    describes_portal(session, message, bind->portal))
+	if (there == entry->told || reads_anew(session, message, bind))
 		return RELAY_TOLD_HOLDS;
 	/* In a transaction that has failed PostgreSQL does not look at them. */
 	if (session_has_pending(session))

@@ -1,7 +1,8 @@
 /*
  * Numbers for sessions.  A slot is used again with the next generation; free
- * slots form a stack, so that the table is as large as the greatest number
- * of sessions that there were at once.
+ * slots form a queue, and half of the table stays free, so that a client's
+ * number does not soon become another's: some pools of drivers tell their
+ * connections apart by it.
  */
 #include "proxy/session_table.h"
 
@@ -26,7 +27,9 @@ struct slot {
 struct session_table {
 	struct slot *slots;
 	uint32_t room;
-	uint32_t first_free; /* room: none */
+	uint32_t taken;
+	uint32_t first_free; /* was freed longest ago */
+	uint32_t last_free;
 };
 
 struct session_table *session_table_new(void)
@@ -40,15 +43,21 @@ void session_table_free(struct session_table *table)
 	free(table);
 }
 
+/* New slots go in front of those that were used before. */
 static void grow(struct session_table *table)
 {
-	uint32_t room = table->room ? table->room * 2 : FIRST_ROOM;
+	uint32_t old = table->room;
+	uint32_t room = old ? old * 2 : FIRST_ROOM;
 
 	assert(room < (1U << SLOT_BITS));
 	table->slots = xrealloc(table->slots, room * sizeof(*table->slots));
-	for (uint32_t i = table->room; i < room; i++)
+	for (uint32_t i = old; i < room; i++)
 		table->slots[i] = (struct slot){ .next_free = i + 1 };
-	table->first_free = table->room;
+	if (old == 0)
+		table->last_free = room - 1;
+	else
+		table->slots[room - 1].next_free = table->first_free;
+	table->first_free = old;
 	table->room = room;
 }
 
@@ -58,11 +67,12 @@ void session_table_add(struct session_table *table, struct session *session,
 	struct slot *slot;
 	uint32_t index;
 
-	if (table->first_free == table->room)
+	if (table->taken >= table->room / 2)
 		grow(table);
 	index = table->first_free;
 	slot = &table->slots[index];
 	table->first_free = slot->next_free;
+	table->taken++;
 	slot->session = session;
 	slot->generation++;
 	session->slot = index;
@@ -83,8 +93,9 @@ void session_table_remove(struct session_table *table, struct session *session)
 
 	assert(slot->session == session);
 	slot->session = NULL;
-	slot->next_free = table->first_free;
-	table->first_free = session->slot;
+	table->slots[table->last_free].next_free = session->slot;
+	table->last_free = session->slot;
+	table->taken--;
 }
 
 static struct session *at_slot(const struct session_table *table,

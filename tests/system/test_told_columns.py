@@ -150,6 +150,26 @@ def test_portals_tell_as_well(crowd):
     wire.query("ROLLBACK")
 
 
+def test_portals_of_known_columns(told, crowd):
+    """pgx names a format for each of the columns that it was told of, and
+    asks for those of the portal as well."""
+    weir, wire, other = crowd
+
+    def whole(name, count):
+        return (bind([], name, results=[0] * count) + describe()
+                + execute())
+
+    ask(wire, parse(READ, "s") + describe("S", "s"))
+    assert ask(wire, whole("s", 2)) == ["2", "T", "D", "C", "Z"]
+    others = elsewhere(weir)
+    other.query("ALTER TABLE told DROP COLUMN b")
+    assert ask(wire, whole("s", 2)) == [STALE, "Z"]
+    leave(others)
+    assert ask(wire, whole("s", 2)) == [STALE, "Z"]
+    ask(wire, parse(READ, "t") + describe("S", "t"))
+    assert ask(wire, whole("t", 1)) == ["2", "T", "D", "C", "Z"]
+
+
 def test_units_in_flight(crowd):
     """Many at once, the first of which begins a transaction that fails."""
     weir, wire, other = crowd

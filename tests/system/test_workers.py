@@ -188,3 +188,16 @@ def test_stopping_while_clients_move(make_weir, number):
         for thread in threads:
             thread.join()
     assert weir.process.returncode == 0
+
+
+def test_numbers_are_not_soon_used_again(cluster, make_weir):
+    """Pools of drivers tell their connections apart by them (pgx)."""
+    weir = make_weir({"workers": 1})
+    seen = []
+    with Wire(weir.port) as stays:
+        stays.login()
+        for _ in range(30):
+            with Wire(weir.port) as wire:
+                key = [m for m in wire.login() if m.type == "K"]
+            seen.append(key[0].payload[:4])
+    assert len(set(seen)) == len(seen)

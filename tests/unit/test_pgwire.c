@@ -512,6 +512,22 @@ static void values_are_read(void **state)
 		assert_int_equal(count_values(liars[i], 9, &are_texts), -1);
 }
 
+static void formats_are_counted(void **state)
+{
+	/* a value, and formats of two columns */
+	static const char rest[] = "\0\0\0\1\0\0\0\1x\0\2\0\0\0\1";
+
+	(void)state;
+	assert_int_equal(
+		pgwire_count_formats((const uint8_t *)rest, sizeof(rest) - 1),
+		2);
+	/* The count alone is enough; what is cut in front of it has none. */
+	for (size_t len = 0; len < sizeof(rest) - 1; len++)
+		assert_int_equal(
+			pgwire_count_formats((const uint8_t *)rest, len),
+			len < 11 ? 0 : 2);
+}
+
 static bool target_of(const char *body, size_t len, uint8_t *kind,
 		      const char **name)
 {
@@ -783,6 +799,7 @@ int main(void)
 		cmocka_unit_test(bind_is_read_early),
 		cmocka_unit_test(bind_names_are_bounded),
 		cmocka_unit_test(values_are_read),
+		cmocka_unit_test(formats_are_counted),
 		cmocka_unit_test(target_is_read),
 		cmocka_unit_test(string_is_read),
 		cmocka_unit_test(sasl_is_read),
