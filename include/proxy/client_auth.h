@@ -39,6 +39,10 @@ enum client_auth_result client_auth_step(struct client_auth *auth,
 					 struct buf *out);
 const char *client_auth_error(const struct client_auth *auth);
 
+/* For the log alone: is there such a user, and what has failed with WRONG. */
+bool client_auth_is_known(const struct client_auth *auth);
+const char *client_auth_failure(const struct client_auth *auth);
+
 /* After DONE: what was proved, for logging in at servers as this user. */
 const char *client_auth_password(const struct client_auth *auth);
 bool client_auth_keys(const struct client_auth *auth, uint8_t *client_key,

@@ -5,6 +5,8 @@
  * How many clients are logged in, per database and per user, over all
  * workers: for max_db_client_connections and max_user_client_connections.
  */
+#include <stdbool.h>
+
 struct headcount;
 struct headcount_place;
 
@@ -27,6 +29,8 @@ enum headcount_answer {
 /* Where clients of a database and a user are counted.  Any thread. */
 struct headcount_place *headcount_open(struct headcount *headcount,
 				       const char *database, const char *user);
+/* Nobody else, on whatever thread, had a place of its database then. */
+bool headcount_is_first(const struct headcount_place *place);
 /* Clients that were counted there may still be about. */
 void headcount_close(struct headcount *headcount,
 		     struct headcount_place *place);

@@ -28,6 +28,8 @@ struct pool_node {
 	char *host;
 	struct quota *quota;
 	struct quota_limits limits; /* as configured now */
+	unsigned reserve;           /* servers beyond limits.pool ... */
+	uint64_t reserve_wait_us;   /* ... for who waited so long; 0: none */
 	struct list idle;           /* most recently used first */
 	struct list busy;           /* all others */
 	unsigned idle_count;

@@ -104,6 +104,9 @@ unsigned quota_waiting(const struct quota *quota);
 /* When the first of all waiters came; 0 without one. */
 uint64_t quota_first_wait(struct quota *quota);
 
+/* More waiters than count came at this time or before. */
+bool quota_is_overdue(struct quota *quota, unsigned count, uint64_t since_us);
+
 /*
  * Takes the waiter whose turn it is, seen from a worker that has a server at
  * hand; false when nobody waits.

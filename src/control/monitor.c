@@ -11,13 +11,13 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "control/monitor_login.h"
 #include "control/monitor_node.h"
 #include "control/monitor_primary.h"
 #include "control/probe.h"
 #include "control/resolve.h"
 #include "core/config.h"
 #include "core/metrics.h"
-#include "core/passwd.h"
 #include "core/users.h"
 
 #include <assert.h>
@@ -71,70 +71,6 @@ struct monitor {
 };
 
 /* ---- settings ----------------------------------------------------------- */
-
-/* The nodes of a [databases] line are numbers in config->nodes. */
-static bool line_has_node(const struct config_database *line, unsigned node)
-{
-	/* Without monitor_user: the first line's user who can log in there. */
-	for (unsigned i = 0; i < line->node_count; i++)
-		if (line->nodes[i] == node)
-			return true;
-	return false;
-}
-
-static bool is_set(const char *text)
-{
-	return text && *text;
-}
-
-/*
- * Only a password in plain text helps a client of the server: a SCRAM verifier
- * or an MD5 hash of auth_file proves nothing there.
- */
-const char *monitor_password_of(const char *password, const char *user,
-				const struct users *users)
-{
-	const char *secret;
-
-	if (is_set(password))
-		return password;
-	secret = users_find(users, user);
-	return passwd_kind_of(secret) == PASSWD_PLAIN ? secret : NULL;
-}
-
-struct monitor_login monitor_login_with(const struct config *config,
-					const struct users *users,
-					unsigned node)
-{
-	const struct config_settings *settings = &config->settings;
-	struct monitor_login login = { "postgres", NULL, "postgres" };
-	const char *password = settings->monitor_password;
-
-	if (is_set(settings->monitor_dbname))
-		login.dbname = settings->monitor_dbname;
-	if (is_set(settings->monitor_user))
-		login.user = settings->monitor_user;
-	for (unsigned i = 0;
-	     !is_set(settings->monitor_user) && i < config->database_count;
-	     i++) {
-		const struct config_database *line = &config->databases[i];
-
-		if (!is_set(line->user) || !line_has_node(line, node))
-			continue;
-		login.user = line->user;
-		if (!is_set(password))
-			password = line->password;
-		break;
-	}
-	login.password = monitor_password_of(password, login.user, users);
-	return login;
-}
-
-struct monitor_login monitor_login_of(const struct config *config,
-				      unsigned node)
-{
-	return monitor_login_with(config, NULL, node);
-}
 
 /*
  * Points the probe at what the configuration says now.  Costs nothing when

@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/util.h"
-#include "control/monitor.h"
+#include "control/monitor_login.h"
 #include "control/probe.h"
 #include "control/resolve.h"
 #include "core/config.h"

@@ -257,12 +257,12 @@ static const struct option pool_rows[] = {
 	  .help = "Server connections that are kept ready in a pool that has "
 		  "clients." },
 	{ SETTING(reserve_pool_size), .type = OPTION_INT, .fallback = "0",
-	  .max = CONNECTIONS_MAX, .state = OPTION_UNSUPPORTED,
+	  .max = CONNECTIONS_MAX,
 	  .help = "Server connections on top of a pool's size for clients "
 		  "that have waited reserve_pool_timeout." },
 	{ SETTING_TIME(reserve_pool_timeout), .fallback = "5",
-	  .state = OPTION_UNSUPPORTED,
-	  .help = "How long a client waits before the reserve helps." },
+	  .help = "How long a client waits before the reserve helps; 0: it "
+		  "never does." },
 	{ SETTING(max_db_connections), .type = OPTION_INT, .fallback = "0",
 	  .max = CONNECTIONS_MAX,
 	  .help = "Server connections per database, over all users; 0: no "
@@ -469,8 +469,8 @@ static const struct option split_rows[] = {
 	{ SETTING_TIME(monitor_timeout), .fallback = "5", .min = PROBE_MIN_US,
 	  .max = PROBE_MAX_US, .help = "Silence after which a node is down." },
 	{ SETTING(monitor_user), .fallback = "",
-	  .help = "User who asks the nodes; empty: the database's user, else "
-		  "postgres." },
+	  .help = "User who asks the nodes; empty: auth_user, else the "
+		  "database's user, else postgres." },
 	{ SETTING(monitor_password), .type = OPTION_SECRET, .fallback = "",
 	  .help = "His password; empty: none is needed." },
 	{ SETTING(monitor_dbname), .fallback = "postgres",
@@ -653,7 +653,7 @@ static const struct option database_rows[] = {
 	{ DATABASE(min_pool_size), .type = OPTION_INT, .max = CONNECTIONS_MAX,
 	  .help = "As the setting, for this database." },
 	{ DATABASE(reserve_pool_size), .type = OPTION_INT,
-	  .max = CONNECTIONS_MAX, .state = OPTION_UNSUPPORTED,
+	  .max = CONNECTIONS_MAX,
 	  .help = "As the setting, for this database." },
 	{ .name = "reserve_pool",
 	  .state = OPTION_ALIAS,
@@ -713,8 +713,7 @@ static const struct option user_rows[] = {
 	  .help = "As default_pool_size, for this user; before the "
 		  "database's." },
 	{ USER(reserve_pool_size), .type = OPTION_INT, .max = CONNECTIONS_MAX,
-	  .state = OPTION_UNSUPPORTED,
-	  .help = "As the setting, for this user." },
+	  .help = "As the setting, for this user; before the database's." },
 	{ USER(max_user_connections), .type = OPTION_INT,
 	  .max = CONNECTIONS_MAX, .help = "As the setting, for this user." },
 	{ USER(max_user_client_connections), .type = OPTION_INT,

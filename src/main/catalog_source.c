@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 #include "base/util.h"
-#include "control/monitor.h"
+#include "control/monitor_login.h"
 #include "core/config.h"
 #include "core/users.h"
 #include "proxy/local.h"
@@ -64,7 +64,7 @@ static void append_login(struct buf *out, const struct catalog_source *source)
 	struct monitor_login login =
 		monitor_login_with(source->config, source->users, source->node);
 
-	if (source->config->settings.monitor_user[0] == '\0' && line->user) {
+	if (!login.is_ours && line->user) {
 		login.user = line->user;
 		login.password =
 			line->password ? line->password

@@ -107,20 +107,55 @@ static const char *or_unknown(const char *text)
 	return text ? text : "?";
 }
 
-static void reject(struct client *client, enum metrics_reject reason,
-		   const char *sqlstate, const char *message, const char *hint)
+/* Who it is and where it comes from, in front of every line about it. */
+static const char *name_of(const struct client *client, char *out, size_t room)
 {
 	const struct client_ask *ask = client->ask;
+
+	(void)snprintf(out, room, "client %.64s/%.64s@%s",
+		       or_unknown(ask ? ask->database : NULL),
+		       or_unknown(ask ? ask->user : NULL), client->address);
+	return out;
+}
+
+/* The log may know more than a stranger: reason has its words. */
+static void reject_with(struct client *client, enum metrics_reject reason,
+			const struct pgbuild_error *error, const char *words)
+{
+	char name[CLIENT_ADDRESS_ROOM + 160];
+	uint64_t age_us = local_now(client->local) - client->since_us;
 
 	metrics_count(client->local->cell, COUNTER_CLIENT_REJECTED, reason, 0,
 		      1);
 	if (local_settings(client->local)->log_pooler_errors)
-		log_warning("client %s db=%s user=%s: refused (%s)",
-			    client->address,
-			    or_unknown(ask ? ask->database : NULL),
-			    or_unknown(ask ? ask->user : NULL), message);
-	client_fail(client->stream, sqlstate, message, hint);
+		log_warning("%s closing because: %s (age=%us)",
+			    name_of(client, name, sizeof(name)), words,
+			    (unsigned)(age_us / 1000000));
+	client_fail(client->stream, error->sqlstate, error->message,
+		    error->hint);
 	finish(client);
+}
+
+static void reject(struct client *client, enum metrics_reject reason,
+		   const char *sqlstate, const char *message, const char *hint)
+{
+	reject_with(client, reason,
+		    &(struct pgbuild_error){ .sqlstate = sqlstate,
+					     .message = message,
+					     .hint = hint },
+		    message);
+}
+
+static void log_attempt(const struct client *client)
+{
+	char name[CLIENT_ADDRESS_ROOM + 160];
+	const struct tls *tls = stream_tls(client->stream);
+
+	if (local_settings(client->local)->log_connections)
+		log_info("%s login attempt: db=%s user=%s tls=%s",
+			 name_of(client, name, sizeof(name)),
+			 client->ask->database, client->ask->user,
+			 tls ? tls_version(tls) : "no");
 }
 
 static void protocol_error(struct client *client, const char *message)
@@ -220,12 +255,19 @@ static bool enter(struct client *client, const struct pool *pool)
 static void reject_database(struct client *client)
 {
 	char text[160];
+	char words[160];
 
 	(void)snprintf(text, sizeof(text), "database \"%.63s\" does not exist",
 		       client->ask->database);
-	reject(client, METRICS_REJECT_NO_DATABASE, "3D000", text,
-	       "Databases are listed in the configuration's section "
-	       "[databases].");
+	(void)snprintf(words, sizeof(words), "no such database: %.63s",
+		       client->ask->database);
+	reject_with(client, METRICS_REJECT_NO_DATABASE,
+		    &(struct pgbuild_error){
+			    .sqlstate = "3D000",
+			    .message = text,
+			    .hint = "Databases are listed in the "
+				    "configuration's section [databases]." },
+		    words);
 }
 
 /*
@@ -285,11 +327,23 @@ static void accept_login(struct client *client)
 	hand_over(client, pool);
 }
 
-static void take_auth_result(struct client *client,
-			     enum client_auth_result result)
+/* Clients hear the same, whatever was asked and whoever is unknown. */
+static void reject_login(struct client *client)
 {
 	char text[160];
 
+	(void)snprintf(text, sizeof(text),
+		       "password authentication failed for user \"%.63s\"",
+		       client->ask->user);
+	reject_with(
+		client, METRICS_REJECT_AUTH,
+		&(struct pgbuild_error){ .sqlstate = "28P01", .message = text },
+		client_auth_failure(client->auth));
+}
+
+static void take_auth_result(struct client *client,
+			     enum client_auth_result result)
+{
 	switch (result) {
 	case CLIENT_AUTH_MORE: break;
 	case CLIENT_AUTH_DONE: accept_login(client); break;
@@ -297,13 +351,7 @@ static void take_auth_result(struct client *client,
 		protocol_error(client, client_auth_error(client->auth));
 		break;
 	case CLIENT_AUTH_WRONG:
-	default:
-		(void)snprintf(text, sizeof(text),
-			       "password authentication failed for user "
-			       "\"%.63s\"",
-			       client->ask->user);
-		reject(client, METRICS_REJECT_AUTH, "28P01", text, NULL);
-		break;
+	default: reject_login(client); break;
 	}
 }
 
@@ -369,6 +417,17 @@ static bool is_enabled(struct client *client)
 	return false;
 }
 
+static void log_unknown(const struct client *client)
+{
+	char name[CLIENT_ADDRESS_ROOM + 160];
+
+	if (!client_auth_is_known(client->auth) &&
+	    local_settings(client->local)->log_connections)
+		log_info("%s no such user: %s",
+			 name_of(client, name, sizeof(name)),
+			 client->ask->user);
+}
+
 static void begin_auth(struct client *client)
 {
 	client->state = CLIENT_AUTH;
@@ -383,6 +442,7 @@ static void begin_auth(struct client *client)
 	}
 	client->auth = client_auth_new(client->local, client->ask->user,
 				       client->ask->is_console);
+	log_unknown(client);
 	take_auth_result(client, client_auth_begin(client->auth,
 						   stream_out(client->stream)));
 }
@@ -402,8 +462,11 @@ static void take_login(struct client *client,
 		       "pgweir is shutting down", NULL);
 		return;
 	}
-	if (!take_parameters(client, startup) || !has_room(client) ||
-	    !has_tls_as_demanded(client) || !is_enabled(client))
+	if (!take_parameters(client, startup))
+		return;
+	log_attempt(client);
+	if (!has_room(client) || !has_tls_as_demanded(client) ||
+	    !is_enabled(client))
 		return;
 	if (client->ask->is_negotiating)
 		client_ask_negotiate(startup, stream_out(client->stream));

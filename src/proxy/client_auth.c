@@ -249,6 +249,28 @@ const char *client_auth_error(const struct client_auth *auth)
 	return auth->error;
 }
 
+bool client_auth_is_known(const struct client_auth *auth)
+{
+	return auth->secret != NULL;
+}
+
+/* The words that operators know from PgBouncer. */
+const char *client_auth_failure(const struct client_auth *auth)
+{
+	switch (auth->method) {
+	case AUTH_SCRAM: return "SASL authentication failed";
+	case AUTH_TRUST: return "\"trust\" authentication failed";
+	case AUTH_ANY:
+	case AUTH_PLAIN:
+	case AUTH_MD5:
+	case AUTH_CERT:
+	case AUTH_HBA:
+	case AUTH_PAM:
+	case AUTH_LDAP:
+	default: return "password authentication failed";
+	}
+}
+
 const char *client_auth_password(const struct client_auth *auth)
 {
 	return auth->password;

@@ -351,10 +351,10 @@ void ear_tell_late(struct ear *ear)
 /* Nobody reads them, and they would pile up without end. */
 static void end_unread(struct session *session)
 {
-	log_warning("client %s db=%s user=%s: does not read its notifications, "
-		    "its connection is closed",
-		    session->address, pool_database(session->pool),
-		    pool_user(session->pool));
+	log_warning("client %s/%s@%s does not read its notifications, its "
+		    "connection is closed",
+		    pool_database(session->pool), pool_user(session->pool),
+		    session->address);
 	session_fail(session, "53400",
 		     "terminating connection because notifications were not "
 		     "read",

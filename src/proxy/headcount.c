@@ -24,6 +24,7 @@ struct tally {
 };
 
 struct headcount_place {
+	bool is_first;
 	struct tally *database;
 	struct tally *user;
 };
@@ -106,8 +107,14 @@ struct headcount_place *headcount_open(struct headcount *headcount,
 	lock(headcount);
 	place->database = tally_open(headcount->shared.databases, database);
 	place->user = tally_open(headcount->shared.users, user);
+	place->is_first = place->database->places == 1;
 	unlock(headcount);
 	return place;
+}
+
+bool headcount_is_first(const struct headcount_place *place)
+{
+	return place->is_first;
 }
 
 void headcount_close(struct headcount *headcount, struct headcount_place *place)

@@ -303,6 +303,14 @@ static void check_farewell(struct pool *pool)
 		worker_free_later(pool->local->worker, &pool->farewell);
 }
 
+/* Under a line for all: once for all workers, until its last pool goes. */
+static void tell_auto_database(const struct pool *pool)
+{
+	if (headcount_is_first(pool->headcount) &&
+	    strcmp(pool->config->name, "*") == 0)
+		log_info("registered new auto-database: db=%s", pool->database);
+}
+
 static struct pool *pool_new(struct local *local, char *key,
 			     const char *database, const char *user)
 {
@@ -327,6 +335,7 @@ static struct pool *pool_new(struct local *local, char *key,
 	if (local->topology)
 		refresh_topology(pool);
 	note_size(pool);
+	tell_auto_database(pool);
 	(void)strmap_put(local->pools, key, pool);
 	return pool;
 }

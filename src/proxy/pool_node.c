@@ -17,6 +17,7 @@
 #include "proxy/mail.h"
 #include "proxy/orders.h"
 #include "proxy/pool_ahead.h"
+#include "proxy/pool_limits.h"
 #include "proxy/pool_parts.h"
 #include "proxy/quota.h"
 #include "proxy/server.h"
@@ -65,33 +66,6 @@ static uint64_t now_of(const struct pool_node *node)
 static struct wheel *wheel_of(const struct pool_node *node)
 {
 	return worker_wheel(node->site.local->worker);
-}
-
-/* --- limits --- */
-
-static unsigned positive(int limit)
-{
-	return limit > 0 ? (unsigned)limit : 0;
-}
-
-static struct quota_limits limits_of(const struct pool_node *node)
-{
-	const struct pool *pool = node->pool;
-	const struct config *config = local_config(pool->local);
-	const struct config_user *user = config_find_user(config, pool->user);
-	struct quota_limits limits = { 0 };
-
-	if (!pool->config)
-		return limits;
-	limits.pool = positive(config_pool_size_of(config, pool->config, user));
-	limits.database =
-		positive(pool->config->max_db_connections >= 0
-				 ? pool->config->max_db_connections
-				 : config->settings.max_db_connections);
-	limits.user = positive(user && user->max_user_connections >= 0
-				       ? user->max_user_connections
-				       : config->settings.max_user_connections);
-	return limits;
 }
 
 /* --- opening --- */
@@ -289,6 +263,8 @@ static void open_for_waiters(struct pool_node *node)
 	       quota_opening(node->quota) < quota_waiting(node->quota)) {
 		enum quota_answer answer = quota_try_open(node->quota, &limits);
 
+		if (answer == QUOTA_POOL_FULL)
+			answer = pool_limits_try_reserve(node);
 		if (answer == QUOTA_SHARED_FULL)
 			evict_rival(node, &limits);
 		if (answer != QUOTA_GRANTED || !open_server(node))
@@ -404,14 +380,30 @@ static bool is_to_go(const struct pool_node *node, const struct server *server,
 	if (node->is_retired ||
 	    (node->is_draining && quota_waiting(node->quota) == 0))
 		return true;
-	if (node->limits.pool > 0 &&
-	    quota_servers(node->quota) > node->limits.pool)
+	if (pool_limits_is_over(node))
 		return true;
 	*reason = METRICS_CLOSE_OTHER;
 	if (server_begun_us(server) < node->pool->renewed_us || is_shut(node))
 		return true;
 	*reason = METRICS_CLOSE_LIFETIME;
 	return has_lived(node, server);
+}
+
+static const char *why_it_goes(enum metrics_close_reason reason)
+{
+	switch (reason) {
+	case METRICS_CLOSE_LIFETIME: return "server lifetime over";
+	case METRICS_CLOSE_RELOAD: return "database configuration changed";
+	case METRICS_CLOSE_SHUTDOWN: return "shutting down";
+	case METRICS_CLOSE_IDLE:
+	case METRICS_CLOSE_PEER:
+	case METRICS_CLOSE_PROTO:
+	case METRICS_CLOSE_TIMEOUT:
+	case METRICS_CLOSE_CLIENT_GONE:
+	case METRICS_CLOSE_NODE_DOWN:
+	case METRICS_CLOSE_OTHER:
+	default: return "pause, reconnect or DDL";
+	}
 }
 
 static void on_rested(void *owner, struct server *server)
@@ -421,7 +413,7 @@ static void on_rested(void *owner, struct server *server)
 
 	to_idle(node, server);
 	if (is_to_go(node, server, &reason))
-		server_close(server, reason, "lifetime, configuration or DDL");
+		server_close(server, reason, why_it_goes(reason));
 	if (quota_waiting(node->quota) > 0)
 		pool_node_feed_later(node);
 }
@@ -566,18 +558,7 @@ void pool_node_evict(struct pool_node *node)
 	if (!list_is_empty(&node->idle))
 		server_close(server_of_link(node->idle.prev),
 			     METRICS_CLOSE_OTHER,
-			     "its place is needed by another pool");
-}
-
-static unsigned min_size(const struct pool_node *node)
-{
-	const struct pool *pool = node->pool;
-
-	if (!pool->config || pool->sessions == 0)
-		return 0;
-	return positive(pool->config->min_pool_size >= 0
-				? pool->config->min_pool_size
-				: local_settings(pool->local)->min_pool_size);
+			     "evicted: another pool needs its place");
 }
 
 static void close_idle(struct pool_node *node)
@@ -590,18 +571,15 @@ static void close_idle(struct pool_node *node)
 		struct server *server = server_of_link(link);
 
 		if (is_to_go(node, server, &reason))
-			server_close(server, reason,
-				     reason == METRICS_CLOSE_LIFETIME
-					     ? "server_lifetime"
-					     : "configuration");
+			server_close(server, reason, why_it_goes(reason));
 	}
 	while (limit_us > 0 && !list_is_empty(&node->idle) &&
-	       quota_servers(node->quota) > min_size(node)) {
+	       quota_servers(node->quota) > pool_limits_least(node)) {
 		struct server *oldest = server_of_link(node->idle.prev);
 
 		if (now_of(node) - server_idle_since_us(oldest) < limit_us)
 			break;
-		server_close(oldest, METRICS_CLOSE_IDLE, "server_idle_timeout");
+		server_close(oldest, METRICS_CLOSE_IDLE, "server idle timeout");
 	}
 }
 
@@ -611,7 +589,7 @@ static void close_idle(struct pool_node *node)
  */
 static unsigned wanted_size(struct pool_node *node)
 {
-	unsigned size = min_size(node);
+	unsigned size = pool_limits_least(node);
 
 	if (quota_servers(node->quota) > quota_opening(node->quota))
 		node->is_lacking = false;
@@ -678,7 +656,7 @@ struct pool_node *pool_node_new(struct pool *pool, const char *label,
 		.hooks = &server_hooks,
 		.owner = node,
 	};
-	node->limits = limits_of(node);
+	pool_limits_refresh(node);
 	list_init(&node->idle);
 	list_init(&node->busy);
 	list_init(&node->retired_link);
@@ -730,7 +708,7 @@ void pool_node_refresh(struct pool_node *node, unsigned index)
 	bool is_replica = seen->role == ROLE_REPLICA;
 
 	node->site.node = index;
-	node->limits = limits_of(node);
+	pool_limits_refresh(node);
 	if (is_replica != node->site.is_replica) {
 		recount(node, -1);
 		node->site.is_replica = is_replica;

@@ -361,6 +361,25 @@ uint64_t quota_first_wait(struct quota *quota)
 	return since_us;
 }
 
+/* The queue is in the order of coming: no more than count are looked at. */
+bool quota_is_overdue(struct quota *quota, unsigned count, uint64_t since_us)
+{
+	bool is_overdue = false;
+	unsigned seen = 0;
+
+	(void)pthread_mutex_lock(&quota->shared.mutex);
+	LIST_FOREACH (link, &quota->shared.waiters) {
+		if (LIST_ENTRY(link, struct quota_waiter, all)->since_us >
+		    since_us)
+			break;
+		is_overdue = seen++ == count;
+		if (is_overdue)
+			break;
+	}
+	(void)pthread_mutex_unlock(&quota->shared.mutex);
+	return is_overdue;
+}
+
 /* The first of all, or this worker's first when it came at the same time. */
 static struct quota_waiter *choose(struct quota *quota, unsigned worker)
 {

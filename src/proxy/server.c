@@ -122,18 +122,34 @@ static bool is_logged_in(enum server_state state)
 	return state >= SERVER_IDLE;
 }
 
-static void log_closed(const struct server *server, const char *why)
+/* What a reason alone does not say. */
+static const char *kind_of_loss(const struct server *server,
+				enum metrics_close_reason reason)
+{
+	if (reason != METRICS_CLOSE_PEER || server->failure)
+		return "";
+	if (server->state == SERVER_CONNECTING)
+		return "connect failed: ";
+	return "server conn crashed? ";
+}
+
+static void log_closed(const struct server *server,
+		       enum metrics_close_reason reason, const char *why)
 {
 	const struct server_site *site = server->site;
+	uint64_t age_us = local_now(site->local) - server->opened_us;
 
 	if (!is_logged_in(server->state) && site->is_quiet)
-		log_debug("server %s db=%s user=%s: login failed again (%s)",
-			  site->label, site->database, site->user, why);
+		log_debug("server %s/%s@%s login failed again: %s",
+			  site->database, site->user, site->label, why);
 	else if (local_settings(site->local)->log_disconnections ||
 		 !is_logged_in(server->state))
-		log_info("server %s db=%s user=%s: closed in state %s (%s)",
-			 site->label, site->database, site->user,
-			 states[server->state].name, why);
+		log_info("server %s/%s@%s closing because: %s%s (age=%us, "
+			 "state=%s, backend=%u)",
+			 site->database, site->user, site->label,
+			 kind_of_loss(server, reason), why,
+			 (unsigned)(age_us / 1000000),
+			 states[server->state].name, server->pid);
 }
 
 static void tell_closed(struct server *server, bool was_in, const char *why)
@@ -174,7 +190,7 @@ void server_close(struct server *server, enum metrics_close_reason reason,
 		return;
 	is_own = server->site->own != NULL;
 	text = xstrdup(why);
-	log_closed(server, text);
+	log_closed(server, reason, text);
 	if (was_in)
 		metrics_count(server->site->node_cell, COUNTER_SERVER_CLOSED,
 			      reason, 0, 1);
@@ -397,6 +413,7 @@ void server_end_cancel(struct server *server)
 static void opened(struct server *server)
 {
 	const struct server_site *site = server->site;
+	const struct tls *tls = stream_tls(server->stream);
 	uint64_t now_us = local_now(site->local);
 	unsigned role =
 		site->is_replica ? METRICS_ROLE_REPLICA : METRICS_ROLE_PRIMARY;
@@ -405,9 +422,10 @@ static void opened(struct server *server)
 	metrics_observe(site->totals, HISTOGRAM_SERVER_CONNECT, role,
 			now_us - server->opened_us);
 	if (local_settings(site->local)->log_connections)
-		log_info("server %s db=%s user=%s: connected, backend %u%s",
-			 site->label, site->database, site->user, server->pid,
-			 stream_tls(server->stream) ? ", TLS" : "");
+		log_info("server %s/%s@%s new connection to server "
+			 "(backend=%u, tls=%s)",
+			 site->database, site->user, site->label, server->pid,
+			 tls ? tls_version(tls) : "no");
 	set_state(server, SERVER_IDLE);
 	server->opened_us = now_us;
 	server->idle_since_us = now_us;
@@ -501,7 +519,7 @@ static void on_timer(struct wheel_timer *timer)
 			     "did not become idle after its client left");
 	else
 		server_close(server, METRICS_CLOSE_TIMEOUT,
-			     "no answer within server_connect_timeout");
+			     "connect timeout (server_connect_timeout)");
 }
 
 struct server *server_open(const struct server_site *site,

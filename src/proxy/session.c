@@ -78,7 +78,7 @@ static bool begin_unit(struct session *session)
 		/* What it has asked before is answered before it goes. */
 		if (!session_has_pending(session) &&
 		    stream_empty(session->client))
-			session_end(session, false, "client closed");
+			session_end(session, false, "client close request");
 		return false;
 	case INTAKE_BAD:
 	default: session_protocol_error(session, why); return false;
@@ -111,7 +111,7 @@ static bool continue_unit(struct session *session)
 	case RELAY_MOVE: return session_move(session);
 	case RELAY_FULL: stream_pause(session->client, true); return false;
 	case RELAY_END:
-		session_end(session, false, "client closed");
+		session_end(session, false, "client close request");
 		return false;
 	case RELAY_BAD: session_protocol_error(session, why); return false;
 	case RELAY_MORE:

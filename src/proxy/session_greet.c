@@ -13,7 +13,6 @@
  * keep, with that server's own process number, and waits for it.
  */
 #include "base/buf.h"
-#include "base/log.h"
 #include "base/strmap.h"
 #include "base/util.h"
 #include "core/pgbuild.h"
@@ -149,11 +148,6 @@ static void send_rest(struct session *session)
 	pgbuild_key(out, session->pid, key, sizeof(key));
 	pgbuild_ready(out, 'I');
 	session_set_state(session, SESSION_IDLE);
-	if (local_settings(session->local)->log_connections)
-		log_info("client %s db=%s user=%s: logged in%s",
-			 session->address, pool_database(session->pool),
-			 pool_user(session->pool),
-			 stream_tls(session->client) ? ", TLS" : "");
 }
 
 bool session_greet_known(struct session *session, struct client_ask *ask)

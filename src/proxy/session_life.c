@@ -91,9 +91,9 @@ void session_count_bytes(struct session *session)
 static void log_end(const struct session *session, const char *why)
 {
 	if (local_settings(session->local)->log_disconnections)
-		log_info("client %s db=%s user=%s: closed (%s, age %us)",
-			 session->address, pool_database(session->pool),
-			 pool_user(session->pool), why,
+		log_info("client %s/%s@%s closing because: %s (age=%us)",
+			 pool_database(session->pool), pool_user(session->pool),
+			 session->address, why,
 			 (unsigned)((session_now(session) -
 				     session->connected_us) /
 				    1000000));
@@ -123,9 +123,9 @@ void session_end(struct session *session, bool flush, const char *why)
 
 void session_protocol_error(struct session *session, const char *why)
 {
-	log_warning("client %s db=%s user=%s: protocol violation (%s)",
-		    session->address, pool_database(session->pool),
-		    pool_user(session->pool), why);
+	log_warning("client %s/%s@%s protocol violation: %s",
+		    pool_database(session->pool), pool_user(session->pool),
+		    session->address, why);
 	metrics_count(session->local->cell, COUNTER_CLIENT_REJECTED,
 		      METRICS_REJECT_PROTO, 0, 1);
 	session_fail(session, "08P01", why, NULL);

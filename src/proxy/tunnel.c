@@ -165,13 +165,13 @@ static void set_state(struct tunnel *tunnel, enum tunnel_state state)
 static void log_end(const struct tunnel *tunnel, const char *why)
 {
 	if (local_settings(tunnel->local)->log_disconnections)
-		log_info("client %s db=%s user=%s: %s replication closed "
-			 "(%s, age %us)",
-			 tunnel->address, pool_database(tunnel->pool),
-			 tunnel->user,
-			 replication_name(replication_kind(tunnel->asked)), why,
+		log_info("client %s/%s@%s closing because: %s (age=%us, %s "
+			 "replication)",
+			 pool_database(tunnel->pool), tunnel->user,
+			 tunnel->address, why,
 			 (unsigned)((now_of(tunnel) - tunnel->connected_us) /
-				    1000000));
+				    1000000),
+			 replication_name(replication_kind(tunnel->asked)));
 }
 
 static void drop_client(struct tunnel *tunnel)
@@ -221,10 +221,9 @@ static void dissolve(struct tunnel *tunnel, enum metrics_close_reason reason,
 static void log_refusal(const struct tunnel *tunnel, const char *why)
 {
 	if (local_settings(tunnel->local)->log_pooler_errors)
-		log_warning("client %s db=%s user=%s: %s replication refused "
-			    "(%s)",
-			    tunnel->address, pool_database(tunnel->pool),
-			    tunnel->user,
+		log_warning("client %s/%s@%s %s replication refused: %s",
+			    pool_database(tunnel->pool), tunnel->user,
+			    tunnel->address,
 			    replication_name(replication_kind(tunnel->asked)),
 			    why);
 }
@@ -252,7 +251,8 @@ static void end_if_sent(struct tunnel *tunnel)
 
 	if (!left || !stream_is_open(left) || stream_out_len(left) == 0 ||
 	    is_out_of_time(tunnel))
-		dissolve(tunnel, METRICS_CLOSE_CLIENT_GONE, "client closed");
+		dissolve(tunnel, METRICS_CLOSE_CLIENT_GONE,
+			 "client close request");
 	else
 		wake_later(tunnel);
 }
@@ -282,7 +282,8 @@ static void lose_client(struct tunnel *tunnel)
 		log_end(tunnel, stream_error(tunnel->client));
 	drop_client(tunnel);
 	if (tunnel->state < TUNNEL_OPEN || tunnel->state == TUNNEL_ENDING)
-		dissolve(tunnel, METRICS_CLOSE_CLIENT_GONE, "client closed");
+		dissolve(tunnel, METRICS_CLOSE_CLIENT_GONE,
+			 "client close request");
 	else
 		begin_ending(tunnel);
 }
@@ -440,10 +441,10 @@ static void on_opened(void *owner, struct server *server)
 	set_state(tunnel, TUNNEL_OPEN);
 	pool_own_note_opened(tunnel->own);
 	if (local_settings(tunnel->local)->log_connections)
-		log_info("client %s db=%s user=%s: %s replication from %s, "
-			 "backend %u%s",
-			 tunnel->address, pool_database(tunnel->pool),
-			 tunnel->user,
+		log_info("client %s/%s@%s %s replication from %s, backend "
+			 "%u%s",
+			 pool_database(tunnel->pool), tunnel->user,
+			 tunnel->address,
 			 replication_name(replication_kind(tunnel->asked)),
 			 server_site(server)->label, tunnel->pid,
 			 stream_tls(tunnel->client) ? ", TLS" : "");

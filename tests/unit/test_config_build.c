@@ -375,9 +375,9 @@ static void test_warnings(void **state)
 	warn(SERVED, "");
 	warn(SERVED "pkt_buf = 8192\n",
 	     "t:5: pkt_buf: has no effect: buffers are sized by load\n");
-	warn(SERVED "auth_hba_file = /x\nreserve_pool_size = 5\n",
+	warn(SERVED "auth_hba_file = /x\nauth_ident_file = /y\n",
 	     "t:5: auth_hba_file: not supported by this version, ignored\n"
-	     "t:6: reserve_pool_size: not supported by this version, "
+	     "t:6: auth_ident_file: not supported by this version, "
 	     "ignored\n");
 	warn(SERVED "service_name = x\nserver_check_query = select 1\n",
 	     "t:5: job_name: has no effect: syslog_ident is the name in the "
@@ -388,7 +388,7 @@ static void test_warnings(void **state)
 	     "[pgweir]\nauth_type = trust\n",
 	     "t:2: connect_query: not supported by this version, ignored\n");
 	/* At its default it would do nothing anyway. */
-	warn(SERVED "reserve_pool_size = 0\nauth_hba_file =\n", "");
+	warn(SERVED "suspend_timeout = 10\nauth_hba_file =\n", "");
 	warn(SERVED "max_prepared_statements = 0\n",
 	     "t:5: max_prepared_statements: 0 counts as 1: prepared statements "
 	     "always work\n");

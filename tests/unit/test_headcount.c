@@ -89,6 +89,8 @@ static void test_places(void **state)
 	struct headcount_limits limits = { .database = 2, .user = 1 };
 
 	(void)state;
+	assert_true(headcount_is_first(one));
+	assert_false(headcount_is_first(two));
 	assert_int_equal(headcount_enter(count, one, &limits),
 			 HEADCOUNT_GRANTED);
 	assert_int_equal(headcount_enter(count, one, &limits),

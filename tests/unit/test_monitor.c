@@ -3,6 +3,7 @@
  * tested by the system tests.
  */
 #include "control/monitor.h"
+#include "control/monitor_login.h"
 
 #include "base/log.h"
 #include "base/util.h"

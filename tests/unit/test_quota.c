@@ -557,9 +557,38 @@ static void test_waiters_with_threads(void **state)
 	quotas_free(crowd.quotas);
 }
 
+static void test_overdue(void **state)
+{
+	struct quotas *quotas = quotas_new();
+	struct quota *quota = quota_open(quotas, "k", "d", "u", "n");
+	struct quota_waiter waiters[3];
+
+	(void)state;
+	assert_false(quota_is_overdue(quota, 0, UINT64_MAX));
+	for (unsigned i = 0; i < 3; i++) {
+		quota_waiter_init(&waiters[i], i, i + 1);
+		quota_wait(quota, &waiters[i], 10 * (i + 1));
+	}
+	assert_false(quota_is_overdue(quota, 0, 9));
+	assert_true(quota_is_overdue(quota, 0, 10));
+	assert_false(quota_is_overdue(quota, 1, 10));
+	assert_true(quota_is_overdue(quota, 1, 25));
+	assert_false(quota_is_overdue(quota, 2, 29));
+	assert_true(quota_is_overdue(quota, 2, 30));
+	assert_false(quota_is_overdue(quota, 3, UINT64_MAX));
+	assert_true(quota_leave(quota, &waiters[0]));
+	assert_false(quota_is_overdue(quota, 0, 10));
+	assert_true(quota_is_overdue(quota, 0, 20));
+	for (unsigned i = 1; i < 3; i++)
+		assert_true(quota_leave(quota, &waiters[i]));
+	quota_close(quota);
+	quotas_free(quotas);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_overdue),
 		cmocka_unit_test(test_pool_limit),
 		cmocka_unit_test(test_shared_limits),
 		cmocka_unit_test(test_own),
