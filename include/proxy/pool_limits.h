@@ -24,8 +24,8 @@ unsigned pool_limits_least(const struct pool_node *node);
 enum quota_answer pool_limits_try_reserve(struct pool_node *node);
 
 /*
- * There are more servers than there may be; those of the reserve go as soon
- * as nobody waits.
+ * There are more servers than there may be, the reserve included: what was
+ * opened for it is kept until nobody needs it (server_idle_timeout).
  */
 bool pool_limits_is_over(const struct pool_node *node);
 

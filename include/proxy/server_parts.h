@@ -32,6 +32,8 @@ struct server {
 	/* login */
 	struct login *login;
 	bool is_asking_tls; /* the next byte answers SSLRequest */
+	bool has_query_run; /* connect_query was sent ... */
+	bool is_query_due;  /* ... and has to be once more */
 	uint32_t pid;
 	uint64_t notifier; /* the key of notifiers.h */
 	uint8_t key[SERVER_KEY_MAX];

@@ -57,14 +57,15 @@ struct server_own {
 /* What a worker's pool says about its servers; outlives them. */
 struct server_site {
 	struct local *local;
-	unsigned node;        /* of the snapshot */
-	bool is_replica;      /* as the topology said when last looked */
-	bool is_quiet;        /* a failed login is no news */
-	const char *label;    /* "host:port" */
-	const char *host;     /* name for TLS verification */
-	const char *database; /* as clients know it */
-	const char *dbname;   /* as the server knows it */
-	const char *user;     /* on the server */
+	unsigned node;             /* of the snapshot */
+	bool is_replica;           /* as the topology said when last looked */
+	bool is_quiet;             /* a failed login is no news */
+	const char *label;         /* "host:port" */
+	const char *host;          /* name for TLS verification */
+	const char *database;      /* as clients know it */
+	const char *dbname;        /* as the server knows it */
+	const char *user;          /* on the server */
+	const char *connect_query; /* run on each new one; NULL: none */
 	struct login_credentials credentials;
 	struct metrics_cell *totals;       /* METRICS_DATABASE */
 	struct metrics_cell *pool_cell;    /* METRICS_POOL */

@@ -358,9 +358,9 @@ static const struct option server_rows[] = {
 	  .help = "How long an idle server is taken for alive without a "
 		  "check." },
 	{ SETTING(server_fast_close), .type = OPTION_BOOL, .fallback = "0",
-	  .state = OPTION_UNSUPPORTED,
-	  .help = "Close servers of a changed database at the end of the "
-		  "transaction, not of the session." },
+	  .help = "In session pooling, close servers that RECONNECT or a "
+		  "reload has left to go at the end of the transaction, not "
+		  "of the session; their clients are closed." },
 	{ SETTING_TIME(server_lifetime), .fallback = "3600",
 	  .help = "Age at which a free server is closed; 0: after one use." },
 	{ SETTING_TIME(server_idle_timeout), .fallback = "600",
@@ -678,8 +678,9 @@ static const struct option database_rows[] = {
 	  .note = "of the addresses of a host one is used at a time",
 	  .help = "Spread over the addresses of a host; disable: use the "
 		  "first that answers." },
-	{ DATABASE(connect_query), .state = OPTION_UNSUPPORTED,
-	  .help = "SQL that is run on each new server connection." },
+	{ DATABASE(connect_query),
+	  .help = "SQL that is run on each new server connection, and again "
+		  "where its settings were reset." },
 	{ DATABASE(client_encoding),
 	  .help = "client_encoding of new server connections." },
 	{ DATABASE(datestyle), .help = "DateStyle of new server connections." },

@@ -73,6 +73,7 @@ static void share_credentials(struct pool *pool)
 		struct server_site *site = &pool->nodes[i]->site;
 
 		site->dbname = pool->dbname;
+		site->connect_query = pool->config->connect_query;
 		site->user = pool->server_user;
 		site->credentials = (struct login_credentials){
 			.user = pool->server_user,

@@ -104,10 +104,6 @@ enum quota_answer pool_limits_try_reserve(struct pool_node *node)
 
 bool pool_limits_is_over(const struct pool_node *node)
 {
-	unsigned servers = quota_servers(node->quota);
-
-	if (node->limits.pool == 0 || servers <= node->limits.pool)
-		return false;
-	return servers > node->limits.pool + node->reserve ||
-	       quota_waiting(node->quota) == 0;
+	return node->limits.pool > 0 &&
+	       quota_servers(node->quota) > node->limits.pool + node->reserve;
 }

@@ -17,6 +17,7 @@
 #include "proxy/mail.h"
 #include "proxy/orders.h"
 #include "proxy/pool_ahead.h"
+#include "proxy/pool_fast.h"
 #include "proxy/pool_limits.h"
 #include "proxy/pool_parts.h"
 #include "proxy/quota.h"
@@ -619,6 +620,7 @@ static void upkeep(struct wheel_timer *timer)
 
 	wheel_set(wheel_of(node), timer, now_of(node) + UPKEEP_US);
 	close_idle(node);
+	pool_fast_close(node);
 	fill_up(node);
 	/* Another worker may have served or lost the last one. */
 	note_waiting(node);

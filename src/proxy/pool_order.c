@@ -9,6 +9,7 @@
 
 #include "base/strmap.h"
 #include "proxy/local.h"
+#include "proxy/pool_fast.h"
 #include "proxy/pool_parts.h"
 #include "proxy/server.h"
 
@@ -75,6 +76,7 @@ static unsigned renew_node(struct pool_node *node)
 {
 	node->pool->renewed_us = local_now(node->site.local) + 1;
 	close_idle(node, node->pool->renewed_us, "RECONNECT");
+	pool_fast_close(node);
 	return 0;
 }
 

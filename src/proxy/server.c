@@ -343,6 +343,10 @@ static void clean(struct server *server)
 	} else if (server->is_dirty) {
 		forget_session(server);
 		send_ours(server, reset_query(server));
+		server->is_query_due = server->site->connect_query != NULL;
+	} else if (server->is_query_due) {
+		server->is_query_due = false;
+		send_ours(server, server->site->connect_query);
 	} else if (!server_dismiss_guests(server)) {
 		rest(server);
 	}

@@ -24,6 +24,7 @@
 #include "proxy/local.h"
 #include "proxy/notifiers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -214,15 +215,62 @@ static bool is_demoted(const struct server *server)
 	       strcmp(standby, "on") == 0;
 }
 
+/* The first thing that happens in the session, and part of the login. */
+static enum server_step run_connect_query(struct server *server)
+{
+	const char *query = server->site->connect_query;
+
+	pgbuild_query(stream_out(server->stream), query, strlen(query));
+	server->has_query_run = true;
+	return SERVER_STEP_MORE;
+}
+
 static enum server_step take_first_ready(struct server *server,
 					 const struct pgwire_message *message)
 {
 	server->status = pgwire_read_ready(message);
 	if (server->status != 'I')
-		return fail(server, "08P01", "not idle after login");
+		return fail(server, server->has_query_run ? "55000" : "08P01",
+			    "not idle after login");
 	if (is_demoted(server))
 		return fail(server, "", "it was the primary and is a standby");
+	if (server->site->connect_query && !server->has_query_run)
+		return run_connect_query(server);
 	return SERVER_STEP_DONE;
+}
+
+static enum server_step take_query_error(struct server *server,
+					 const struct pgwire_message *message)
+{
+	struct pgwire_error error;
+	char text[256];
+
+	if (!pgwire_read_error(message, &error))
+		return fail(server, "08P01", "malformed error in login");
+	(void)snprintf(text, sizeof(text), "connect_query failed: %.200s",
+		       error.message);
+	return fail(server, "55000", text);
+}
+
+/* What connect_query answers is for nobody. */
+static enum server_step take_query_answer(struct server *server,
+					  const struct pgwire_message *message)
+{
+	switch (message->type) {
+	case 'E': return take_query_error(server, message);
+	case 'S': return take_parameter(server, message);
+	case 'Z': return take_first_ready(server, message);
+	case 'A':
+	case 'C':
+	case 'D':
+	case 'I':
+	case 'N':
+	case 'T': return SERVER_STEP_MORE;
+	default:
+		return fail(server, "55000",
+			    "connect_query failed: it must be answered by "
+			    "rows alone");
+	}
 }
 
 /* settings_due means "authenticated" until the login is over. */
@@ -231,6 +279,8 @@ static enum server_step take_message(struct server *server,
 {
 	if (!keep_greeting(server, message))
 		return fail(server, "08P01", "endless greeting in login");
+	if (server->has_query_run)
+		return take_query_answer(server, message);
 	if (message->type == 'E')
 		return take_error(server, message);
 	if (message->type == 'N' || message->type == 'v')

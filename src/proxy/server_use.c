@@ -94,6 +94,26 @@ void server_forget_draws(struct server *server)
 	server->is_drawn_stale = true;
 }
 
+/*
+ * A RESET undoes what connect_query has set as well: it is run again behind
+ * those, and in front of what the client has set.
+ */
+static void write_changes(const struct server *server,
+			  const struct settings *settings, struct buf *sql)
+{
+	const struct settings *none = settings_empty();
+	const char *query = server->site->connect_query;
+
+	if (!query || settings_count(server->settings) == 0) {
+		settings_difference(server->settings, settings, sql);
+	} else {
+		settings_difference(server->settings, none, sql);
+		buf_printf(sql, "%s\n;", query);
+		settings_difference(none, settings, sql);
+	}
+	settings_release(none);
+}
+
 bool server_apply(struct server *server, const struct settings *settings)
 {
 	struct buf sql = BUF_INIT;
@@ -104,7 +124,8 @@ bool server_apply(struct server *server, const struct settings *settings)
 	if (server->is_drawn_stale)
 		buf_printf(&sql, "DISCARD SEQUENCES;");
 	server->is_drawn_stale = false;
-	settings_difference(server->settings, settings, &sql);
+	if (server->settings != settings)
+		write_changes(server, settings, &sql);
 	settings_release(server->settings);
 	server->settings = settings_hold(settings);
 	if (buf_len(&sql) == 0)

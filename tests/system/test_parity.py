@@ -148,7 +148,9 @@ def test_reserve_helps_who_has_waited(cluster, make_weir, where):
         assert "taking connection from reserve_pool" in weir.log()
         time.sleep(0.5)
         assert held.served == 4 and cluster.backends() == 4
-    wait_for(lambda: cluster.backends() <= 2, 5, "the reserve to go")
+    assert cluster.backends() == 4, "they stay for server_idle_timeout"
+    console(weir, "SET server_idle_timeout = 0.2")
+    wait_for(lambda: cluster.backends() == 0, 5, "the reserve to go")
 
 
 @pytest.mark.parametrize("settings", [
@@ -231,3 +233,98 @@ def test_words_of_losses(cluster, make_weir):
                     " WHERE datname = 'app' AND usename = 'postgres'"
                     " AND pid <> pg_backend_pid()")
         logs(weir, "closing because: ")
+
+
+# --- connect_query ---------------------------------------------------------
+
+SET_TWO = "connect_query='set enable_seqscan=off; set enable_nestloop=off'"
+
+
+def two(conn):
+    return [conn.execute("SHOW " + name).fetchone()[0]
+            for name in ("enable_seqscan", "enable_nestloop")]
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_connect_query(make_weir, mode):
+    weir = make_weir({"pool_mode": mode, "default_pool_size": 1}, start=False)
+    weir.databases = {"app": weir.node_line() + " " + SET_TWO,
+                      "plain": weir.node_line()}
+    weir.write_ini()
+    weir.start()
+    with weir.connect() as conn:
+        assert two(conn) == ["off", "off"]
+        conn.execute("BEGIN")
+        assert two(conn) == ["off", "off"]
+        conn.execute("COMMIT")
+    with weir.connect(dbname="plain") as conn:
+        assert two(conn) == ["on", "on"]
+
+
+@pytest.mark.parametrize("left", [
+    ["SET work_mem = '5MB'"], ["SET enable_seqscan = on"],
+    ["CREATE TEMP TABLE parity_t (i int)"],
+    ["SELECT set_config('enable_' || 'nestloop', 'on', false)"],
+    ["DO $$ BEGIN SET work_mem = '6MB'; END $$"]])
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_connect_query_after_a_client(make_weir, mode, left):
+    """What a client leaves is undone, what connect_query set is not."""
+    weir = make_weir({"pool_mode": mode, "default_pool_size": 1}, nodes=ONE,
+                     start=False)
+    weir.databases = {"app": weir.node_line() + " " + SET_TWO}
+    weir.write_ini()
+    weir.start()
+    with weir.connect() as conn:
+        for statement in left:
+            conn.execute(statement)
+    for _ in range(2):
+        with weir.connect() as conn:
+            assert two(conn) == ["off", "off"]
+            assert conn.execute("SHOW work_mem").fetchone()[0] == "4MB"
+
+
+@pytest.mark.parametrize("text, words", [
+    ("SELECT 1, ''x''", None), ("", None), ("SELECT 1 FROM nowhere", "nowhere"),
+    ("BEGIN", "not idle"), ("COPY app TO STDOUT", "connect_query"),
+    ("no sql", "syntax error")])
+def test_connect_query_that_answers(make_weir, text, words):
+    weir = make_weir(nodes=ONE, start=False)
+    weir.databases = {"app": weir.node_line() + " connect_query='%s'" % text}
+    weir.write_ini()
+    weir.start()
+    if words:
+        with pytest.raises(psycopg.OperationalError, match=words):
+            with weir.connect() as conn:
+                conn.execute("SELECT 1")
+    else:
+        with weir.connect() as conn:
+            assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+# --- server_fast_close -----------------------------------------------------
+
+def is_gone(conn):
+    try:
+        conn.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("mode, fast, gone", [
+    ("session", 1, True), ("session", 0, False), ("transaction", 1, False)])
+def test_fast_close(make_weir, mode, fast, gone):
+    weir = make_weir({"pool_mode": mode, "server_fast_close": fast}, nodes=ONE)
+    with weir.connect() as idle, weir.connect() as busy:
+        idle.execute("SELECT 1")
+        busy.execute("BEGIN")
+        busy.execute("SELECT 1")
+        console(weir, "RECONNECT")
+        assert is_gone(idle) == gone
+        busy.execute("SELECT 1")
+        busy.execute("COMMIT")
+        if gone:
+            wait_for(lambda: is_gone(busy), 5, "the end of the other")
+        else:
+            time.sleep(1)
+            assert not is_gone(busy)

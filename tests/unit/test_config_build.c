@@ -384,9 +384,6 @@ static void test_warnings(void **state)
 	     "system's log\n"
 	     "t:6: server_check_query: has no effect: a server that goes is "
 	     "noticed at once\n");
-	warn("[databases]\n* = host=x connect_query='set a = 1'\n"
-	     "[pgweir]\nauth_type = trust\n",
-	     "t:2: connect_query: not supported by this version, ignored\n");
 	/* At its default it would do nothing anyway. */
 	warn(SERVED "suspend_timeout = 10\nauth_hba_file =\n", "");
 	warn(SERVED "max_prepared_statements = 0\n",
