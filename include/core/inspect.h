@@ -58,6 +58,15 @@ bool inspect_is_local(const void *text, size_t len);
  */
 bool inspect_is_named(const void *text, size_t len);
 
+/* Settings by which texts are read (settings_parsing) that a text may set. */
+enum inspect_reading {
+	INSPECT_READING_TOLD = 1 << 0,  /* the server tells of a change */
+	INSPECT_READING_UNSEEN = 1 << 1 /* ... and of this it does not */
+};
+
+/* Too much does no harm here, either. */
+unsigned inspect_reading(const void *text, size_t len);
+
 /*
  * Appends the text of one Query; its rows have three columns.  Names with a
  * dot are asked for in any case, as are those of known: no list of settings

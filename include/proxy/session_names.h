@@ -115,8 +115,13 @@ const char *relay_names_there(struct session *session, const char *name,
  * a transaction that may have failed.
  */
 bool relay_names_must_wait(struct session *session, const char *name);
-/* For the Bind of an entry (NULL: none): errors shall use this name. */
-struct server_note *relay_names_note(const struct stmtmap_entry *entry,
+/*
+ * For the Bind of an entry (NULL: none): errors shall use this name, where the
+ * statement has an older one, or the name may stand for what is read by other
+ * settings before the error is here.
+ */
+struct server_note *relay_names_note(const struct session *session,
+				     const struct stmtmap_entry *entry,
 				     const char *name);
 /* The client closes the name: true, its message is to be passed on. */
 bool relay_names_close(struct session *session, const char *name);

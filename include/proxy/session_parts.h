@@ -182,6 +182,7 @@ struct session {
 	/* prepared statements */
 	struct stmtmap *names;
 	struct stmtscope *scope; /* where its texts mean the same */
+	uint32_t unseen;         /* effects that may have changed that */
 	struct list moves;       /* of names, by SQL in flight */
 	/* Of the Describe that stands next; NULL: it tells of none. */
 	struct server_note *portal_note;
@@ -354,6 +355,23 @@ bool session_greet_likely(struct session *session);
 /* Greets with what the session's server shows, and remembers it. */
 void session_greet_shown(struct session *session);
 
+/* --- session_scope --- */
+
+/* How texts are read may have changed: whose statements are its own? */
+void session_rescope(struct session *session);
+/* One for what nobody else may share; a reference of the caller's. */
+struct stmtscope *session_scope_alone(const struct session *session);
+/* May such a unit change how the next ones are read? */
+bool session_scope_hears(const struct session *session,
+			 const struct sqlclass *judged);
+/* Its text goes to the server, or what names what it sets; NULL: unknown. */
+void session_scope_sent(struct session *session, const struct sqlclass *judged,
+			const void *text, size_t len);
+/*
+ * Something is answered, and the server is in this state; is_open: what has
+ * been set may still be looked up.
+ */
+void session_scope_settle(struct session *session, char status, bool is_open);
 /* --- session_settings --- */
 
 /* What the settings mean for the reading of statements. */
@@ -384,11 +402,6 @@ void session_adopt_settings(struct session *session);
 void session_reset_settings(struct session *session);
 /* RESET ALL, and the startup packet's values are in force again. */
 void session_refilled_settings(struct session *session);
-/* How texts are read may have changed: whose statements are its own? */
-void session_rescope(struct session *session);
-/* One for what nobody else may share; a reference of the caller's. */
-struct stmtscope *session_scope_alone(const struct session *session);
-
 /* Remembers what the client has been told so far, if nothing is yet. */
 void session_keep_told(struct session *session);
 
@@ -458,6 +471,8 @@ void session_inspect_ended(struct session *session,
 			   const struct sqlclass *judged);
 /* Is something that these effects may have left behind not known yet? */
 bool session_inspect_is_due(const struct session *session, uint32_t effects);
+/* ... of settings, or of what may have changed them? */
+bool session_inspect_is_open(const struct session *session);
 /* What these effects left behind is known to be gone. */
 void session_inspect_reset(struct session *session, uint32_t effects);
 /* On an idle server: looks if there is need; true: the answer is to come. */

@@ -15,6 +15,7 @@
 #include "base/strmap.h"
 #include "base/util.h"
 #include "core/pgwire.h"
+#include "core/reported.h"
 #include "core/settings.h"
 #include "core/sqlfacts.h"
 
@@ -138,26 +139,65 @@ static bool add_word(struct strmap *names, const char *word)
 	return true;
 }
 
+/* The next word that is short enough for a name; false: there is none. */
+static bool next_word(const uint8_t *text, size_t len, size_t *at,
+		      char word[static NAME_MAX_LEN + 2])
+{
+	while (*at < len) {
+		size_t used = 0;
+
+		for (; *at < len && is_name_char(text[*at]); (*at)++)
+			if (text[*at] != '"' && used <= NAME_MAX_LEN)
+				word[used++] = util_fold((char)text[*at]);
+		(*at)++;
+		if (used == 0 || used > NAME_MAX_LEN)
+			continue;
+		word[used] = '\0';
+		return true;
+	}
+	return false;
+}
+
 bool inspect_collect(struct strmap *names, const void *text, size_t len)
 {
-	const uint8_t *bytes = text;
 	char word[NAME_MAX_LEN + 2];
 	size_t at = 0;
 	bool is_enough = true;
 
-	while (at < len) {
-		size_t used = 0;
-
-		for (; at < len && is_name_char(bytes[at]); at++)
-			if (bytes[at] != '"' && used <= NAME_MAX_LEN)
-				word[used++] = util_fold((char)bytes[at]);
-		at++;
-		if (used == 0 || used > NAME_MAX_LEN)
-			continue;
-		word[used] = '\0';
+	while (next_word(text, len, &at, word))
 		is_enough = add_word(names, word) && is_enough;
-	}
 	return is_enough && strmap_count(names) <= NAMED_MAX;
+}
+
+static unsigned reading_of_name(const char *name)
+{
+	const char *parsing;
+
+	for (size_t i = 0; (parsing = settings_parsing_name(i)) != NULL; i++)
+		if (strcmp(parsing, name) == 0)
+			return reported_has(name, strlen(name))
+				       ? INSPECT_READING_TOLD
+				       : INSPECT_READING_UNSEEN;
+	return 0;
+}
+
+unsigned inspect_reading(const void *text, size_t len)
+{
+	char word[NAME_MAX_LEN + 2];
+	unsigned found = 0;
+	size_t at = 0;
+
+	/* A name may be computed, or written in escapes. */
+	if (!inspect_is_named(text, len) ||
+	    (len > 0 && memchr(text, '\\', len)))
+		return INSPECT_READING_UNSEEN;
+	while (next_word(text, len, &at, word)) {
+		found |= reading_of_name(word);
+		for (size_t i = 0; i < sizeof(aliases) / sizeof(*aliases); i++)
+			if (strcmp(word, aliases[i].word) == 0)
+				found |= reading_of_name(aliases[i].name);
+	}
+	return found;
 }
 
 static const char *skip_space(const char *at, const char *end)

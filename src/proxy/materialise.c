@@ -235,7 +235,7 @@ static uint32_t note_query(struct session *session,
 	const struct stmtmap_entry *entry;
 	const char *query = use->query;
 	size_t len = use->query_len;
-	uint32_t effects;
+	struct sqlclass judged;
 
 	if (use->kind == SQLPREP_EXECUTE) {
 		entry = stmtmap_find(session->names, use->name);
@@ -246,9 +246,10 @@ static uint32_t note_query(struct session *session,
 	} else if (use->kind != SQLPREP_PREPARE) {
 		return 0;
 	}
-	effects = intake_judge(session, query, len).effects;
-	session_inspect_text(session, effects, query, len);
-	return effects;
+	judged = intake_judge(session, query, len);
+	session_scope_sent(session, &judged, query, len);
+	session_inspect_text(session, judged.effects, query, len);
+	return judged.effects;
 }
 
 static bool has_execute(const struct uses *uses)

@@ -126,7 +126,7 @@ bool names_have_failed(const struct session *session)
 
 /*
  * Where the server lacks it and the settings of then cannot be had, it is read
- * by those of now: another statement, if they are others.
+ * by those of now: another statement, if others may share it.
  */
 struct stmt *names_stmt_now(struct session *session,
 			    struct stmtmap_entry *entry)
@@ -137,6 +137,7 @@ struct stmt *names_stmt_now(struct session *session,
 	size_t len;
 
 	if (stmt_scope(before) == session->scope ||
+	    !stmtscope_settings(stmt_scope(before)) ||
 	    (entry->judged.effects & EFFECT_EXECUTE) ||
 	    names_have_failed(session) || reread_can(session, before) ||
 	    (!session->is_plan_stale &&

@@ -50,8 +50,6 @@ static void note_effects(struct session *session, const struct sqlclass *class)
 	}
 	session_inspect_sent(session, class->effects);
 	session_sequence_sent(session, class);
-	if (class->effects & EFFECT_SET)
-		session_rescope(session);
 	session_listen_note(session, class);
 	if (class->access > ACCESS_READ)
 		notifiers_set(session->local->process->notifiers,
@@ -399,7 +397,7 @@ static void pass_bind(struct session *session,
 	session_effects_of_bind(session, entry, message);
 	session->has_bound = true;
 	server_owe(session->server, TRACK_BIND, 0,
-		   relay_names_note(entry, bind->statement));
+		   relay_names_note(session, entry, bind->statement));
 	if (name && *name)
 		rewrite_bind(session, message, bind, name);
 	else if (!name && names_looks_like_ours(bind->statement))

@@ -282,11 +282,14 @@ const char *relay_names_there(struct session *session, const char *name,
 	return bring(session, name, entry);
 }
 
-struct server_note *relay_names_note(const struct stmtmap_entry *entry,
+struct server_note *relay_names_note(const struct session *session,
+				     const struct stmtmap_entry *entry,
 				     const char *name)
 {
-	return entry && entry->is_second ? server_note_new(NULL, 0, false, name)
-					 : NULL;
+	if (!entry || !*name ||
+	    (!entry->is_second && stmt_scope(entry->stmt) == session->scope))
+		return NULL;
+	return server_note_new(NULL, 0, false, name);
 }
 
 /* --- Close --- */

@@ -186,13 +186,20 @@ static void settle(struct server *server, const struct track_entry *entry,
 	server_note_free(entry->note);
 }
 
+static void settle_skipped(struct server *server)
+{
+	struct track_entry entry;
+
+	while (!is_closed(server) && track_take_skipped(server->track, &entry))
+		settle(server, &entry, SKIPPED);
+}
+
 static void settle_news(struct server *server)
 {
 	struct track_entry entry;
 	char reply;
 
-	while (!is_closed(server) && track_take_skipped(server->track, &entry))
-		settle(server, &entry, SKIPPED);
+	settle_skipped(server);
 	while (!is_closed(server) &&
 	       track_take_local(server->track, &entry, &reply)) {
 		const uint8_t message[] = { (uint8_t)reply, 0, 0, 0, 4 };
@@ -481,9 +488,12 @@ static bool react(struct server *server, uint8_t type,
 	}
 	if (is_closed(server))
 		return true;
-	/* First the Syncs behind it that are not answered. */
+	/*
+	 * First the Syncs behind it that are not answered.  What is answered
+	 * here is the next unit's, which is not told before this one is over.
+	 */
 	if (type == 'Z')
-		server_replies_settle(server);
+		settle_skipped(server);
 	if (type == 'Z')
 		take_ready(server, &result->entry);
 	else if (result->is_done)

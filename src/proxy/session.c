@@ -57,6 +57,19 @@ static bool is_copy_data(const struct session *session)
 	return (*data == 'H' || *data == 'S') && is_copying(session);
 }
 
+/*
+ * It prepares a name, and by which settings it will be read is about to be
+ * known: then it can be read in the same way elsewhere.
+ */
+static bool awaits_settings(const struct session *session)
+{
+	const struct session_scan *scan = &session->scan;
+
+	return session->unseen && scan->has_names && scan->parses > 0 &&
+	       (session_has_pending(session) ||
+		session_inspect_is_looking(session));
+}
+
 /* Begins the next unit; false when the pump has to stop. */
 static bool begin_unit(struct session *session)
 {
@@ -83,6 +96,8 @@ static bool begin_unit(struct session *session)
 	case INTAKE_BAD:
 	default: session_protocol_error(session, why); return false;
 	}
+	if (!is_data && awaits_settings(session))
+		return false;
 	session->request_us = session_now(session);
 	if (session_defer_answers(session) || session_token_refuses(session))
 		return true;

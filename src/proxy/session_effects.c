@@ -42,12 +42,16 @@ void session_effects_of_query(struct session *session,
 			      const struct sqlclass *judged,
 			      const struct pgwire_message *message)
 {
+	bool is_heard = session_scope_hears(session, judged);
 	const char *text;
 	size_t len = 0;
 
-	if (judged->effects == 0 && !session_begin_hears(session, judged))
+	if (!is_heard && judged->effects == 0 &&
+	    !session_begin_hears(session, judged))
 		return;
 	text = text_of(message, &len);
+	if (is_heard)
+		session_scope_sent(session, judged, text, len);
 	note_asynchronous(session, judged->effects, text, len);
 	if (!is_worth_reading(judged->effects) &&
 	    !session_begin_hears(session, judged))
@@ -71,6 +75,12 @@ void session_effects_of_bind(struct session *session,
 	const char *text = NULL;
 	size_t len = 0;
 
+	if (entry && session_scope_hears(session, judged)) {
+		text = stmt_query(entry->stmt, &len);
+		session_scope_sent(session, judged, text, len);
+		session_scope_sent(session, judged, message->body,
+				   message->body_here);
+	}
 	if (session->has_bound)
 		session_reset_spoiled(session);
 	if (session_begin_hears(session, judged)) {

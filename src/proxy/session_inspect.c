@@ -184,6 +184,15 @@ void session_inspect_ended(struct session *session,
 		inspect_of(session)->next.effects |= judged->effects;
 }
 
+bool session_inspect_is_open(const struct session *session)
+{
+	const uint32_t settings = EFFECT_SET | EFFECT_HIDDEN |
+				  EFFECT_RESET_ALL | EFFECT_DISCARD_ALL |
+				  EFFECT_EXECUTE;
+
+	return session_inspect_is_due(session, settings);
+}
+
 bool session_inspect_is_due(const struct session *session, uint32_t effects)
 {
 	return session->inspect &&
@@ -325,6 +334,7 @@ static void take_result(struct session *session)
 	server_note_settings(session->server, found);
 	session_take_settings(session,
 			      inspect_restore(found, session->startup));
+	session_scope_settle(session, 'I', session_inspect_is_open(session));
 	session->is_restoring = session->settings != found;
 	log_debug("client %s db=%s: session state looked at, %s",
 		  session->address, pool_database(session->pool),

@@ -33,41 +33,6 @@ static bool is_setting(const struct settings *settings, const char *name,
 	return set && strcmp(set, value) == 0;
 }
 
-static struct stmtscope_place place_of(const struct session *session)
-{
-	return (struct stmtscope_place){
-		.database = pool_database(session->pool),
-		.dbname = pool_dbname(session->pool),
-		.user = pool_user(session->pool),
-	};
-}
-
-struct stmtscope *session_scope_alone(const struct session *session)
-{
-	const struct stmtscope_place place = place_of(session);
-
-	return stmtscope_alone(&place);
-}
-
-/*
- * What is set and told of counts at once, since the statements of this very
- * transaction are read by it.  What is set unseen makes them nobody else's.
- */
-void session_rescope(struct session *session)
-{
-	const struct settings *now =
-		session->changing ? session->changing : session->settings;
-	const struct stmtscope_place place = place_of(session);
-
-	now = session->pins & EFFECT_SET ? NULL : settings_parsing(now);
-	if (session->scope && stmtscope_settings(session->scope) == now)
-		return;
-	if (session->scope)
-		stmtscope_release(session->scope);
-	session->scope =
-		now ? stmtscope_open(&place, now) : stmtscope_alone(&place);
-}
-
 /* Settings that make statements mean something else than they seem. */
 static void judge_reading(struct session *session)
 {

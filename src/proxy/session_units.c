@@ -174,12 +174,15 @@ void session_note_unit(struct session *session, char status)
 	if (session->begin)
 		session_begin_answered(session, &unit, unit.is_query, status);
 	session_fresh_note(session, &unit.judged, status == 'I');
-	if (status != 'I')
+	if (status != 'I') {
+		session_scope_settle(session, status, true);
 		return;
+	}
 	if (!session->has_erred && is_alone)
 		end_pins(session, &unit);
 	session->has_erred = false;
 	session_adopt_settings(session);
+	session_scope_settle(session, status, session_inspect_is_open(session));
 	session_rescope(session);
 	end_transaction(session);
 	assert(session->units_count == 0 || !server_is_idle(session->server));

@@ -65,6 +65,18 @@ FOUND = [
       raw(run("s3", 7)) + raw(close("S", "s2")) + raw(close("S", "s3")),
       raw(run("s3", 7)), raw(parse("SELECT 2", "s2")), raw(run("s2", 7)),
       ["DEALLOCATE s2"], raw(run("s2", 7))]),
+    # The second is sent before it is known that the first found it there.
+    ("names in errors, while settings are unknown", {},
+     [raw(parse("SET work_mem = 1000", "s1")),
+      raw(parse("SET work_mem = 2000", "s2")), ["SET work_mem = 3000"],
+      raw(run("s1", 7)) + raw(run("s1", "x")) + ["SHOW TimeZone"],
+      raw(run("s2", 7)) + raw(run("s2", "x")) + raw(close("S", "s2")),
+      ["SELECT state_hide('myapp.usr', 'x')"] + raw(run("s1", 7))
+      + raw(run("s1", 7)) + raw(close("S", "s1"))]),
+    # What is answered here is not told while it may have to be said again.
+    ("closed behind a read that is in flight", {},
+     [["SELECT 1"] + raw(close("S", "s2"), parse("SELECT nonsense", "s2"),
+                         run("s2")) + ["SELECT 2"]]),
 ]
 
 
@@ -86,3 +98,51 @@ def test_found(house, startup, packets, hops):
             twin.leave()
     finally:
         hopper.conn.close()
+
+
+# Settings that decide how a text is read, where nothing tells of them before
+# the text is sent; and the text.
+NULLS = "SELECT 1 = NULL"
+DATES = "SELECT date '01/02/2026'"
+UNSEEN = {
+    "local": (NULLS, ["BEGIN", "SET LOCAL transform_null_equals = on"]),
+    "in a block": (NULLS, ["BEGIN", "SET transform_null_equals = on"]),
+    "in a function": (NULLS, ["SELECT state_hide('transform_null_equals',"
+                              " 'on')"]),
+    "hidden in a block": (NULLS, ["BEGIN", "SELECT state_hide_local("
+                                  "'transform_null_equals', 'on')"]),
+    "of a name in a parameter": (NULLS, [
+        ("SELECT set_config($1, 'on', false)", "transform_null_equals")]),
+    "by EXECUTE": (NULLS, [
+        "PREPARE q1 AS SELECT set_config($1, 'on', true)", "BEGIN",
+        "EXECUTE q1 ('transform_null_equals')"]),
+    "reported": (DATES, ["SET DateStyle = 'SQL, DMY'"]),
+    "reported and reset": (DATES, ["SET DateStyle = 'SQL, DMY'",
+                                   "RESET DateStyle"]),
+    "undone": (DATES, ["BEGIN", "SET DateStyle = 'SQL, DMY'", "ROLLBACK"]),
+    "undone in part": (DATES, ["SET DateStyle = 'German'", "BEGIN",
+                               "SAVEPOINT a", "SET DateStyle = 'SQL, DMY'",
+                               "ROLLBACK TO a"]),
+    "all reset": (DATES, ["SET DateStyle = 'SQL, DMY'", "RESET ALL"]),
+}
+
+
+@pytest.mark.own
+@pytest.mark.parametrize("way", ["extended", "pipelined"])
+@pytest.mark.parametrize("text,steps", UNSEEN.values(), ids=UNSEEN.keys())
+def test_reading_is_ones_own(house, text, steps, way):
+    """How a client reads a text is nothing to others who send it."""
+    text += " -- " + way + repr(steps).replace("\\", "")
+    prepare = raw(parse(text, "s1"))
+    with house.twin() as twin, house.twin() as one, house.twin() as two:
+        twin.play(steps + prepare + raw(run("s1")), way)
+        twin.play(["ROLLBACK"])
+        for other in (one, two):
+            other.play(["BEGIN"] + prepare + raw(run("s1")))
+        for other in (one, two):
+            other.play(["COMMIT"] + raw(run("s1")))
+            other.leave()
+        if "BEGIN" not in steps:
+            twin.play(raw(run("s1")), way)
+        twin.play(["DISCARD ALL"] + prepare + raw(run("s1")), way)
+        twin.leave()

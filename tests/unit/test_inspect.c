@@ -305,6 +305,38 @@ static void startup_values_come_back(void **state)
 	assert_int_equal(settings_interned(), 0);
 }
 
+static unsigned reading(const char *text)
+{
+	return inspect_reading(text, strlen(text));
+}
+
+static void reading_is_seen(void **state)
+{
+	const unsigned told = INSPECT_READING_TOLD;
+	const unsigned unseen = INSPECT_READING_UNSEEN;
+
+	(void)state;
+	assert_int_equal(reading(""), 0);
+	assert_int_equal(reading("SET work_mem = 1"), 0);
+	assert_int_equal(reading("SET my.datestyle = 1"), 0);
+	assert_int_equal(reading("SET DateStyle = ISO"), told);
+	assert_int_equal(reading("SET TIME ZONE 'UTC'"), told);
+	assert_int_equal(reading("SET NAMES 'UTF8'"), told);
+	assert_int_equal(reading("SET application_name = 'x'"), 0);
+	assert_int_equal(reading("SET LOCAL Search_Path = a"), unseen);
+	assert_int_equal(reading("SET SCHEMA 'a'"), unseen);
+	assert_int_equal(reading("SET SESSION AUTHORIZATION a"), unseen);
+	assert_int_equal(reading("SET XML OPTION DOCUMENT"), unseen);
+	assert_int_equal(reading("SET LOCAL \"role\" = a; SET NAMES 'x'"),
+			 told | unseen);
+	assert_int_equal(reading("SELECT set_config('timezone', $1, true)"),
+			 told);
+	assert_int_equal(reading("SELECT set_config(x, 'a', true)"), unseen);
+	assert_int_equal(reading("SELECT set_config(E'r\\157le', 'a', true)"),
+			 unseen);
+	assert_int_equal(inspect_reading("role", 3), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +346,7 @@ int main(void)
 		cmocka_unit_test(names_are_not_enough),
 		cmocka_unit_test(computed_names_are_seen),
 		cmocka_unit_test(local_calls_are_seen),
+		cmocka_unit_test(reading_is_seen),
 		cmocka_unit_test(query_asks_for_parts),
 		cmocka_unit_test(rows_are_taken),
 		cmocka_unit_test(bad_rows_are_refused),
