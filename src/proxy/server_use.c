@@ -321,6 +321,8 @@ bool server_expect_statement(struct server *server, struct stmt *stmt)
 {
 	struct stmtset *set = server->statements;
 	bool is_new = !stmtset_use(set, stmt);
+	/* What is in flight may be skipped, as this one may. */
+	bool was_there = !is_new && stmtset_batch(set, stmt) == 0;
 
 	if (is_new) {
 		make_room(server);
@@ -336,7 +338,7 @@ bool server_expect_statement(struct server *server, struct stmt *stmt)
 	/* A stand-in, or some client has a name that looks like this one. */
 	if (!server_lack_guest(server, stmt_server_name(stmt)))
 		close_on_server(server, stmt_server_name(stmt), "");
-	return !is_new;
+	return was_there;
 }
 
 void server_describe(struct server *server, struct stmt *stmt)

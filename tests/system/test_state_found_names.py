@@ -100,6 +100,26 @@ def test_found(house, startup, packets, hops):
         hopper.conn.close()
 
 
+@pytest.mark.own
+@pytest.mark.parametrize("turn", range(2))
+def test_brought_in_vain(house, turn):
+    """A statement that is brought twice, both times behind an error."""
+    text = "INSERT INTO public.walk_1 VALUES (1, 'turn %d')" % turn
+    taken = raw(parse("DELETE FROM public.walk_2", "s1"), run("s1"))
+    sleep = ["INSERT INTO public.walk_2 SELECT 1, pg_sleep(0.2)::text"]
+    with house.twin() as twin, house.twin() as other:
+        for _ in range(turn):
+            other.play(["SHOW work_mem"])
+        twin.play(raw(parse(text, "s1")))
+        other.play(["BEGIN", "SHOW work_mem"])
+        # What is pipelined is in flight together.
+        twin.play(sleep + taken + taken, "pipelined")
+        twin.play(sleep + raw(run("s1")), "pipelined")
+        other.play(["COMMIT"])
+        twin.play(raw(run("s1")))
+        twin.leave()
+
+
 # Settings that decide how a text is read, where nothing tells of them before
 # the text is sent; and the text.
 NULLS = "SELECT 1 = NULL"
