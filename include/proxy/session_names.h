@@ -155,4 +155,21 @@ void relay_told_forget(struct session *session);
 bool relay_told_settled(struct session *session,
 			const struct track_entry *described);
 
+/* --- session_scope --- */
+
+/* How texts are read may have changed: whose statements are its own? */
+void session_rescope(struct session *session);
+/* One for what nobody else may share; a reference of the caller's. */
+struct stmtscope *session_scope_alone(const struct session *session);
+/* May such a unit change how the next ones are read? */
+bool session_scope_hears(const struct session *session,
+			 const struct sqlclass *judged);
+/* Its text goes to the server, or what names what it sets; NULL: unknown. */
+void session_scope_sent(struct session *session, const struct sqlclass *judged,
+			const void *text, size_t len);
+/*
+ * Something is answered, and the server is in this state; is_open: what has
+ * been set may still be looked up.
+ */
+void session_scope_settle(struct session *session, char status, bool is_open);
 #endif

@@ -355,23 +355,6 @@ bool session_greet_likely(struct session *session);
 /* Greets with what the session's server shows, and remembers it. */
 void session_greet_shown(struct session *session);
 
-/* --- session_scope --- */
-
-/* How texts are read may have changed: whose statements are its own? */
-void session_rescope(struct session *session);
-/* One for what nobody else may share; a reference of the caller's. */
-struct stmtscope *session_scope_alone(const struct session *session);
-/* May such a unit change how the next ones are read? */
-bool session_scope_hears(const struct session *session,
-			 const struct sqlclass *judged);
-/* Its text goes to the server, or what names what it sets; NULL: unknown. */
-void session_scope_sent(struct session *session, const struct sqlclass *judged,
-			const void *text, size_t len);
-/*
- * Something is answered, and the server is in this state; is_open: what has
- * been set may still be looked up.
- */
-void session_scope_settle(struct session *session, char status, bool is_open);
 /* --- session_settings --- */
 
 /* What the settings mean for the reading of statements. */

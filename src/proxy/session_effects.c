@@ -4,6 +4,7 @@
  */
 #include "core/pgwire.h"
 #include "core/stmtmap.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 
 #include <strings.h>

@@ -17,6 +17,7 @@
 #include "core/stmtscope.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 
 /* After these the session is looked at, or the transaction undoes them. */

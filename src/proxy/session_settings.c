@@ -20,6 +20,7 @@
 #include "proxy/local.h"
 #include "proxy/pool.h"
 #include "proxy/server.h"
+#include "proxy/session_names.h"
 #include "proxy/session_parts.h"
 
 #include <string.h>
