@@ -116,6 +116,10 @@ struct pgwire_startup {
 enum pgwire_result pgwire_read_startup(const uint8_t *data, size_t len,
 				       struct pgwire_startup *startup);
 
+/* Whether the length in front may be that of a startup packet, as far as it
+ * is there: what else comes is no client of PostgreSQL. */
+bool pgwire_is_startup_size(const uint8_t *data, size_t len);
+
 /*
  * Walks the parameters of a login: start with *at = 0; false at the end.
  * Both strings are NUL-terminated inside the packet.

@@ -212,20 +212,26 @@ static enum pgwire_result read_by_code(const uint8_t *data,
 	}
 }
 
+bool pgwire_is_startup_size(const uint8_t *data, size_t len)
+{
+	/* No length up to the limit has a bit in its first two bytes. */
+	if ((len > 0 && data[0] != 0) || (len > 1 && data[1] != 0))
+		return false;
+	return len < 4 || (pgwire_u32(data) >= STARTUP_MIN &&
+			   pgwire_u32(data) <= PGWIRE_STARTUP_MAX);
+}
+
 enum pgwire_result pgwire_read_startup(const uint8_t *data, size_t len,
 				       struct pgwire_startup *startup)
 {
 	struct pgwire_startup found = { .bytes = data };
 	enum pgwire_result result;
 
-	/* No length up to the limit has a bit in its first two bytes. */
-	if ((len > 0 && data[0] != 0) || (len > 1 && data[1] != 0))
+	if (!pgwire_is_startup_size(data, len))
 		return PGWIRE_BAD;
 	if (len < 4)
 		return PGWIRE_MORE;
 	found.total = pgwire_u32(data);
-	if (found.total < STARTUP_MIN || found.total > PGWIRE_STARTUP_MAX)
-		return PGWIRE_BAD;
 	if (len < found.total)
 		return PGWIRE_MORE;
 	result = read_by_code(data, &found);

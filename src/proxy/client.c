@@ -118,7 +118,10 @@ static const char *name_of(const struct client *client, char *out, size_t room)
 	return out;
 }
 
-/* The log may know more than a stranger: reason has its words. */
+/*
+ * The log may know more than a stranger: words are its own.  Without an error
+ * it is not answered.
+ */
 static void reject_with(struct client *client, enum metrics_reject reason,
 			const struct pgbuild_error *error, const char *words)
 {
@@ -131,8 +134,11 @@ static void reject_with(struct client *client, enum metrics_reject reason,
 		log_warning("%s closing because: %s (age=%us)",
 			    name_of(client, name, sizeof(name)), words,
 			    (unsigned)(age_us / 1000000));
-	client_fail(client->stream, error->sqlstate, error->message,
-		    error->hint);
+	if (error)
+		client_fail(client->stream, error->sqlstate, error->message,
+			    error->hint);
+	else
+		stream_close(client->stream, true);
 	finish(client);
 }
 
@@ -161,6 +167,21 @@ static void log_attempt(const struct client *client)
 static void protocol_error(struct client *client, const char *message)
 {
 	reject(client, METRICS_REJECT_PROTO, "08P01", message, NULL);
+}
+
+/*
+ * What speaks another protocol is not answered (PostgreSQL: COMMERROR), and
+ * neither is a client that leaves in place of a login.
+ */
+static void startup_error(struct client *client, const uint8_t *data,
+			  size_t len)
+{
+	if (pgwire_is_startup_size(data, len))
+		protocol_error(client, "invalid startup packet layout");
+	else
+		reject_with(client, METRICS_REJECT_PROTO, NULL,
+			    "invalid startup packet: is this a PostgreSQL "
+			    "client?");
 }
 
 /* Left by itself: worth a line only for whoever debugs. */
@@ -538,10 +559,7 @@ static bool read_startup(struct client *client)
 	case PGWIRE_MORE: return false;
 	case PGWIRE_OK: break;
 	case PGWIRE_BAD:
-	default:
-		protocol_error(client, "invalid startup packet: is this a "
-				       "PostgreSQL client?");
-		return false;
+	default: startup_error(client, data, len); return false;
 	}
 	switch (startup.kind) {
 	case STARTUP_SSL:

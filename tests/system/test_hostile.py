@@ -111,8 +111,10 @@ def test_random_bytes(target):
 
 def test_other_protocols(target):
     for data in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02",
-                 b"SSH-2.0-OpenSSH_9\r\n", b"\0" * 64, b"\xff" * 64):
-        raw_attack(target, data)
+                 b"SSH-2.0-OpenSSH_9\r\n", b"\0" * 64, b"\xff" * 64,
+                 b"X\0\0\0\4"):
+        answer = raw_attack(target, data)
+        assert IS_PGBOUNCER or answer == b"", "PostgreSQL says nothing"
 
 
 @pytest.mark.parametrize("protocol, fine", [

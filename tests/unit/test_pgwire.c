@@ -512,6 +512,23 @@ static void values_are_read(void **state)
 		assert_int_equal(count_values(liars[i], 9, &are_texts), -1);
 }
 
+static bool may_be_startup(const char *data, size_t len)
+{
+	return pgwire_is_startup_size((const uint8_t *)data, len);
+}
+
+static void strangers_are_known(void **state)
+{
+	(void)state;
+	assert_true(may_be_startup("", 0));
+	assert_true(may_be_startup(BODY("\0\0\0")));
+	assert_true(may_be_startup(BODY("\0\0\0\10")));
+	assert_false(may_be_startup(BODY("\0\0\0\7")));
+	assert_false(may_be_startup(BODY("X")));
+	assert_false(may_be_startup(BODY("\0\1")));
+	assert_false(may_be_startup(BODY("GET /")));
+}
+
 static void formats_are_counted(void **state)
 {
 	/* a value, and formats of two columns */
@@ -800,6 +817,7 @@ int main(void)
 		cmocka_unit_test(bind_names_are_bounded),
 		cmocka_unit_test(values_are_read),
 		cmocka_unit_test(formats_are_counted),
+		cmocka_unit_test(strangers_are_known),
 		cmocka_unit_test(target_is_read),
 		cmocka_unit_test(string_is_read),
 		cmocka_unit_test(sasl_is_read),
