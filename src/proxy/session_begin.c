@@ -98,7 +98,8 @@ static bool is_setting(const struct sqlclass *class)
 {
 	const uint32_t settings = EFFECT_SET | EFFECT_SET_LOCAL |
 				  EFFECT_SET_REPORTED | EFFECT_READ_ONLY |
-				  EFFECT_RESET_ALL | EFFECT_SERIALIZABLE;
+				  EFFECT_READ_WRITE | EFFECT_RESET_ALL |
+				  EFFECT_SERIALIZABLE;
 
 	return class->access <= ACCESS_READ && class->statements == 1 &&
 	       class->command == COMMAND_OTHER &&

@@ -75,6 +75,9 @@ BLOCKS = {
     "xid": ["BEGIN READ ONLY", READ, "SELECT txid_current() > 0", "ROLLBACK"],
     "two_phase": ["BEGIN READ ONLY", READ, "PREPARE TRANSACTION 'blocks'",
                   "ROLLBACK PREPARED 'blocks'"],
+    "characteristics": ["BEGIN READ ONLY", READ, "SET SESSION CHARACTERISTICS"
+                        " AS TRANSACTION READ WRITE", "SELECT txid_current() > 0",
+                        "ROLLBACK", "SHOW default_transaction_read_only"],
     "set_local": ["BEGIN READ ONLY", "SET LOCAL work_mem = '5MB' -- five",
                   "SHOW work_mem", READ, "COMMIT", "SHOW work_mem"],
     "set_reported": ["BEGIN READ ONLY", "SET TimeZone = 'Asia/Tokyo'",
