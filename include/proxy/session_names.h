@@ -126,6 +126,26 @@ struct server_note *relay_names_note(const struct session *session,
 /* The client closes the name: true, its message is to be passed on. */
 bool relay_names_close(struct session *session, const char *name);
 
+/* --- relay_portal --- */
+
+/* The unnamed portal, if it is that of a BEGIN answered here. */
+enum relay_portal {
+	RELAY_PORTAL_THERE,   /* the message may go to the server */
+	RELAY_PORTAL_WAIT,    /* not before all is answered */
+	RELAY_PORTAL_ANSWERED /* something else has gone in its place */
+};
+
+/* A block was begun here; is_bound: by an Execute of that portal. */
+void relay_portal_begun(struct session *session, bool is_bound);
+/* A Bind of such a statement to that portal is sent. */
+void relay_portal_bound(struct session *session, const char *portal,
+			const struct sqlclass *class);
+/* A Describe or Execute of that portal has come. */
+enum relay_portal relay_portal_look(struct session *session,
+				    const struct pgwire_message *message,
+				    const char *portal);
+void relay_portal_end_unit(struct session *session);
+
 /* --- relay_told --- */
 
 enum relay_told {

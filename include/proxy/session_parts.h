@@ -68,6 +68,14 @@ enum {
 	SESSION_WHOLE_BYTES = 64 * 1024
 };
 
+/* Its unnamed portal, when a BEGIN was answered here (relay_portal). */
+enum session_portal {
+	SESSION_PORTAL_OWN,    /* is what the server has */
+	SESSION_PORTAL_BEGUN,  /* is the BEGIN's, which no server has */
+	SESSION_PORTAL_BOUND,  /* is bound in the batch under way */
+	SESSION_PORTAL_COVERED /* was, if that Bind has not failed */
+};
+
 /* What must be known of a unit when its ReadyForQuery comes. */
 struct session_unit {
 	struct sqlclass judged;
@@ -213,6 +221,7 @@ struct session {
 	/* small ones, of the parts above */
 	enum session_state state;
 	enum session_timed timed_for; /* what its timer was set for */
+	enum session_portal portal;
 	enum config_pool_mode mode;
 	unsigned relayed_parses;
 	uint32_t slot;

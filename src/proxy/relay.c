@@ -101,6 +101,7 @@ static void end_unit(struct session *session)
 	session->has_bound = false;
 	session->is_asking = false;
 	relay_told_forget(session);
+	relay_portal_end_unit(session);
 	session_refill_forget(session);
 	session->ends_unit = false;
 	session->relayed_parses = 0;
@@ -393,6 +394,7 @@ static void pass_bind(struct session *session,
 		relay_names_there(session, bind->statement, false, &entry);
 
 	relay_told_bound(session, message, bind, entry);
+	relay_portal_bound(session, bind->portal, class);
 	note_effects(session, class);
 	session_effects_of_bind(session, entry, message);
 	session->has_bound = true;
@@ -482,10 +484,15 @@ static enum relay_result relay_target(struct session *session,
 	} else if (kind == 'S') {
 		pass_message(session, message);
 	} else if (message->type == 'D') {
+		if (relay_portal_look(session, message, name) ==
+		    RELAY_PORTAL_WAIT)
+			return RELAY_HOLD;
 		server_owe(session->server, TRACK_DESCRIBE_PORTAL, 0,
 			   relay_told_take_portal(session));
 		pass_message(session, message);
 	} else {
+		if (!*name)
+			session->portal = SESSION_PORTAL_OWN;
 		server_owe(session->server, TRACK_CLOSE, 0,
 			   server_note_new(NULL, 0, false, name));
 		pass_message(session, message);
@@ -556,6 +563,7 @@ static enum relay_result relay_query(struct session *session,
 	session_effects_of_query(session, &class, message);
 	session->unit.judged = class;
 	session->unit.is_query = true;
+	session->portal = SESSION_PORTAL_OWN;
 	session_undo_note(session, "");
 	stmtmap_remove(session->names, "");
 	server_set_unnamed(session->server, 0);
@@ -618,11 +626,18 @@ static enum relay_result relay_flush(struct session *session,
 	return RELAY_UNIT;
 }
 
-static void relay_execute(struct session *session,
-			  const struct pgwire_message *message)
+static enum relay_result relay_execute(struct session *session,
+				       const struct pgwire_message *message)
 {
 	bool is_reset;
 
+	switch (relay_portal_look(session, message,
+				  (const char *)message->body)) {
+	case RELAY_PORTAL_WAIT: return RELAY_HOLD;
+	case RELAY_PORTAL_ANSWERED: return RELAY_MORE;
+	case RELAY_PORTAL_THERE:
+	default: break;
+	}
 	if (session->unit.judged.statements < UINT16_MAX)
 		session->unit.judged.statements++;
 	session_begin_executes(session);
@@ -631,6 +646,7 @@ static void relay_execute(struct session *session,
 	pass_message(session, message);
 	if (is_reset)
 		session_refill_insert(session);
+	return RELAY_MORE;
 }
 
 static enum relay_result relay_message(struct session *session,
@@ -644,7 +660,7 @@ static enum relay_result relay_message(struct session *session,
 	case 'B': return relay_bind(session, message, why);
 	case 'D':
 	case 'C': return relay_target(session, message, why);
-	case 'E': relay_execute(session, message); return RELAY_MORE;
+	case 'E': return relay_execute(session, message);
 	case 'S':
 		if (is_copying)
 			relay_copy_sync(session, message);

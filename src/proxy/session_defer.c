@@ -295,6 +295,8 @@ static bool answer(struct session *session, const struct piece *piece,
 	if (!change(session, piece))
 		return false;
 	name_it(session, piece);
+	relay_portal_begun(session,
+			   piece->type != 'Q' && session_begin_is_due(session));
 	count(session, piece);
 	buf_append(out, buf_head(first), buf_len(first));
 	pgbuild_command_complete(out, sqlbegin_tag(kind));

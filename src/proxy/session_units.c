@@ -99,6 +99,7 @@ static void end_transaction(struct session *session)
 	session_count_bytes(session);
 	session->is_writing = false;
 	session->transaction_us = 0;
+	session->portal = SESSION_PORTAL_OWN;
 }
 
 static bool has_identity(const struct settings *settings)
