@@ -246,6 +246,7 @@ struct config_settings {
 	bool tcp_defer_accept;
 	bool tcp_keepalive;
 	bool server_round_robin;
+	bool share_unnamed;
 	bool application_name_add_host;
 	bool disable_pqexec;
 	bool server_reset_query_always;

@@ -43,6 +43,13 @@ bool epoch_outdates(const struct epoch *epoch, uint64_t as_of_us);
 bool epoch_outdates_of(const char *dbname, uint64_t as_of_us);
 
 /*
+ * What nobody can see through (DO, CALL, a volatile function) has run until
+ * now_us, and it may have been DDL: the latest such time, 0 if there was none.
+ */
+void epoch_note_hidden(struct epoch *epoch, uint64_t now_us);
+uint64_t epoch_hidden_us(const struct epoch *epoch);
+
+/*
  * Somebody has asked for currval() or lastval(): that is not forgotten for as
  * long as the process lives.
  */

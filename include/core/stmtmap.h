@@ -79,6 +79,7 @@ struct stmtmap_entry {
 	uint64_t serial;     /* the owner's number for this use of the name */
 	bool is_settled;     /* its Parse was answered, not failed */
 	bool is_second;      /* the statement has an older name here */
+	bool is_shared;      /* unnamed, but on servers by its number */
 	uint64_t told;       /* columns.h: that the client reads by; 0 none */
 	/* Of SQL: the text is a PREPARE, and what it prepares begins here. */
 	size_t query_at;
@@ -145,6 +146,10 @@ uint64_t stmtset_batch(const struct stmtset *set, const struct stmt *stmt);
 
 void stmtset_set_epoch(struct stmtset *set, const struct stmt *stmt,
 		       uint64_t epoch);
+/* When it was sent last, in us; 0: never, or no member. */
+void stmtset_set_sent(struct stmtset *set, const struct stmt *stmt,
+		      uint64_t now_us);
+uint64_t stmtset_sent_us(const struct stmtset *set, const struct stmt *stmt);
 /*
  * What its columns are there (columns.h); 0, as after stmtset_add: nobody has
  * asked.
@@ -161,6 +166,8 @@ bool stmtset_use_fresh(struct stmtset *set, const struct stmt *stmt,
 
 void stmtset_clear(struct stmtset *set);
 size_t stmtset_count(const struct stmtset *set);
+/* At its limit: another one needs an eviction. */
+bool stmtset_is_full(const struct stmtset *set);
 /*
  * When the set is at its limit: takes out the least recently used statement
  * and returns it (the caller's reference, for the Close that must be sent),

@@ -30,6 +30,7 @@ struct metrics_cell;
 struct notifiers;
 struct orders;
 struct quotas;
+struct recur;
 struct server;
 struct shapes;
 struct strmap;
@@ -119,6 +120,7 @@ struct local {
 	struct node_address *addresses;  /* by node of the snapshot */
 	struct strmap *catalogs;         /* "database\nreal name" -> catalog */
 	struct shapes *shapes;
+	struct recur *recur;
 	struct metrics_cell *cell; /* METRICS_WORKER */
 	struct strmap *pools;      /* "user\ndatabase" -> pool */
 	struct strmap *asks;       /* startup packets seen: client_ask */

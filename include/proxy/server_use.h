@@ -126,6 +126,10 @@ bool server_expect_statement(struct server *server, struct stmt *stmt);
 bool server_may_have(const struct server *server, const struct stmt *stmt);
 /* As server_has_statement(), and not stale in a failed transaction either. */
 bool server_has_fresh(struct server *server, const struct stmt *stmt);
+/* When its Parse was sent last, in us of local_now(); 0: it is not there. */
+uint64_t server_sent_us(const struct server *server, const struct stmt *stmt);
+/* What is prepared next takes the place of another one. */
+bool server_is_full_of_names(const struct server *server);
 /*
  * Parse under a name that nobody uses: its answer is the client's, and takes
  * the note.  What the server has is not touched.

@@ -94,6 +94,16 @@ void materialise_moved(struct session *session, bool is_prepare);
 /* The unit is over: what it has not done it will not do. */
 void materialise_drop_moves(struct session *session);
 
+/* --- relay_shared --- */
+
+/*
+ * A Parse of the unnamed statement: true, it is answered, and the server has
+ * the statement by its number; what is needed for that has been sent.  False:
+ * nothing has happened, it is to be passed on.
+ */
+bool relay_shared_parse(struct session *session, struct stmt *stmt,
+			struct sqlclass class);
+
 /* --- relay_names --- */
 
 /*

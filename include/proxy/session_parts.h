@@ -197,6 +197,7 @@ struct session {
 
 	struct stmt *unnamed_before; /* the Parses in flight, or NULL */
 	uint64_t unnamed_serial;     /* of the one that was too long to keep */
+	uint64_t unnamed_epoch;      /* of the newest Parse passed on */
 	uint64_t parsed_serial;      /* of the last Parse that succeeded */
 	uint64_t batch_serial;       /* the last before the unit under way */
 	uint64_t serial;
@@ -270,6 +271,7 @@ struct session {
 	bool has_asked_draws;     /* for what they gave, later on */
 	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
+	bool is_hiding;       /* ... that nobody can see through */
 	bool is_redefining;       /* ... that makes another thing of a name */
 	bool has_touched;         /* the transaction: data, read or written */
 	bool is_asynchronous;     /* ... has named synchronous_commit */

@@ -22,6 +22,7 @@ struct epoch {
 	struct intern_item item; /* its bytes are the name */
 	_Atomic uint64_t now;
 	_Atomic uint64_t redefined_us;
+	_Atomic uint64_t hidden_us;
 	_Atomic bool has_sequence_readers;
 	char name[];
 };
@@ -95,20 +96,33 @@ void epoch_advance_of(const char *dbname)
 	epoch_release(epoch_of(found));
 }
 
-/*
- * Times of several threads may come in any order; the latest one stays.  It
- * must not be forgotten: like a reader, it holds the epoch for ever.
- */
-void epoch_redefine(struct epoch *epoch, uint64_t now_us)
+/* Times of several threads may come in any order; the latest one stays. */
+static uint64_t keep_latest(_Atomic uint64_t *time, uint64_t now_us)
 {
-	uint64_t before = atomic_load(&epoch->redefined_us);
+	uint64_t before = atomic_load(time);
 
 	while (before < now_us &&
-	       !atomic_compare_exchange_weak(&epoch->redefined_us, &before,
-					     now_us))
+	       !atomic_compare_exchange_weak(time, &before, now_us))
 		continue;
-	if (before == 0)
+	return before;
+}
+
+/* It must not be forgotten: like a reader, it holds the epoch for ever. */
+void epoch_redefine(struct epoch *epoch, uint64_t now_us)
+{
+	if (keep_latest(&epoch->redefined_us, now_us) == 0)
 		(void)epoch_hold(epoch);
+}
+
+/* An epoch that nobody holds knows of no statement. */
+void epoch_note_hidden(struct epoch *epoch, uint64_t now_us)
+{
+	(void)keep_latest(&epoch->hidden_us, now_us);
+}
+
+uint64_t epoch_hidden_us(const struct epoch *epoch)
+{
+	return atomic_load_explicit(&epoch->hidden_us, memory_order_relaxed);
 }
 
 uint64_t epoch_redefined_us(const struct epoch *epoch)

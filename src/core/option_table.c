@@ -283,6 +283,9 @@ static const struct option pool_rows[] = {
 	  .fallback = "200", .max = STATEMENTS_MAX,
 	  .help = "Prepared statements that a server connection keeps for "
 		  "its clients; 0 counts as 1." },
+	{ SETTING(share_unnamed), .type = OPTION_BOOL, .fallback = "1",
+	  .help = "Unnamed statements that come again and again are prepared "
+		  "once on a server, not parsed for each use." },
 	{ SETTING(ignore_startup_parameters), .type = OPTION_LIST,
 	  .fallback = "",
 	  .help = "Startup parameters that are accepted and dropped." },

@@ -356,5 +356,8 @@ const char *stmtmap_name_of(const struct stmtmap *map, uint64_t id)
 		if (!entry->is_second)
 			break;
 	}
+	if (!found && map->unnamed.is_shared &&
+	    stmt_id(map->unnamed.stmt) == id)
+		return "";
 	return found;
 }

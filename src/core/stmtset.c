@@ -27,6 +27,7 @@ struct node {
 	uint64_t batch;   /* 0: confirmed */
 	uint64_t epoch;   /* 0: not known */
 	uint64_t columns; /* 0: not known */
+	uint64_t sent_us;
 };
 
 struct stmtset {
@@ -136,6 +137,7 @@ void stmtset_add(struct stmtset *set, struct stmt *stmt)
 	node->batch = 0;
 	node->epoch = 0;
 	node->columns = 0;
+	node->sent_us = 0;
 	list_prepend(&set->by_use, &node->use);
 	set->slots[slot_for(set, stmt)] = node;
 	set->used++;
@@ -200,6 +202,22 @@ void stmtset_set_epoch(struct stmtset *set, const struct stmt *stmt,
 		node->epoch = epoch;
 }
 
+void stmtset_set_sent(struct stmtset *set, const struct stmt *stmt,
+		      uint64_t now_us)
+{
+	struct node *node = find(set, stmt);
+
+	if (node)
+		node->sent_us = now_us;
+}
+
+uint64_t stmtset_sent_us(const struct stmtset *set, const struct stmt *stmt)
+{
+	const struct node *node = find(set, stmt);
+
+	return node ? node->sent_us : 0;
+}
+
 void stmtset_set_columns(struct stmtset *set, const struct stmt *stmt,
 			 uint64_t columns)
 {
@@ -241,6 +259,11 @@ void stmtset_clear(struct stmtset *set)
 size_t stmtset_count(const struct stmtset *set)
 {
 	return set->used;
+}
+
+bool stmtset_is_full(const struct stmtset *set)
+{
+	return set->used >= set->limit;
 }
 
 struct stmt *stmtset_find(const struct stmtset *set, const char *server_name)

@@ -13,6 +13,7 @@
 #include "core/catalog.h"
 #include "core/dbddl.h"
 #include "core/metrics.h"
+#include "core/recur.h"
 #include "core/shapes.h"
 #include "core/users.h"
 #include "net/tls.h"
@@ -204,6 +205,7 @@ struct local *local_new(struct process *process, unsigned index)
 	local->hubs = strmap_new();
 	local->ears = strmap_new();
 	local->shapes = shapes_new(LOCAL_SHAPES);
+	local->recur = recur_new();
 	local->cell =
 		metrics_open(process->metrics, METRICS_WORKER,
 			     &(struct metrics_labels){ .worker = number });
@@ -227,6 +229,7 @@ void local_free(struct local *local)
 	strmap_free(local->hubs, NULL);
 	strmap_free(local->ears, NULL);
 	shapes_free(local->shapes);
+	recur_free(local->recur);
 	metrics_close(local->cell);
 	free(local);
 }

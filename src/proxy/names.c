@@ -262,8 +262,11 @@ static void settle_unnamed(struct session *session,
 	if (ok) {
 		struct stmtmap_entry *last = stmtmap_find(session->names, "");
 
-		if (last)
-			last->is_settled = true;
+		if (!last)
+			return;
+		last->is_settled = true;
+		if (!last->is_shared && !session->is_changing_catalog)
+			stmt_note_good(last->stmt, session->unnamed_epoch);
 		return;
 	}
 	stmtmap_remove(session->names, "");

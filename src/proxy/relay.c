@@ -50,6 +50,8 @@ static void note_effects(struct session *session, const struct sqlclass *class)
 	}
 	session_inspect_sent(session, class->effects);
 	session_sequence_sent(session, class);
+	if (class->effects & EFFECT_HIDDEN)
+		session->is_hiding = true;
 	session_listen_note(session, class);
 	if (class->access > ACCESS_READ)
 		notifiers_set(session->local->process->notifiers,

@@ -34,6 +34,7 @@ static void parse_unnamed(struct session *session, struct stmt *stmt,
 	session_undo_note(session, "");
 	entry = names_put(session, "", stmt, class);
 	server_set_unnamed(session->server, entry->serial);
+	session->unnamed_epoch = stmt_epoch(stmt);
 	session->unnamed_changes++;
 	session_count_total(session, COUNTER_SERVER_PARSES);
 	server_owe(session->server, TRACK_PARSE, 0, note);
@@ -138,6 +139,7 @@ bool relay_names_parse(struct session *session,
 {
 	struct stmt *stmt;
 	bool is_named = *parse->name != '\0';
+	bool is_passed = false;
 
 	if (is_named && stmtmap_find(session->names, parse->name)) {
 		parse_taken(session, parse->name);
@@ -147,9 +149,11 @@ bool relay_names_parse(struct session *session,
 	if (is_named)
 		parse_named(session, parse->name, stmt, class);
 	else
+		is_passed = !relay_shared_parse(session, stmt, class);
+	if (is_passed)
 		parse_unnamed(session, stmt, class);
 	stmt_release(stmt);
-	return !is_named;
+	return is_passed;
 }
 
 /* --- Bind and Describe --- */
@@ -167,11 +171,17 @@ static void lack_unnamed(struct session *session)
 	server_set_unnamed(server, 0);
 }
 
+/* On servers it is called by its number, not as the client does. */
+static bool is_numbered(const char *name, const struct stmtmap_entry *entry)
+{
+	return *name || entry->is_shared;
+}
+
 /* Is the statement there, for what stands in this batch? */
 static bool is_there(struct session *session, const char *name,
 		     const struct stmtmap_entry *entry)
 {
-	if (*name)
+	if (is_numbered(name, entry))
 		return server_has_statement(session->server, entry->stmt);
 	return server_unnamed(session->server) == entry->serial;
 }
@@ -197,7 +207,8 @@ static const char *stand_in(struct session *session, const char *name,
 			    bool is_described)
 {
 	const struct stmt_shape *shape = stmt_shape(entry->stmt);
-	const char *there = *name ? stmt_server_name(entry->stmt) : "";
+	const char *there =
+		is_numbered(name, entry) ? stmt_server_name(entry->stmt) : "";
 
 	if (!shape || entry->query_at > 0 || is_there(session, name, entry) ||
 	    (is_described ? shape->has_result : is_exit(entry)))
@@ -248,7 +259,7 @@ static const char *bring(struct session *session, const char *name,
 
 	if (*name && materialise_name(session, name, entry))
 		return name;
-	if (*name) {
+	if (is_numbered(name, entry)) {
 		stmt = names_stmt_now(session, entry);
 		if (!server_has_statement(server, stmt))
 			reread_prepare(session, stmt);
@@ -272,7 +283,7 @@ const char *relay_names_there(struct session *session, const char *name,
 	if (!entry)
 		return NULL;
 	/* As it was read, even if it would be read otherwise now. */
-	if (*name && names_have_failed(session) &&
+	if (is_numbered(name, entry) && names_have_failed(session) &&
 	    server_has_statement(session->server, entry->stmt))
 		return stmt_server_name(entry->stmt);
 	if (names_have_failed(session))

@@ -261,6 +261,16 @@ bool server_has_fresh(struct server *server, const struct stmt *stmt)
 				 server_batch(server));
 }
 
+uint64_t server_sent_us(const struct server *server, const struct stmt *stmt)
+{
+	return stmtset_sent_us(server->statements, stmt);
+}
+
+bool server_is_full_of_names(const struct server *server)
+{
+	return stmtset_is_full(server->statements);
+}
+
 uint64_t server_batch(const struct server *server)
 {
 	/* 0 stands for "confirmed". */
@@ -335,6 +345,7 @@ bool server_expect_statement(struct server *server, struct stmt *stmt)
 		stmtset_set_epoch(set, stmt, stmt_epoch(stmt));
 		stmtset_set_columns(set, stmt, 0);
 	}
+	stmtset_set_sent(set, stmt, local_now(server->site->local));
 	/* A stand-in, or some client has a name that looks like this one. */
 	if (!server_lack_guest(server, stmt_server_name(stmt)))
 		close_on_server(server, stmt_server_name(stmt), "");

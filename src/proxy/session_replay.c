@@ -5,7 +5,7 @@
  * What we sent to a replica by our own choice is kept: whole autocommit
  * reads; what is prepared up to a Flush; and for a stale plan (0A000, "cached
  * plan must not change result type"), whole autocommit batches that run one
- * named statement, also on the primary: that is told before anything has run.
+ * statement, also on the primary: that is told before anything has run.
  * On the primary autocommit units are kept for the case that it goes under
  * them (proxy/session_doubt).  Several units in flight are kept together, or
  * not at all; one that is answered is dropped, the others stay.
@@ -145,16 +145,17 @@ static size_t unit_len(const struct session *session, const uint8_t *data,
 }
 
 /*
- * A statement of some name may have been prepared before DDL that nobody has
- * told us of.  PostgreSQL says so before it runs, and a batch that runs one
- * statement has not done anything then.
+ * A statement may have been prepared before DDL that nobody has told us of.
+ * PostgreSQL says so before it runs, and a batch that runs one statement has
+ * not done anything then.
  */
 static bool may_be_stale(const struct session *session)
 {
 	const struct session_scan *scan = &session->scan;
 
-	return scan->binds == 1 && scan->named_binds == 1 && !scan->has_names &&
-	       scan->judged.command == COMMAND_OTHER &&
+	/* The unnamed one may be shared (relay_shared). */
+	return scan->binds == 1 && scan->parses == 1 - scan->named_binds &&
+	       !scan->has_names && scan->judged.command == COMMAND_OTHER &&
 	       !session_has_pending(session) && !session->has_repeated &&
 	       session->mode != POOL_MODE_SESSION && session->pins == 0 &&
 	       server_status(session->server) == 'I';

@@ -92,9 +92,13 @@ static void end_transaction(struct session *session)
 		epoch_advance(stmtscope_epoch(session->scope));
 		session_want_catalog(session);
 	}
+	if (session->is_hiding)
+		epoch_note_hidden(stmtscope_epoch(session->scope),
+				  util_now_us());
 	if (session->is_redefining)
 		epoch_redefine(stmtscope_epoch(session->scope), util_now_us());
 	session->is_changing_catalog = false;
+	session->is_hiding = false;
 	session->is_redefining = false;
 	session_count_bytes(session);
 	session->is_writing = false;

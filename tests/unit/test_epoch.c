@@ -67,6 +67,11 @@ static void what_was_redefined_is_remembered(void **state)
 	epoch_redefine(epoch, 20);
 	epoch_redefine(epoch, 10);
 	assert_int_equal(epoch_redefined_us(epoch), 20);
+	assert_int_equal(epoch_hidden_us(epoch), 0);
+	epoch_note_hidden(epoch, 40);
+	epoch_note_hidden(epoch, 30);
+	assert_int_equal(epoch_hidden_us(epoch), 40);
+	assert_int_equal(epoch_redefined_us(epoch), 20);
 	epoch_release(epoch);
 	epoch = epoch_open("redefined");
 	assert_int_equal(epoch_redefined_us(epoch), 20);
