@@ -303,21 +303,21 @@ void session_inspect_take(struct session *session,
 		inspect->has_failed = true;
 }
 
-/* What follows the look on the same server may pin it anew. */
-static uint32_t pins_in_flight(const struct session *session)
+/* What follows the look on the same server may leave something anew. */
+static uint32_t effects_in_flight(const struct session *session)
 {
 	uint32_t effects = session->unit.judged.effects;
 
 	for (unsigned i = 0; i < session->units_count; i++)
 		effects |= session_unit_at(session, i)->judged.effects;
-	return effects & PINNING;
+	return effects;
 }
 
 static void take_result(struct session *session)
 {
 	struct session_inspect *inspect = session->inspect;
 	const struct settings *found = inspect->result.settings;
-	uint32_t in_flight = pins_in_flight(session);
+	uint32_t in_flight = effects_in_flight(session);
 
 	/* Settings with computed names are gone, too. */
 	if (inspect->asked.effects & EFFECT_RESET_ALL)
@@ -325,9 +325,10 @@ static void take_result(struct session *session)
 	if ((inspect->asked.effects & EFFECT_HIDDEN) &&
 	    (inspect->result.pins & EFFECT_PREPARE))
 		inspect->has_hidden_statements = true;
-	session->pins = inspect->result.pins | inspect->stuck | in_flight;
+	session->pins =
+		inspect->result.pins | inspect->stuck | (in_flight & PINNING);
 	if ((session->pins & ~(uint32_t)EFFECT_LISTEN) == 0 &&
-	    !session_inspect_is_suspect(session->unit.judged.effects) &&
+	    !session_inspect_is_suspect(in_flight) &&
 	    !local_settings(session->local)->server_reset_query_always)
 		server_mark_clean(session->server);
 	if (inspect->result.is_spoiling)

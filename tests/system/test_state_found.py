@@ -200,3 +200,20 @@ def test_what_is_left(house, steps, is_heard):
             twin.play(["SHOW TimeZone", "SELECT current_setting('timezone')",
                        "BEGIN", "SHOW TimeZone", "COMMIT"])
             twin.leave()
+
+
+@pytest.mark.own
+def test_left_behind_a_look(house):
+    """
+    What follows a look at the server is looked at in its turn: who leaves
+    meanwhile leaves nothing.
+    """
+    for _ in range(40):
+        conn = oracle.Speaker(house.port, oracle.THROUGH, "app")
+        conn.play(["SELECT state_hide('myapp.usr', 'x')",
+                   "SELECT state_hide('work_mem', '5029kB')"])
+        conn.abort()
+        with oracle.Speaker(house.port, oracle.THROUGH, "app") as other:
+            lines, = other.play(["SELECT current_setting('work_mem'),"
+                                 " pg_backend_pid()"])
+        assert lines[1].startswith("D 4MB|")
