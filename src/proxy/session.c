@@ -65,7 +65,9 @@ static bool awaits_settings(const struct session *session)
 {
 	const struct session_scan *scan = &session->scan;
 
-	return session->unseen && scan->has_names && scan->parses > 0 &&
+	return session->unseen &&
+	       ((scan->has_names && scan->parses > 0) ||
+		(scan->judged.effects & EFFECT_PREPARE)) &&
 	       (session_has_pending(session) ||
 		session_inspect_is_looking(session));
 }
