@@ -30,6 +30,12 @@ struct client_auth *client_auth_new(const struct local *local, const char *user,
 				    bool is_console);
 void client_auth_free(struct client_auth *auth); /* NULL is fine */
 
+/*
+ * What a server knows of an unknown user, before anything is asked; NULL: he
+ * is unknown there as well.
+ */
+void client_auth_learn(struct client_auth *auth, const char *secret);
+
 /* The first question, appended to out. */
 enum client_auth_result client_auth_begin(struct client_auth *auth,
 					  struct buf *out);
@@ -45,6 +51,8 @@ const char *client_auth_failure(const struct client_auth *auth);
 
 /* After DONE: what was proved, for logging in at servers as this user. */
 const char *client_auth_password(const struct client_auth *auth);
+/* What was learnt, if a server takes it for a login; else NULL. */
+const char *client_auth_secret(const struct client_auth *auth);
 bool client_auth_keys(const struct client_auth *auth, uint8_t *client_key,
 		      uint8_t *server_key);
 

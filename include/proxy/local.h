@@ -125,10 +125,11 @@ struct local {
 	struct strmap *pools;      /* "user\ndatabase" -> pool */
 	struct strmap *asks;       /* startup packets seen: client_ask */
 	struct session_table *sessions;
-	uint64_t changes_seen; /* taken in, of the process's changes */
-	struct strmap *hubs;   /* listener connections that live here */
-	struct strmap *ears;   /* "hub\nchannel" -> sessions of this worker */
-	bool is_refusing;      /* shutting down: no new clients */
+	uint64_t changes_seen;     /* taken in, of the process's changes */
+	struct strmap *hubs;       /* listener connections that live here */
+	struct strmap *auth_links; /* connections for auth_query */
+	struct strmap *ears; /* "hub\nchannel" -> sessions of this worker */
+	bool is_refusing;    /* shutting down: no new clients */
 	bool is_granting_stopped; /* ... and no server for a new unit */
 	bool is_ending_sessions;  /* ... and sessions end when idle */
 	bool is_stopped;          /* the worker's last turn is over */

@@ -438,7 +438,7 @@ static void judge_logins(struct builder *builder)
 	bool wants_secret = settings->auth_type != AUTH_ANY &&
 			    settings->auth_type != AUTH_TRUST;
 
-	if (wants_secret && !*settings->auth_file)
+	if (wants_secret && !*settings->auth_file && !*settings->auth_user)
 		fault_between(builder, &builder->warnings, "auth_type",
 			      "without an auth_file nobody can log in");
 	for (unsigned i = 0; i < config->database_count; i++) {

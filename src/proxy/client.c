@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "base/wheel.h"
+#include "core/authanswer.h"
 #include "core/config.h"
 #include "core/metrics.h"
 #include "core/pgbuild.h"
@@ -20,6 +21,7 @@
 #include "core/replication.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "proxy/auth_link.h"
 #include "proxy/client_ask.h"
 #include "proxy/client_auth.h"
 #include "proxy/headcount.h"
@@ -37,6 +39,7 @@
 enum client_state {
 	CLIENT_STARTUP,  /* the next bytes are a startup packet */
 	CLIENT_SECURING, /* TLS handshake */
+	CLIENT_ASKING,   /* a server is asked who it is */
 	CLIENT_AUTH,     /* the next message answers us */
 	CLIENT_OVER
 };
@@ -54,8 +57,10 @@ struct client {
 	bool has_asked_tls;
 	bool has_asked_gss;
 	char address[CLIENT_ADDRESS_ROOM];
-	struct client_ask *ask;   /* NULL: nothing yet */
-	struct client_auth *auth; /* NULL: nothing was asked */
+	struct client_ask *ask;         /* NULL: nothing yet */
+	struct client_auth *auth;       /* NULL: nothing was asked */
+	struct auth_question *question; /* NULL: no server is asked */
+	bool is_looked_up;              /* ... one was */
 	uint64_t since_us;
 };
 
@@ -94,6 +99,8 @@ static void finish(struct client *client)
 	assert(client->state != CLIENT_OVER);
 	client->state = CLIENT_OVER;
 	client->stream = NULL;
+	auth_link_forget(client->question);
+	client->question = NULL;
 	list_remove(&client->link);
 	wheel_unset(&client->timer);
 	if (client->is_counted)
@@ -203,6 +210,8 @@ static void learn_secrets(struct client *client, struct pool *pool)
 	if (!client->auth)
 		return;
 	password = client_auth_password(client->auth);
+	if (!password)
+		password = client_auth_secret(client->auth);
 	if (password)
 		pool_learn_password(pool, password);
 	if (client_auth_keys(client->auth, client_key, server_key))
@@ -359,7 +368,9 @@ static void reject_login(struct client *client)
 	reject_with(
 		client, METRICS_REJECT_AUTH,
 		&(struct pgbuild_error){ .sqlstate = "28P01", .message = text },
-		client_auth_failure(client->auth));
+		client->is_looked_up && !client_auth_is_known(client->auth)
+			? "no such user"
+			: client_auth_failure(client->auth));
 }
 
 static void take_auth_result(struct client *client,
@@ -449,23 +460,76 @@ static void log_unknown(const struct client *client)
 			 client->ask->user);
 }
 
-static void begin_auth(struct client *client)
+static void put_question(struct client *client)
 {
-	client->state = CLIENT_AUTH;
-	client->is_owner = client->is_unix && client->ask->is_console &&
-			   client_auth_is_owner(stream_fd(client->stream),
-						client->ask->user);
-	if (client->is_owner ||
-	    client_auth_is_needless(client->local, client->ask->user,
-				    client->ask->is_console)) {
-		accept_login(client);
-		return;
-	}
-	client->auth = client_auth_new(client->local, client->ask->user,
-				       client->ask->is_console);
 	log_unknown(client);
 	take_auth_result(client, client_auth_begin(client->auth,
 						   stream_out(client->stream)));
+}
+
+/* To the log, not to strangers: who is asked, and how, is not theirs. */
+static void reject_lookup(struct client *client, const char *why)
+{
+	char words[200];
+
+	(void)snprintf(words, sizeof(words), "auth_query failed: %s", why);
+	reject_with(client, METRICS_REJECT_AUTH,
+		    &(struct pgbuild_error){
+			    .sqlstate = "08006",
+			    .message = "users cannot be looked up at present" },
+		    words);
+}
+
+static void on_data(struct client *client);
+
+/* What it has sent meanwhile nobody has looked at. */
+static void on_answered(void *arg, const struct authanswer *answer)
+{
+	struct client *client = arg;
+
+	client->question = NULL;
+	client->is_looked_up = true;
+	client->state = CLIENT_AUTH;
+	if (!answer->is_good) {
+		reject_lookup(client, answer->why);
+		return;
+	}
+	client_auth_learn(client->auth, answer->secret);
+	put_question(client);
+	on_data(client);
+}
+
+static void look_up(struct client *client)
+{
+	client->state = CLIENT_ASKING;
+	client->question =
+		auth_link_ask(client->local, client->ask->database,
+			      client->ask->user, on_answered, client);
+	if (!client->question)
+		reject_lookup(client, "no server to ask");
+}
+
+static void begin_auth(struct client *client)
+{
+	const struct client_ask *ask = client->ask;
+
+	client->state = CLIENT_AUTH;
+	client->is_owner =
+		client->is_unix && ask->is_console &&
+		client_auth_is_owner(stream_fd(client->stream), ask->user);
+	if (client->is_owner ||
+	    client_auth_is_needless(client->local, ask->user,
+				    ask->is_console)) {
+		accept_login(client);
+		return;
+	}
+	client->auth =
+		client_auth_new(client->local, ask->user, ask->is_console);
+	if (!ask->is_console &&
+	    auth_link_is_due(client->local, ask->database, ask->user))
+		look_up(client);
+	else
+		put_question(client);
 }
 
 static void take_login(struct client *client,

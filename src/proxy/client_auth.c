@@ -36,6 +36,7 @@ struct client_auth {
 	enum config_auth_type method;
 	uint32_t iterations;
 	bool is_refused; /* whatever it answers */
+	bool is_learnt;  /* the secret is from auth_query */
 	uint8_t salt[PASSWD_SALT_LEN];
 	struct scram_server *scram;
 	bool has_begun_scram;
@@ -124,6 +125,19 @@ static void wipe(char *text)
 	free(text);
 }
 
+/* trust asks no more than that there is such a user. */
+void client_auth_learn(struct client_auth *auth, const char *secret)
+{
+	if (!secret)
+		return;
+	wipe(auth->secret);
+	auth->secret = xstrdup(secret);
+	auth->is_learnt = true;
+	if (auth->method == AUTH_TRUST)
+		auth->is_refused = false;
+	auth->method = method_for(auth->method, secret);
+}
+
 void client_auth_free(struct client_auth *auth)
 {
 	if (!auth)
@@ -153,8 +167,9 @@ enum client_auth_result client_auth_begin(struct client_auth *auth,
 					 auth->user, auth->iterations);
 		pgbuild_auth_sasl(out, SCRAM_MECHANISM);
 		return CLIENT_AUTH_MORE;
-	case AUTH_ANY:
 	case AUTH_TRUST:
+		return auth->is_refused ? CLIENT_AUTH_WRONG : CLIENT_AUTH_DONE;
+	case AUTH_ANY:
 	case AUTH_CERT:
 	case AUTH_HBA:
 	case AUTH_PAM:
@@ -274,6 +289,15 @@ const char *client_auth_failure(const struct client_auth *auth)
 const char *client_auth_password(const struct client_auth *auth)
 {
 	return auth->password;
+}
+
+const char *client_auth_secret(const struct client_auth *auth)
+{
+	enum passwd_kind kind = passwd_kind_of(auth->secret);
+
+	return auth->is_learnt && (kind == PASSWD_MD5 || kind == PASSWD_PLAIN)
+		       ? auth->secret
+		       : NULL;
 }
 
 bool client_auth_keys(const struct client_auth *auth, uint8_t *client_key,

@@ -9,6 +9,7 @@
 #include "proxy/evict.h"
 
 #include "base/util.h"
+#include "proxy/auth_link.h"
 #include "proxy/changes.h"
 #include "proxy/hub.h"
 #include "proxy/local.h"
@@ -115,6 +116,7 @@ static void visit_round(struct local *local, void *arg)
 	} else {
 		pools_empty(local, &evict->ddl.empty);
 		hubs_leave(local, &evict->ddl.empty);
+		auth_links_leave(local, &evict->ddl.empty);
 	}
 	evict_confirm(evict);
 }

@@ -203,6 +203,7 @@ struct local *local_new(struct process *process, unsigned index)
 	local->pools = strmap_new();
 	local->asks = strmap_new();
 	local->hubs = strmap_new();
+	local->auth_links = strmap_new();
 	local->ears = strmap_new();
 	local->shapes = shapes_new(LOCAL_SHAPES);
 	local->recur = recur_new();
@@ -227,6 +228,7 @@ void local_free(struct local *local)
 	strmap_free(local->pools, NULL);
 	strmap_free(local->asks, NULL);
 	strmap_free(local->hubs, NULL);
+	strmap_free(local->auth_links, NULL);
 	strmap_free(local->ears, NULL);
 	shapes_free(local->shapes);
 	recur_free(local->recur);

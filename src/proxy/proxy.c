@@ -18,6 +18,7 @@
 #include "core/shapes.h"
 #include "core/topology.h"
 #include "net/listener.h"
+#include "proxy/auth_link.h"
 #include "proxy/cancel.h"
 #include "proxy/changes.h"
 #include "proxy/client.h"
@@ -340,6 +341,7 @@ static void on_stopped(void *arg)
 	tunnels_free(local);
 	cancels_free(local);
 	hubs_free(local);
+	auth_links_free(local);
 	pools_free(local);
 }
 

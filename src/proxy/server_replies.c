@@ -539,6 +539,8 @@ static const char *name_of(void *arg, uint64_t id)
 
 	if (namer->note && *namer->note->name)
 		return namer->note->name;
+	if (!namer->server->hooks->name_of)
+		return NULL;
 	return namer->server->hooks->name_of(namer->server->user, id);
 }
 
