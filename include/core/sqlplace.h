@@ -10,6 +10,9 @@
 /* ILIKE between operands, not the name of a function. */
 bool sqlplace_is_infix(const struct walk *walk);
 
+/* Of "PASSING (...)" or "BY REF (...)", not the name of a function. */
+bool sqlplace_is_passing(struct walk *walk);
+
 /* JOIN of two items, not the name of a function. */
 bool sqlplace_is_join(const struct walk *walk);
 

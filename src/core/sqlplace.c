@@ -24,6 +24,23 @@ bool sqlplace_is_join(const struct walk *walk)
 	       sqlword_freedom(walk->before[0]) == NAME_TYPE;
 }
 
+/*
+ * XMLTABLE and XMLEXISTS: "PASSING (x)", "PASSING BY REF (x)".  A name behind
+ * an operand is no call, and BY has a keyword before it anywhere else.
+ */
+bool sqlplace_is_passing(struct walk *walk)
+{
+	const struct sqllex_token *word = &walk->cursor->now;
+	enum level_kind kind = walk_top(walk)->kind;
+
+	if (kind != LEVEL_SPECIAL && kind != LEVEL_CALL)
+		return false;
+	if (sqlcursor_says(word, "passing"))
+		return walk->is_operand;
+	return walk->before[0] == WORD_BY && walk->before[1] == NO_WORD &&
+	       (sqlcursor_says(word, "ref") || sqlcursor_says(word, "value"));
+}
+
 /* Where an item of GROUP BY or GROUPING SETS begins. */
 static bool begins_grouping(struct walk *walk)
 {

@@ -43,15 +43,20 @@ static void walk_call(struct walk *walk, const struct sqlname *name)
 static void walk_value(struct walk *walk)
 {
 	enum sqlword word = walk->cursor->word;
-	struct sqlname name = take_name(walk);
+	enum level_kind kind = walk_top(walk)->kind;
+	struct sqlname name;
 
+	if (walk_opens_next(walk) && sqlplace_is_passing(walk))
+		return;
+	name = take_name(walk);
 	if (walk_opens_next(walk)) {
 		walk_call(walk, &name);
 		return;
 	}
 	sqlcursor_judge_value(walk->cursor, &name);
+	/* "type 'literal'", "AS x(a type)", XMLTABLE(... COLUMNS a type) */
 	if ((word == NO_WORD && walk->cursor->ahead.kind == SQLLEX_LITERAL) ||
-	    (walk_top(walk)->kind == LEVEL_TYPE && walk->is_operand))
+	    ((kind == LEVEL_TYPE || kind == LEVEL_SPECIAL) && walk->is_operand))
 		sqlcursor_judge_type(walk->cursor, &name);
 }
 

@@ -85,6 +85,19 @@ static bool walk_main_verb(struct walk *walk, struct level *level)
 	return true;
 }
 
+/* "CYCLE a SET b TO type 'x' DEFAULT type 'y'": the types of the marks. */
+static void walk_mark(struct walk *walk)
+{
+	struct sqlcursor *cursor = walk->cursor;
+	struct sqlname name;
+
+	if (cursor->ahead.kind != SQLLEX_LITERAL &&
+	    !sqlcursor_sees(cursor, '.') && !walk_opens_next(walk))
+		return;
+	name = sqlcursor_take_name(cursor);
+	sqlcursor_judge_type(cursor, &name);
+}
+
 bool sqlwith_take_name(struct walk *walk)
 {
 	struct level *level = walk_top(walk);
@@ -98,8 +111,10 @@ bool sqlwith_take_name(struct walk *walk)
 	case WITH_BODY: walk_with_body(walk, level); break;
 	case WITH_SEARCH:
 	case WITH_CYCLE:
-		if (cursor->word != last)
+		if (cursor->word != last) {
+			walk_mark(walk);
 			break;
+		}
 		level->with = WITH_DONE;
 		if (!sqlcursor_is_name(&cursor->ahead))
 			walk_lose(walk);
