@@ -45,7 +45,7 @@ static void test_builtin_functions(void **state)
 		"gen_random_uuid",
 		"pg_sleep",
 		"md5",
-		"pg_database_size",
+		"starts_with",
 		"count",
 		"uuidv7",
 		"array_cat",
@@ -67,6 +67,8 @@ static void test_builtin_functions(void **state)
 		"inet_server_addr",
 		"pg_read_file",
 		"pg_sequence_last_value",
+		"pg_database_size",
+		"pg_relation_size",
 	};
 	static const char *const never[] = {
 		"pg_advisory_lock",
