@@ -1,8 +1,10 @@
 """When the catalog of a database is read, and from which node."""
+import time
+
 import psycopg
 import pytest
 
-from harness import SLOW, wait_for
+from harness import SLOW, wait_for, write_file
 
 pytestmark = pytest.mark.own
 
@@ -78,32 +80,77 @@ def test_replica_is_asked(cluster, table, make_weir):
 
 
 def test_late_replica_is_not_asked(cluster, table, make_weir):
-    """DDL that the replica has not replayed is found on the primary."""
+    """DDL that the replica has not replayed is found on the primary; once it
+    has, the same load goes to the replica."""
     weir = make_weir({"max_replica_lag": 3600})
     knows(weir, "app")
     cluster.sql("CREATE OR REPLACE FUNCTION ct_f() RETURNS int LANGUAGE sql"
                 " STABLE AS 'SELECT 1'")
     cluster.position()
+
+    def redefine(volatility):
+        with weir.connect(user="postgres") as conn:
+            conn.execute("ALTER FUNCTION ct_f() " + volatility)
+
     cluster.value("SELECT pg_wal_replay_pause()", node="replica")
     try:
         cluster.fresh()
-        with weir.connect(user="postgres") as conn:
-            conn.execute("CREATE OR REPLACE FUNCTION ct_f() RETURNS int"
-                         " LANGUAGE sql VOLATILE AS 'SELECT 1'")
+        redefine("VOLATILE")
         wait_for(lambda: asked(cluster, "primary") > 0, 10 * SLOW, "a load")
+        assert asked(cluster, "replica") == 0
     finally:
         cluster.value("SELECT pg_wal_replay_resume()", node="replica")
+    cluster.position()
+
+    def is_asked_now():
+        """A busy machine may be late by itself: more than one try."""
+        redefine("STABLE")
+        time.sleep(0.5 * SLOW)
+        return asked(cluster, "replica") > 0
+
+    wait_for(is_asked_now, 20 * SLOW, "a load from the replica")
+
+
+def swap(cluster):
+    """The replica is promoted, and what was the primary follows it."""
+    cluster.stop("primary", "fast")
+    cluster.promote()
+    ports = ["port=%d" % cluster.ports[n] for n in ("primary", "replica")]
+    way = (cluster.dir / "replica" / "postgresql.auto.conf").read_text()
+    write_file(cluster.dir / "primary" / "postgresql.auto.conf",
+               way.replace(*ports).replace("primary_slot_name", "# slot"))
+    write_file(cluster.dir / "primary" / "standby.signal", "")
 
 
 def test_after_promotion(own_cluster, make_weir):
+    """The new primary's catalog decides: of what was altered behind pgweir's
+    back it hears then."""
     own_cluster.sql("CREATE TABLE ct_t AS SELECT 1 AS id")
+    own_cluster.sql("GRANT SELECT ON ct_t TO app")
+    own_cluster.sql("CREATE FUNCTION ct_f() RETURNS int LANGUAGE sql STABLE"
+                    " AS 'SELECT 1'")
     own_cluster.position()
     weir = make_weir({"verbose": 1}, cluster=own_cluster)
     knows(weir, "app")
-    own_cluster.stop("primary", "immediate")
+
+    def ran_on(sql):
+        tag = own_cluster.fresh()
+        with weir.connect() as conn:
+            assert conn.execute(sql % tag).fetchone() == (1,)
+        return [node for node, count in own_cluster.calls(tag).items()
+                if count]
+
+    call, read = "SELECT ct_f() AS %s", "SELECT id AS %s FROM ct_t"
+    wait_for(lambda: ran_on(call) == ran_on(read) == ["replica"],
+             10 * SLOW, "reads on the replica")
+    own_cluster.sql("ALTER FUNCTION ct_f() VOLATILE")
     own_cluster.value("SELECT pg_stat_statements_reset()", node="replica")
-    own_cluster.promote()
+    swap(own_cluster)
     wait_for(lambda: asked(own_cluster, "replica") > 0, 15 * SLOW, "a load")
+    own_cluster.start("primary")
+    wait_for(lambda: ran_on(read) == ["primary"], 20 * SLOW,
+             "reads on the new replica")
+    assert ran_on(call) == ["replica"]
     with weir.connect(user="postgres") as conn, \
             pytest.raises(psycopg.errors.UndefinedTable):
         conn.execute("SELECT 1 FROM ct_none")
