@@ -209,8 +209,13 @@
 	" UNION SELECT h.kind || h.type, 'f', h.function FROM reach h)"
 
 static const char common_text[] =
-	/* 0: operators and functions of strangers must not be found */
-	"SELECT pg_catalog.set_config('search_path', '', false);"
+	/*
+	 * 0: operators and functions of strangers must not be found; what is
+	 * asked is large enough for the compiler, which takes far longer
+	 */
+	"SELECT pg_catalog.set_config('search_path', '', false)"
+	" UNION ALL SELECT pg_catalog.set_config(s.name, 'off', false)"
+	" FROM pg_catalog.pg_settings s WHERE s.name = 'jit';"
 	/* 1: functions */
 	LEAVERS " SELECT p.oid, n.nspname, p.proname, l.lanname, p.provolatile,"
 	" l.lanpltrusted OR l.lanname IN ('c', 'internal'),"
