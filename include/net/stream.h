@@ -119,6 +119,8 @@ void stream_pause(struct stream *stream, bool is_paused);
 
 /* Queues bytes; they leave at the end of the turn, in one write. */
 void stream_write(struct stream *stream, const void *data, size_t len);
+/* The same, but they can wait for what is written next (or stream_out()). */
+void stream_write_along(struct stream *stream, const void *data, size_t len);
 
 /*
  * As stream_write, for large runs: with an empty out-buffer the bytes go to

@@ -225,6 +225,8 @@ struct session {
 	enum session_portal portal;
 	enum config_pool_mode mode;
 	unsigned relayed_parses;
+	bool is_relaying;   /* what is answered meanwhile needs no server */
+	bool is_unit_whole; /* its end is relayed, an answer will come */
 	uint32_t slot;
 	uint32_t pid;    /* announced to the client */
 	uint32_t secret; /* and with it its cancel key */

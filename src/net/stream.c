@@ -660,6 +660,12 @@ void stream_pause(struct stream *stream, bool is_paused)
 	reconsider(stream);
 }
 
+void stream_write_along(struct stream *stream, const void *data, size_t len)
+{
+	if (stream->state < BROKEN)
+		buf_append(&stream->out, data, len);
+}
+
 void stream_write(struct stream *stream, const void *data, size_t len)
 {
 	if (stream->state >= BROKEN)

@@ -725,12 +725,13 @@ static void continue_message(struct session *session, size_t here)
 	pass(session, part, session->left);
 }
 
-enum relay_result relay_run(struct session *session, const char **why)
+static enum relay_result relay_all(struct session *session, const char **why)
 {
 	enum relay_result result;
 	size_t before;
 	size_t len;
 
+	session->is_unit_whole = false;
 	(void)stream_data(session->client, &before);
 	for (;;) {
 		(void)stream_data(session->client, &len);
@@ -742,6 +743,7 @@ enum relay_result relay_run(struct session *session, const char **why)
 			return RELAY_MORE;
 		if (session->ends_unit) {
 			end_unit(session);
+			session->is_unit_whole = true;
 			return RELAY_UNIT;
 		}
 		(void)stream_data(session->client, &len);
@@ -754,4 +756,21 @@ enum relay_result relay_run(struct session *session, const char **why)
 		if (result != RELAY_MORE)
 			return result;
 	}
+}
+
+/*
+ * What needs no server is answered together with the rest of its unit, as
+ * PostgreSQL does, unless the unit is cut or asks for it (Flush).
+ */
+enum relay_result relay_run(struct session *session, const char **why)
+{
+	enum relay_result result;
+
+	session->is_relaying = true;
+	result = relay_all(session, why);
+	session->is_relaying = false;
+	if ((!session->is_unit_whole || session->units_count == 0) &&
+	    stream_out_len(session->client) > 0)
+		(void)stream_out(session->client);
+	return result;
 }

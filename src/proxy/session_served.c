@@ -100,7 +100,10 @@ static bool on_bytes(void *user, const void *data, size_t len)
 
 	if (session_replay_holds(session, data, len))
 		return false;
-	stream_forward(session->client, data, len);
+	if (session->is_relaying)
+		stream_write_along(session->client, data, len);
+	else
+		stream_forward(session->client, data, len);
 	return stream_len_is_high(stream_out_len(session->client));
 }
 

@@ -399,6 +399,29 @@ static void test_writes_leave_together(void **state)
 	expect_heard(f->peer, "now");
 }
 
+/* What can wait leaves with what cannot, in its order. */
+static void test_writes_along(void **state)
+{
+	struct fixture *f = *state;
+
+	stream_write_along(f->owner.stream, "a", 1);
+	turn(f, 2);
+	expect_nothing(f->peer);
+	stream_write_along(f->owner.stream, "b", 1);
+	stream_forward(f->owner.stream, "c", 1);
+	turn(f, 1);
+	expect_heard(f->peer, "abc");
+	stream_write_along(f->owner.stream, "d", 1);
+	(void)stream_out(f->owner.stream);
+	turn(f, 1);
+	expect_heard(f->peer, "d");
+	stream_write_along(f->owner.stream, "end", 3);
+	stream_close(f->owner.stream, true);
+	f->owner.stream = NULL;
+	turn(f, 1);
+	expect_heard(f->peer, "end");
+}
+
 static void answer(struct owner *owner)
 {
 	stream_write(owner->stream, "pong", 4);
@@ -597,6 +620,7 @@ int main(void)
 		CASE(test_close_from_the_callback),
 		CASE(test_close_of_another_that_is_ready),
 		CASE(test_writes_leave_together),
+		CASE(test_writes_along),
 		CASE(test_ping_pong_needs_no_epoll_ctl),
 		CASE(test_drained_after_high_water),
 		CASE(test_close_when_drained),
