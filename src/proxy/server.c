@@ -126,11 +126,13 @@ static bool is_logged_in(enum server_state state)
 static const char *kind_of_loss(const struct server *server,
 				enum metrics_close_reason reason)
 {
-	if (reason != METRICS_CLOSE_PEER || server->failure)
-		return "";
-	if (server->state == SERVER_CONNECTING)
+	bool is_lost = reason == METRICS_CLOSE_PEER && !server->failure;
+
+	/* Not even TCP: behind that, TLS is asked for in this state. */
+	if (server->state == SERVER_CONNECTING && !server->is_asking_tls &&
+	    (is_lost || reason == METRICS_CLOSE_TIMEOUT))
 		return "connect failed: ";
-	return "server conn crashed? ";
+	return is_lost ? "server conn crashed? " : "";
 }
 
 static void log_closed(const struct server *server,

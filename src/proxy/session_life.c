@@ -14,6 +14,7 @@
 #include "proxy/session_parts.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const struct {
 	const char *name;
@@ -88,12 +89,27 @@ void session_count_bytes(struct session *session)
 
 /* --- ending --- */
 
+/* Where PgBouncer's words in the log are not those that clients hear. */
+static const char *words_of(const char *why)
+{
+	static const char *const words[][2] = {
+		{ "query_timeout", "query timeout" },
+		{ "idle_transaction_timeout", "idle transaction timeout" },
+		{ "transaction_timeout", "transaction timeout" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strcmp(why, words[i][0]) == 0)
+			return words[i][1];
+	return why;
+}
+
 static void log_end(const struct session *session, const char *why)
 {
 	if (local_settings(session->local)->log_disconnections)
 		log_info("client %s/%s@%s closing because: %s (age=%us)",
 			 pool_database(session->pool), pool_user(session->pool),
-			 session->address, why,
+			 session->address, words_of(why),
 			 (unsigned)((session_now(session) -
 				     session->connected_us) /
 				    1000000));

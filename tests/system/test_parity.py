@@ -1,4 +1,5 @@
 """What operators know from PgBouncer: SET, the reserve, hooks on servers."""
+import socket
 import threading
 import time
 
@@ -6,7 +7,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from harness import SLOW, wait_for
+from harness import SLOW, free_port, wait_for
 
 pytestmark = pytest.mark.own
 ONE = ("primary",)
@@ -328,3 +329,35 @@ def test_fast_close(make_weir, mode, fast, gone):
         else:
             time.sleep(1)
             assert not is_gone(busy)
+
+
+def test_words_of_limits(make_weir):
+    weir = make_weir({"query_timeout": 1, "idle_transaction_timeout": 0.5},
+                     nodes=ONE)
+    conn = weir.connect()
+    with pytest.raises(psycopg.Error):
+        conn.execute("SELECT pg_sleep(20)")
+    logs(weir, "closing because: query timeout (age=")
+    conn = weir.connect()
+    conn.execute("BEGIN")
+    conn.execute("SELECT 1")
+    logs(weir, "closing because: idle transaction timeout (age=")
+
+
+def test_words_of_servers_that_cannot_be_had(make_weir):
+    weir = make_weir({"server_connect_timeout": 0.5, "query_wait_timeout": 3,
+                      "server_tls_sslmode": "disable"}, nodes=ONE, start=False)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(50)
+        weir.databases = {
+            "mute": "host=127.0.0.1 port=%d" % silent.getsockname()[1],
+            "none": "host=127.0.0.1 port=%d" % free_port()}
+        weir.write_ini()
+        weir.start(ready=False)
+        wait_for(weir.listens, 15, "pgweir to listen")
+        for name, words in (("mute", "closing because: connect timeout"),
+                            ("none", "closing because: connect failed")):
+            with pytest.raises(psycopg.Error):
+                weir.connect(dbname=name).execute("SELECT 1")
+            logs(weir, words)
