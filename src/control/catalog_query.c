@@ -49,8 +49,9 @@
 	" pg_catalog.strpos(b.text, pg_catalog.lower(v.name)) > 0)"
 
 /*
- * Types that run functions: checks of domains, input, casts from and to them;
- * and the domains, arrays, rows and ranges made of them, at any depth.
+ * Types that run functions: checks of domains, input, casts from and to them,
+ * what sorts and hashes them (in C that is taken for harmless); and the
+ * domains, arrays, rows and ranges made of them, at any depth.
  */
 #define TYPES                                                                  \
 	"own(type, function, kind) AS ("                                       \
@@ -71,7 +72,14 @@
 	" UNION SELECT k.castsource, k.castfunc, 'c' FROM pg_catalog.pg_cast " \
 	"k"                                                                    \
 	" WHERE k.oid >= " USER_OID " AND k.castfunc <> 0"                     \
-	" AND k.castsource >= " USER_OID "),"                                  \
+	" AND k.castsource >= " USER_OID                                       \
+	" UNION SELECT c.opcintype, a.amproc::pg_catalog.oid, 'c'"             \
+	" FROM pg_catalog.pg_opclass c"                                        \
+	" JOIN pg_catalog.pg_amproc a ON a.amprocfamily = c.opcfamily"         \
+	" JOIN pg_catalog.pg_proc p ON p.oid = a.amproc::pg_catalog.oid"       \
+	" JOIN pg_catalog.pg_language l"                                       \
+	" ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal')"         \
+	" WHERE c.opcdefault AND p.oid >= " USER_OID "),"                      \
 	" part(above, below) AS (SELECT y.oid, y.typbasetype"                  \
 	" FROM pg_catalog.pg_type y WHERE y.typbasetype >= " USER_OID          \
 	" UNION ALL SELECT y.oid, y.typelem"                                   \
@@ -146,7 +154,8 @@
 	"  AND (c.relpersistence = 'u' OR c.relrowsecurity OR "               \
 	"c.relhassubclass"                                                    \
 	"  OR c.oid IN (SELECT a.attrelid FROM pg_catalog.pg_attribute a"     \
-	"   JOIN reach h ON h.type = a.atttypid AND h.kind = 'c')))"          \
+	"   JOIN reach h ON h.type = a.atttypid AND h.kind = 'c')"            \
+	"  OR c.reltype IN (SELECT h.type FROM reach h WHERE h.kind = 'c')))" \
 	" END"                                                                \
 	" UNION ALL SELECT DISTINCT h.kind, y.oid, "                          \
 	"pg_catalog.lower(y.typname)"                                         \
@@ -205,6 +214,13 @@
 	" UNION SELECT 'r' || a.attrelid, 'c', a.atttypid"                   \
 	" FROM pg_catalog.pg_attribute a WHERE a.attnum > 0"                 \
 	" AND a.atttypid >= " USER_OID                                       \
+	" UNION SELECT 'r' || c.oid, 'c', c.reltype"                         \
+	" FROM pg_catalog.pg_class c WHERE c.reltype >= " USER_OID           \
+	" UNION SELECT 'o' || m.amopopr, 'f', a.amproc::pg_catalog.oid"      \
+	" FROM pg_catalog.pg_amop m"                                         \
+	" JOIN pg_catalog.pg_amproc a ON a.amprocfamily = m.amopfamily"      \
+	" WHERE m.amopopr >= " USER_OID                                      \
+	" AND a.amproc::pg_catalog.oid >= " USER_OID                         \
 	" UNION SELECT 'populate', 'd', h.type FROM reach h"                 \
 	" UNION SELECT h.kind || h.type, 'f', h.function FROM reach h)"
 
@@ -221,7 +237,8 @@ static const char common_text[] =
 	" l.lanpltrusted OR l.lanname IN ('c', 'internal'),"
 	" p.provolatile <> 'v' AND CASE WHEN l.lanname = 'internal' THEN false"
 	"  WHEN l.lanname = 'c' THEN p.prosrc ~ "
-	"'^(crosstab|connectby|xpath_table)'"
+	"'^(crosstab|connectby|xpath_table|hstore_populate_record"
+	"|(accept_)?weak_input)'"
 	"  ELSE p.prosrc ~* '[[:<:]]execute[[:>:]]|spi_|u&\"' END,"
 	" p.pronargs - p.pronargdefaults <= 1 AND p.pronargs >= 1 AND"
 	"  EXISTS (SELECT 1 FROM pg_catalog.pg_type y"
@@ -246,10 +263,13 @@ static const char common_text[] =
 	" AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')"
 	" AND n.nspname <> 'pg_toast';"
 	/* 3: types that run functions, and whether nobody has to name them */
-	"WITH RECURSIVE " TYPES
-	" SELECT y.oid, y.typname, EXISTS (SELECT FROM pg_catalog.pg_cast k"
+	"WITH RECURSIVE " TYPES " SELECT y.oid, y.typname, y.oid < " USER_OID
+	" AND ("
+	" EXISTS (SELECT FROM pg_catalog.pg_cast k"
 	"  WHERE k.casttarget = y.oid AND k.oid >= " USER_OID
-	"  AND k.castsource < " USER_OID ") AND y.oid < " USER_OID
+	"  AND k.castsource < " USER_OID ")"
+	" OR EXISTS (SELECT FROM own WHERE own.type = y.oid"
+	"  AND own.kind = 'c'))"
 	" FROM pg_catalog.pg_type y WHERE y.oid IN (SELECT type FROM reach);"
 	/* 4: operators */
 	"SELECT o.oid, o.oprname, o.oprcode::pg_catalog.oid,"

@@ -21,6 +21,11 @@ NODE_SETTINGS = {"log_statement": "all", "autovacuum": "off",
                  "wal_receiver_status_interval": "100ms"}
 WEIR = {"monitor_user": "postgres", "consistency": "eventual",
         "catalog_refresh": 3600, "verbose": 2, "begin_wait": 60}
+EXTENSIONS = ["dblink", "hstore", "isn", "tablefunc", "xml2"]
+# What sorts pairs writes; nobody but a superuser may say so.
+SORTING = """CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS
+OPERATOR 1 <<!, OPERATOR 2 <=!, OPERATOR 3 ==!, OPERATOR 4 >=!, OPERATOR 5 >>!,
+FUNCTION 1 pair_cmp(pair, pair)"""
 
 
 class Nodes(Cluster):
@@ -47,13 +52,17 @@ class Nodes(Cluster):
         self.sql("CREATE DATABASE %s OWNER app" % name)
         with self.connect(dbname=name) as conn:
             conn.execute("ALTER SCHEMA public OWNER TO app")
-            conn.execute("CREATE EXTENSION dblink")
+            for extension in EXTENSIONS:
+                conn.execute("CREATE EXTENSION " + extension)
             conn.execute("CREATE SERVER far FOREIGN DATA WRAPPER dblink_fdw"
                          " OPTIONS (dbname 'nowhere')")
             conn.execute("CREATE FOREIGN TABLE ft (id int) SERVER far")
             conn.execute("GRANT SELECT ON ft TO PUBLIC")
         with self.connect(dbname=name, user="app") as conn:
             conn.execute((HERE / "fixture.sql").read_text())
+            conn.execute((HERE / "unseen.sql").read_text())
+        with self.connect(dbname=name) as conn:
+            conn.execute(SORTING)
 
     def path(self, node):
         return Path(self.dir) / (node + ".log")
@@ -108,7 +117,7 @@ def weir(nodes):
     made = Pgweir(nodes, WEIR, databases={"routing": "host=%s" % ",".join(
         "127.0.0.1:%d" % nodes.ports[n] for n in ("primary", "replica"))})
     try:
-        wait_for(lambda: knows(nodes, made), 15, "the catalog")
+        wait_for(lambda: knows(nodes, made), 60, "the catalog")
         yield made
     finally:
         made.stop()
