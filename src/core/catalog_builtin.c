@@ -198,10 +198,10 @@ static const char *const reader_names[] = {
 };
 
 /*
- * Answers of one server or session, or writes.  Sizes are those of its files: an
- * unlogged table is empty on a replica, and free space maps differ.  age(xid)
- * counts from the next transaction, which a replica knows late; a text does not
- * say of what.
+ * Answers of one server or session, or writes.  Sizes are those of its own
+ * files: an unlogged table is empty on a replica, and free space maps differ.
+ * age(xid) counts from the next transaction, which a replica knows late; a
+ * text does not say of what.
  */
 static const char *const primary_names[] = {
 	"age", "brin_desummarize_range", "brin_summarize_new_values",

@@ -23,9 +23,9 @@ WEIR = {"monitor_user": "postgres", "consistency": "eventual",
         "catalog_refresh": 3600, "verbose": 2, "begin_wait": 60}
 EXTENSIONS = ["dblink", "hstore", "isn", "tablefunc", "xml2"]
 # What sorts pairs writes; nobody but a superuser may say so.
-SORTING = """CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair USING btree AS
-OPERATOR 1 <<!, OPERATOR 2 <=!, OPERATOR 3 ==!, OPERATOR 4 >=!, OPERATOR 5 >>!,
-FUNCTION 1 pair_cmp(pair, pair)"""
+SORTING = """CREATE OPERATOR CLASS pair_ops DEFAULT FOR TYPE pair
+USING btree AS OPERATOR 1 <<!, OPERATOR 2 <=!, OPERATOR 3 ==!,
+OPERATOR 4 >=!, OPERATOR 5 >>!, FUNCTION 1 pair_cmp(pair, pair)"""
 
 
 class Nodes(Cluster):
