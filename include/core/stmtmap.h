@@ -79,6 +79,7 @@ struct stmtmap_entry {
 	uint64_t serial;     /* the owner's number for this use of the name */
 	bool is_settled;     /* its Parse was answered, not failed */
 	bool is_second;      /* the statement has an older name here */
+	uint64_t former;     /* number of what it was before it was read anew */
 	bool is_shared;      /* unnamed, but on servers by its number */
 	uint64_t told;       /* columns.h: that the client reads by; 0 none */
 	/* Of SQL: the text is a PREPARE, and what it prepares begins here. */

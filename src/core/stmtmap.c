@@ -350,8 +350,11 @@ const char *stmtmap_name_of(const struct stmtmap *map, uint64_t id)
 	while (map->named && strmap_next(map->named, &at, &name, &value)) {
 		const struct stmtmap_entry *entry = value;
 
-		if (stmt_id(entry->stmt) != id)
+		if (stmt_id(entry->stmt) != id) {
+			if (!found && entry->former == id)
+				found = name;
 			continue;
+		}
 		found = name;
 		if (!entry->is_second)
 			break;

@@ -150,6 +150,8 @@ struct stmt *names_stmt_now(struct session *session,
 		stmt_note_shape(now, stmt_shape(before)->types,
 				stmt_shape(before)->len,
 				stmt_shape(before)->has_result);
+	/* Errors of what is in flight name it still. */
+	entry->former = stmt_id(before);
 	stmtmap_change(session->names, entry, now);
 	stmt_release(now);
 	return now;

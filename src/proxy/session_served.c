@@ -293,7 +293,13 @@ static const char *on_name_of(void *user, uint64_t id)
 				     ? server_closed_name(session->server, id)
 				     : NULL;
 
-	return closed ? closed : stmtmap_name_of(session->names, id);
+	const char *name =
+		closed ? closed : stmtmap_name_of(session->names, id);
+
+	if (!name && session->unnamed_before &&
+	    stmt_id(session->unnamed_before) == id)
+		return "";
+	return name;
 }
 
 /* A server did not take its settings; nothing was sent behind them. */

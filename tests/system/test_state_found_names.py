@@ -73,6 +73,11 @@ FOUND = [
       raw(run("s2", 7)) + raw(run("s2", "x")) + raw(close("S", "s2")),
       ["SELECT state_hide('myapp.usr', 'x')"] + raw(run("s1", 7))
       + raw(run("s1", 7)) + raw(close("S", "s1"))]),
+    # Another has its place when the error comes.
+    ("an unnamed one that is shared, in errors", {},
+     [raw(parse("SELECT $1::int + 9"), run("", 1))] * 12
+     + [raw(parse("SELECT $1::int + 9"), run("", 1, 2), parse("SELECT 5"))]
+     * 2 + [raw(parse("SELECT $1::int + 9"), run("", 1, 2))]),
     # What is answered here is not told while it may have to be said again.
     ("closed behind a read that is in flight", {},
      [["SELECT 1"] + raw(close("S", "s2"), parse("SELECT nonsense", "s2"),
@@ -117,6 +122,13 @@ def test_brought_in_vain(house, turn):
         twin.play(sleep + raw(run("s1")), "pipelined")
         other.play(["COMMIT"])
         twin.play(raw(run("s1")))
+        # First as it was read, then as it is read behind the SET.
+        twin.play(raw(parse("SET work_mem = %d" % (4000 + turn), "s2")))
+        other.play(["BEGIN", "SHOW work_mem"])
+        twin.play(sleep + raw(run("s2", 7))
+                  + ["SET LOCAL client_encoding = LATIN1"]
+                  + raw(run("s2", 7)), "pipelined")
+        other.play(["COMMIT"])
         twin.leave()
 
 

@@ -339,6 +339,11 @@ static void second_names_are_known(void **state)
 	stmtmap_change(map, entry, two);
 	assert_true(entry->is_second);
 	assert_ptr_equal(entry->stmt, two);
+	/* ... and answers for that as long as nothing else does. */
+	entry->former = stmt_id(one) + 1000;
+	assert_string_equal(stmtmap_name_of(map, entry->former), "d");
+	entry->former = stmt_id(two);
+	assert_string_equal(stmtmap_name_of(map, stmt_id(two)), "c");
 	assert_false(stmtmap_put(map, "f", one)->is_second);
 	stmtmap_change(map, stmtmap_find(map, ""), two);
 	stmtmap_clear_named(map);
