@@ -142,6 +142,9 @@ struct pgwire_parse {
 bool pgwire_read_parse(const struct pgwire_message *message,
 		       struct pgwire_parse *parse);
 
+/* Whole messages, the last of which is a Terminate, and no other. */
+bool pgwire_ends_in_terminate(const uint8_t *data, size_t len);
+
 /*
  * The names of a Bind; works on an incomplete body as soon as both names
  * have arrived.  rest is the offset in the body behind the second name.  BAD

@@ -291,6 +291,23 @@ bool pgwire_read_parse(const struct pgwire_message *message,
 	return true;
 }
 
+bool pgwire_ends_in_terminate(const uint8_t *data, size_t len)
+{
+	static const uint8_t terminate[] = { 'X', 0, 0, 0, 4 };
+	struct pgwire_message message;
+
+	if (len < sizeof(terminate) ||
+	    memcmp(data + len - sizeof(terminate), terminate,
+		   sizeof(terminate)) != 0)
+		return false;
+	while (pgwire_read(data, len, &message) == PGWIRE_OK &&
+	       message.type != 'X' && message.total < len) {
+		data += message.total;
+		len -= message.total;
+	}
+	return len == sizeof(terminate);
+}
+
 enum pgwire_result pgwire_read_bind(const struct pgwire_message *message,
 				    struct pgwire_bind *bind)
 {

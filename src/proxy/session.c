@@ -94,6 +94,8 @@ static bool begin_unit(struct session *session)
 		if (!session_has_pending(session) &&
 		    stream_empty(session->client))
 			session_end(session, false, "client close request");
+		else
+			stream_pause(session->client, true);
 		return false;
 	case INTAKE_BAD:
 	default: session_protocol_error(session, why); return false;
@@ -307,9 +309,23 @@ static void on_client_drained(struct session *session)
 	session_pump(session);
 }
 
+/*
+ * With its last word a client may have hung up: as PostgreSQL, do first what
+ * it said before.  Its end goes unnoticed as long as nothing is read.
+ */
+static void heed_goodbye(struct session *session)
+{
+	size_t len;
+	const uint8_t *data = stream_data(session->client, &len);
+
+	if (!session->is_mid_unit && pgwire_ends_in_terminate(data, len))
+		stream_pause(session->client, true);
+}
+
 /* In a queue for a BEGIN alone: now there is something to decide it by. */
 static void on_data(struct session *session)
 {
+	heed_goodbye(session);
 	if (session->state == SESSION_WAITING && !has_unit(session))
 		session_try_again(session);
 	else

@@ -1,5 +1,6 @@
 """Pools: exact limits, first come first served, timeouts, clean hand-backs."""
 import threading
+import socket
 import time
 
 import psycopg
@@ -335,6 +336,27 @@ def test_leaving_behind_a_question(make_weir):
         said = conn.until_closed()
         assert [m.type for m in said[-2:]] == ["C", "Z"]
         assert len(said) == 20003
+    wait_for(lambda: weir.metric("pgweir_client_connections") in (0, None),
+             what="clients gone")
+
+
+@pytest.mark.own
+def test_leaving_and_hanging_up(cluster, make_weir):
+    """The same of one that closes its end behind the Terminate, as
+    node-postgres does: what it said is done."""
+    cluster.sql("CREATE TABLE IF NOT EXISTS hung_up (i int)", user="app")
+    weir = make_weir(nodes=ONE)
+    for number, port in enumerate((cluster.ports["primary"], weir.port)):
+        with Wire(port, timeout=10 * SLOW) as conn:
+            conn.login()
+            conn.send(query("SELECT pg_sleep(0.3)"),
+                      query("INSERT INTO hung_up VALUES (%d)" % number),
+                      one_query("SELECT 1"), sync(), terminate())
+            conn.sock.shutdown(socket.SHUT_WR)
+            assert [m.type for m in conn.until_closed()] \
+                == ["T", "D", "C", "Z", "C", "Z", "1", "2", "T", "D", "C", "Z"]
+    assert cluster.sql("SELECT i FROM hung_up ORDER BY 1") == [(0,), (1,)]
+    cluster.sql("DROP TABLE hung_up")
     wait_for(lambda: weir.metric("pgweir_client_connections") in (0, None),
              what="clients gone")
 

@@ -3,7 +3,7 @@ they have changed, it hears 0A000, as from PostgreSQL, and nothing is run."""
 import pytest
 
 from harness import wait_for
-from wire import Wire, bind, describe, execute, parse, sync
+from wire import Wire, bind, close, describe, execute, parse, sync
 
 pytestmark = pytest.mark.own
 
@@ -168,6 +168,28 @@ def test_portals_of_known_columns(told, crowd):
     assert ask(wire, whole("s", 2)) == [STALE, "Z"]
     ask(wire, parse(READ, "t") + describe("S", "t"))
     assert ask(wire, whole("t", 1)) == ["2", "T", "D", "C", "Z"]
+
+
+def test_prepared_anew_behind_a_rollback(told, crowd):
+    """pgx: what was prepared within the transaction that is undone is closed,
+    and its name is given to the same text."""
+    weir, _, _ = crowd
+    name = "stmtcache_1"
+    get = bind([], name, results=[0, 0]) + describe() + execute()
+    fresh = parse(READ, name) + describe("S", name)
+    for port in (told.ports["primary"], weir.port):
+        with Wire(port) as wire:
+            wire.login()
+            wire.query("BEGIN")
+            assert ask(wire, fresh) == ["1", "t", "T", "Z"]
+            assert ask(wire, get) == ["2", "T", "D", "C", "Z"]
+            wire.query("ALTER TABLE told DROP COLUMN b")
+            assert ask(wire, get) == [STALE, "Z"]
+            assert ask(wire, close("S", name)) == ["3", "Z"]
+            assert ask(wire, parse(READ, name))[0][0] == "25P02"
+            wire.query("ROLLBACK")
+            assert ask(wire, fresh) == ["1", "t", "T", "Z"]
+            assert ask(wire, get) == ["2", "T", "D", "C", "Z"]
 
 
 def test_units_in_flight(crowd):

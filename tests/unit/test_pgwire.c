@@ -529,6 +529,27 @@ static void strangers_are_known(void **state)
 	assert_false(may_be_startup(BODY("GET /")));
 }
 
+static bool is_farewell(const char *data, size_t len)
+{
+	return pgwire_ends_in_terminate((const uint8_t *)data, len);
+}
+
+static void farewell_is_seen(void **state)
+{
+	(void)state;
+	assert_true(is_farewell(BODY("X\0\0\0\4")));
+	assert_true(is_farewell(BODY("S\0\0\0\4X\0\0\0\4")));
+	assert_true(is_farewell(BODY("Q\0\0\0\5\0X\0\0\0\4")));
+	assert_false(is_farewell(BODY("")));
+	assert_false(is_farewell(BODY("X\0\0\0")));
+	assert_false(is_farewell(BODY("X\0\0\0\4S\0\0\0\4")));
+	/* Data of a COPY, whole and cut, and what nobody can read. */
+	assert_false(is_farewell(BODY("d\0\0\0\11X\0\0\0\4")));
+	assert_false(is_farewell(BODY("d\0\0\0\99X\0\0\0\4")));
+	assert_false(is_farewell(BODY("d\0\0\0\1X\0\0\0\4")));
+	assert_false(is_farewell(BODY("X\0\0\0\4X\0\0\0\4")));
+}
+
 static void formats_are_counted(void **state)
 {
 	/* a value, and formats of two columns */
@@ -817,6 +838,7 @@ int main(void)
 		cmocka_unit_test(bind_names_are_bounded),
 		cmocka_unit_test(values_are_read),
 		cmocka_unit_test(formats_are_counted),
+		cmocka_unit_test(farewell_is_seen),
 		cmocka_unit_test(strangers_are_known),
 		cmocka_unit_test(target_is_read),
 		cmocka_unit_test(string_is_read),
