@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "core/metrics.h"
+#include "core/pgwire.h"
 #include "core/track.h"
 #include "net/stream.h"
 #include "proxy/client_ask.h"

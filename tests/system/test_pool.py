@@ -355,10 +355,35 @@ def test_leaving_and_hanging_up(cluster, make_weir):
             conn.sock.shutdown(socket.SHUT_WR)
             assert [m.type for m in conn.until_closed()] \
                 == ["T", "D", "C", "Z", "C", "Z", "1", "2", "T", "D", "C", "Z"]
+    with Wire(weir.port, timeout=10 * SLOW) as conn:
+        conn.login()
+        conn.send(query("SELECT repeat('x', 1000) FROM"
+                        " generate_series(1, 20000)"), terminate())
+        conn.sock.shutdown(socket.SHUT_WR)
+        assert len(conn.until_closed()) == 20003
     assert cluster.sql("SELECT i FROM hung_up ORDER BY 1") == [(0,), (1,)]
     cluster.sql("DROP TABLE hung_up")
     wait_for(lambda: weir.metric("pgweir_client_connections") in (0, None),
              what="clients gone")
+
+
+@pytest.mark.own
+def test_hanging_up_in_the_queue(cluster, make_weir):
+    """Nobody is there to hear of it; it is done all the same."""
+    cluster.sql("CREATE TABLE IF NOT EXISTS hung_up (i int)", user="app")
+    weir = make_weir({"default_pool_size": 1}, nodes=ONE)
+    with Wire(weir.port) as other, Wire(weir.port) as conn:
+        other.login()
+        conn.login()
+        other.query("BEGIN")
+        other.query("INSERT INTO hung_up VALUES (1)")
+        conn.send(query("INSERT INTO hung_up VALUES (2)"), terminate())
+        conn.sock.shutdown(socket.SHUT_WR)
+        time.sleep(0.2)
+        other.query("COMMIT")
+        assert [m.type for m in conn.until_closed()] == ["C", "Z"]
+    assert cluster.sql("SELECT i FROM hung_up ORDER BY 1") == [(1,), (2,)]
+    cluster.sql("DROP TABLE hung_up")
 
 
 def test_leaving_while_a_query_runs(cluster, make_weir):

@@ -545,7 +545,7 @@ static void farewell_is_seen(void **state)
 	assert_false(is_farewell(BODY("X\0\0\0\4S\0\0\0\4")));
 	/* Data of a COPY, whole and cut, and what nobody can read. */
 	assert_false(is_farewell(BODY("d\0\0\0\11X\0\0\0\4")));
-	assert_false(is_farewell(BODY("d\0\0\0\99X\0\0\0\4")));
+	assert_false(is_farewell(BODY("d\0\0\0\77X\0\0\0\4")));
 	assert_false(is_farewell(BODY("d\0\0\0\1X\0\0\0\4")));
 	assert_false(is_farewell(BODY("X\0\0\0\4X\0\0\0\4")));
 }
