@@ -8,7 +8,7 @@
  * that know it; any thread.
  *
  * Beside it stands what is known of the clients of that database: whether
- * they read what sequences have given them.
+ * they read what sequences have given them, or want locks in READ ONLY blocks.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,5 +55,12 @@ uint64_t epoch_hidden_us(const struct epoch *epoch);
  */
 void epoch_note_sequence_reader(struct epoch *epoch);
 bool epoch_has_sequence_readers(const struct epoch *epoch);
+
+/*
+ * A block that was tied to its replica has asked for what only the primary
+ * has; that is not forgotten either.
+ */
+void epoch_note_tied_block(struct epoch *epoch);
+bool epoch_has_tied_blocks(const struct epoch *epoch);
 
 #endif

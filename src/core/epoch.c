@@ -24,6 +24,7 @@ struct epoch {
 	_Atomic uint64_t redefined_us;
 	_Atomic uint64_t hidden_us;
 	_Atomic bool has_sequence_readers;
+	_Atomic bool has_tied_blocks;
 	char name[];
 };
 
@@ -160,5 +161,17 @@ void epoch_note_sequence_reader(struct epoch *epoch)
 bool epoch_has_sequence_readers(const struct epoch *epoch)
 {
 	return atomic_load_explicit(&epoch->has_sequence_readers,
+				    memory_order_relaxed);
+}
+
+void epoch_note_tied_block(struct epoch *epoch)
+{
+	if (!atomic_exchange(&epoch->has_tied_blocks, true))
+		(void)epoch_hold(epoch);
+}
+
+bool epoch_has_tied_blocks(const struct epoch *epoch)
+{
+	return atomic_load_explicit(&epoch->has_tied_blocks,
 				    memory_order_relaxed);
 }

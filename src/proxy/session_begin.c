@@ -21,12 +21,14 @@
 #include "base/buf.h"
 #include "base/util.h"
 #include "core/blocklog.h"
+#include "core/epoch.h"
 #include "core/pgwire.h"
 #include "core/route.h"
 #include "core/settings.h"
 #include "core/sqlbegin.h"
 #include "core/sqlhint.h"
 #include "core/sqlinline.h"
+#include "core/stmtscope.h"
 #include "core/track.h"
 #include "proxy/local.h"
 #include "proxy/server.h"
@@ -193,6 +195,32 @@ static bool is_kept(struct session *session, const struct sqlclass *class)
 	return session->begin != NULL;
 }
 
+/*
+ * A cursor or a snapshot has tied the block to its replica, and now it wants
+ * what outlives it, on the primary: the next ones shall not be tied.
+ */
+static void note_tied(const struct session *session,
+		      const struct sqlclass *class)
+{
+	const uint32_t lasting = EFFECT_ADVISORY | EFFECT_TEMP | EFFECT_LISTEN |
+				 EFFECT_HOLD | EFFECT_PREPARE | EFFECT_HIDDEN;
+
+	if ((class->effects & lasting) && is_on_replica(session) &&
+	    !blocklog_is_free(session->begin->log))
+		epoch_note_tied_block(stmtscope_epoch(session->scope));
+}
+
+/* In a database where that has happened. */
+static bool would_tie(const struct session *session,
+		      const struct sqlclass *class)
+{
+	if (!epoch_has_tied_blocks(stmtscope_epoch(session->scope)))
+		return false;
+	return (class->effects & EFFECT_CURSOR) ||
+	       (class->access == ACCESS_READ &&
+		!blocklog_is_committed(session->begin->log));
+}
+
 static void push(struct session *session, enum blocklog_kind kind,
 		 const char *text, size_t len, struct buf *tail)
 {
@@ -207,6 +235,7 @@ void session_begin_ran(struct session *session, const struct sqlclass *class,
 
 	if (!is_kept(session, class))
 		return;
+	note_tied(session, class);
 	if (text)
 		(void)session_refill_text(session, class, text, len, &tail);
 	push(session, kind_of(class), text, len, &tail);
@@ -238,6 +267,7 @@ void session_begin_bound(struct session *session, const struct sqlclass *class,
 
 	if (!is_kept(session, class))
 		return;
+	note_tied(session, class);
 	bound = &session->begin->bound;
 	buf_free(&bound->text);
 	buf_free(&bound->tail);
@@ -374,7 +404,7 @@ static bool leaves(const struct session *session)
 {
 	const struct sqlclass *class = &session->scan.judged;
 
-	return route_leaves_replica(class) ||
+	return route_leaves_replica(class) || would_tie(session, class) ||
 	       (class->effects & EFFECT_SERIALIZABLE) || is_mixed(session);
 }
 
@@ -556,7 +586,7 @@ bool session_begin_may_leave(const struct session *session,
 	modes = blocklog_modes(begin->log);
 	if (session_begin_has_failed(session) ||
 	    modes.level == SQLBEGIN_SERIALIZABLE ||
-	    route_leaves_replica(judged))
+	    route_leaves_replica(judged) || would_tie(session, judged))
 		return false;
 	session->begin->is_early = modes.mode == SQLBEGIN_MODE_UNSET &&
 				   modes.level <= SQLBEGIN_READ_COMMITTED &&

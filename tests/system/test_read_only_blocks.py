@@ -237,3 +237,43 @@ def test_describe_in_a_block(weir):
         got = conn.send(bind([], "s"), execute(), sync()).until()
         assert [m.type for m in got] == ["2", "D", "C", "Z"]
         conn.query("COMMIT")
+
+
+CURSOR = "DECLARE blocks_c CURSOR FOR SELECT i FROM blocks ORDER BY i"
+RR = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+TYING = {
+    "cursor_and_lock": [
+        "BEGIN READ ONLY", CURSOR, "FETCH 2 FROM blocks_c",
+        "SELECT pg_advisory_lock(79)", "COMMIT",
+        "INSERT INTO blocks SELECT 1 WHERE false",
+        "SELECT pg_advisory_unlock(79)"],
+    "snapshot_and_lock": [
+        RR, READ, "SELECT pg_advisory_lock(79)", "COMMIT",
+        "INSERT INTO blocks SELECT 1 WHERE false",
+        "SELECT pg_advisory_unlock(79)"],
+    "snapshot_and_table": [
+        RR, READ, "CREATE TEMP TABLE tied AS SELECT 1 AS a",
+        "COMMIT", "DISCARD TEMP"],
+    "cursor_and_notify": [
+        "BEGIN READ ONLY", READ, CURSOR, "LISTEN tied", "NOTIFY tied",
+        "UNLISTEN *", "COMMIT"],
+}
+
+
+@pytest.mark.parametrize("way", ("simple", "extended"))
+def test_blocks_that_want_locks_are_not_tied(cluster, weir, way):
+    """Cursors and snapshots tie a block, until one of them wants a lock."""
+    with Wire(weir.port) as conn:
+        conn.login()
+        assert nodes_of(cluster, conn, [RR, READ, "COMMIT"]) == {"replica"}
+        for text in TYING["snapshot_and_lock"][:4]:
+            conn.query(text)
+        conn.query("SELECT pg_advisory_unlock_all()")
+    with Wire(weir.port) as conn:
+        conn.login()
+        assert nodes_of(cluster, conn, ["BEGIN READ ONLY", READ, READ,
+                                        "COMMIT"]) == {"replica"}
+        assert nodes_of(cluster, conn, [RR, READ, "COMMIT"]) == {"primary"}
+    for name, texts in TYING.items():
+        talks = play(cluster, weir, texts, WAYS[way])
+        assert talks[0] == talks[1], name

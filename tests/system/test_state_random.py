@@ -223,9 +223,15 @@ class Game:
         del self.by_fd[side.sock.fileno()]
 
     def warm_up(self):
-        """The first reader of sequences in a database comes too late."""
+        """
+        The first reader of sequences in a database comes too late, and the
+        first lock in a block that is tied to a replica is there.
+        """
         with self.house.twin() as twin:
-            twin.play(["SELECT lastval()"])
+            twin.play(["SELECT lastval()", "BEGIN ISOLATION LEVEL REPEATABLE"
+                       " READ READ ONLY", "SELECT count(*) FROM state_rows",
+                       "SELECT pg_try_advisory_lock_shared(1)", "COMMIT",
+                       "SELECT pg_advisory_unlock_all()"])
 
     def play(self, steps):
         for client in self.clients:

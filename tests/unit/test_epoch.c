@@ -117,6 +117,25 @@ static void test_sequence_readers(void **state)
 	epoch_release(epoch);
 }
 
+static void test_tied_blocks(void **state)
+{
+	struct epoch *epoch = epoch_open("tied");
+	struct epoch *other = epoch_open("loose");
+
+	(void)state;
+	assert_false(epoch_has_tied_blocks(epoch));
+	epoch_note_tied_block(epoch);
+	epoch_note_tied_block(epoch);
+	assert_true(epoch_has_tied_blocks(epoch));
+	assert_false(epoch_has_tied_blocks(other));
+	assert_false(epoch_has_sequence_readers(epoch));
+	epoch_release(other);
+	epoch_release(epoch);
+	epoch = epoch_open("tied");
+	assert_true(epoch_has_tied_blocks(epoch));
+	epoch_release(epoch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +145,7 @@ int main(void)
 		cmocka_unit_test(what_was_redefined_is_remembered),
 		cmocka_unit_test(holding_keeps_it),
 		cmocka_unit_test(test_sequence_readers),
+		cmocka_unit_test(test_tied_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
