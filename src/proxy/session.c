@@ -66,7 +66,8 @@ static bool awaits_settings(const struct session *session)
 {
 	const struct session_scan *scan = &session->scan;
 
-	return session->unseen &&
+	/* A COPY waits for whatever comes. */
+	return session->unseen && (!session->server || !is_copying(session)) &&
 	       ((scan->has_names && scan->parses > 0) ||
 		(scan->judged.effects & EFFECT_PREPARE)) &&
 	       (session_has_pending(session) ||
