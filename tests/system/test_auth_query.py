@@ -1,4 +1,5 @@
 """auth_query: users that only the server knows."""
+import signal
 import socket
 import threading
 import time
@@ -203,3 +204,20 @@ def test_the_database_can_be_dropped(cluster, make_weir):
     assert whoami(weir, "query_scram", dbname="query_db") == "query_scram"
     with weir.connect(user="postgres", password="boss") as conn:
         conn.execute("DROP DATABASE query_db")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_while_somebody_waits(make_weir, number):
+    weir = start(make_weir, {
+        "auth_query": "SELECT $1::text, pg_sleep(30)::text"})
+    with socket.create_connection(("127.0.0.1", weir.port)) as sock:
+        sock.sendall(startup_packet("query_md5", "app"))
+        wait_for(lambda: "login attempt: db=app user=query_md5" in weir.log(),
+                 10, "the login")
+        weir.signal(number)
+        sock.settimeout(20 * SLOW)
+        try:
+            assert sock.recv(1) in (b"E", b"")
+        except ConnectionError:
+            pass
+    assert weir.wait_end() == 0

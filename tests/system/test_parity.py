@@ -132,7 +132,7 @@ def test_set_of_who_may_log_in(make_weir):
 @pytest.mark.parametrize("where", ["settings", "database", "user"])
 def test_reserve_helps_who_has_waited(cluster, make_weir, where):
     """Exactly as many servers more as configured, and not at once."""
-    weir = make_weir({"default_pool_size": 2, "reserve_pool_timeout": 1 * SLOW,
+    weir = make_weir({"default_pool_size": 2, "reserve_pool_timeout": 2 * SLOW,
                       "workers": 2,
                       "reserve_pool_size": 2 if where == "settings" else 5},
                      nodes=ONE, start=False)
