@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+/* A text given as a literal, its closing NUL not counted. */
+#define BODY(text) (text), sizeof(text) - 1
+
 static uint8_t *block;
 
 static int drop_block(void **state)
