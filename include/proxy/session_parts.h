@@ -273,7 +273,7 @@ struct session {
 	bool has_asked_draws;     /* for what they gave, later on */
 	bool has_erred;           /* the transaction, or the unit */
 	bool is_changing_catalog; /* has a unit of DDL */
-	bool is_hiding;       /* ... that nobody can see through */
+	bool is_hiding;           /* ... that nobody can see through */
 	bool is_redefining;       /* ... that makes another thing of a name */
 	bool has_touched;         /* the transaction: data, read or written */
 	bool is_asynchronous;     /* ... has named synchronous_commit */

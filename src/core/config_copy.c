@@ -16,12 +16,10 @@
 
 static void *copy_array(const void *from, unsigned count, size_t size)
 {
-	void *copy;
+	void *copy = xcalloc(count > 0 ? count : 1, size);
 
-	if (count == 0)
-		return NULL;
-	copy = xcalloc(count, size);
-	memcpy(copy, from, count * size);
+	if (count > 0)
+		memcpy(copy, from, count * size);
 	return copy;
 }
 

@@ -14,11 +14,10 @@
 
 #include <cmocka.h>
 
-static const char cluster[] =
-	"[databases]\n"
-	"a = host=h,i user=app password=word\n"
-	"b = host=h auth_user=looker\n"
-	"c = host=far user=other\n";
+static const char cluster[] = "[databases]\n"
+			      "a = host=h,i user=app password=word\n"
+			      "b = host=h auth_user=looker\n"
+			      "c = host=far user=other\n";
 
 static struct users *users_with(const char *secret)
 {
