@@ -503,6 +503,10 @@ static bool react(struct server *server, uint8_t type,
 		 result->entry.op != TRACK_SYNC)
 		settle(server, &result->entry, FAILED);
 	server_replies_settle(server);
+	/* Behind it there was only what is not answered. */
+	if (!is_closed(server) && !server->hooks &&
+	    track_owed(server->track) == 0)
+		server->is_clean_due = true;
 	return true;
 }
 

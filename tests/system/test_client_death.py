@@ -273,3 +273,20 @@ def test_dies_while_answers_flow(house):
         die(conn, turn)
         watch.look("answer cut, turn %d" % turn, {0})
     assert not watch.lost
+
+
+@pytest.mark.own
+@pytest.mark.parametrize("end", ["", "done", "fail", "sync"])
+def test_dies_behind_a_sync_in_copy(house, end):
+    """The server reads over that Sync: the batch is still open, and nothing
+    but the end of the COPY will be answered."""
+    ends = {"": b"", "done": copy_done(), "fail": copy_fail(),
+            "sync": copy_done() + sync()}
+    watch = Watch(house)
+    for _ in range(3):
+        conn = Speaker(house.port, THROUGH)
+        conn.send(parse("COPY state_written FROM STDIN"), bind(), execute(),
+                  sync(), copy_data(b"death\t1\n"), ends[end])
+        conn.close()
+        watch.look("COPY, %s" % end, {int(end == "sync")})
+    assert not watch.lost
