@@ -18,7 +18,7 @@ static void test_question(void **state)
 {
 	static const char name[] = "o'neil\"; DROP ROLE x --";
 	struct buf out = BUF_INIT;
-	struct pgwire_message message;
+	struct pgwire_message message = { 0 };
 	struct pgwire_parse parse;
 	struct pgwire_values values;
 	struct pgwire_bind bind;

@@ -228,6 +228,27 @@ static void columns_go_with_their_member(void **state)
 	stmtset_free(set);
 }
 
+static void times_go_with_their_member(void **state)
+{
+	struct stmtset *set = stmtset_new(2);
+
+	(void)state;
+	stmtset_set_sent(set, all[0], 17);
+	assert_int_equal(stmtset_sent_us(set, all[0]), 0);
+	stmtset_add(set, all[0]);
+	assert_int_equal(stmtset_sent_us(set, all[0]), 0);
+	assert_false(stmtset_is_full(set));
+	stmtset_set_sent(set, all[0], 17);
+	stmtset_add(set, all[1]);
+	assert_true(stmtset_is_full(set));
+	assert_int_equal(stmtset_sent_us(set, all[0]), 17);
+	assert_int_equal(stmtset_sent_us(set, all[1]), 0);
+	stmtset_remove(set, all[0]);
+	assert_false(stmtset_is_full(set));
+	assert_int_equal(stmtset_sent_us(set, all[0]), 0);
+	stmtset_free(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +257,7 @@ int main(void)
 		cmocka_unit_test(limit_of_none_keeps_none),
 		cmocka_unit_test(set_keeps_its_statements_alive),
 		cmocka_unit_test(columns_go_with_their_member),
+		cmocka_unit_test(times_go_with_their_member),
 		cmocka_unit_test(random_walk),
 	};
 
