@@ -78,7 +78,7 @@ static bool is_known_good(struct session *session, struct stmt *stmt)
 	return server_status(session->server) != 'E' &&
 	       !session_has_pending(session) && !session->is_changing_catalog &&
 	       !(session->unit.judged.effects & changing) &&
-	       server_has_statement(session->server, stmt);
+	       server_has_fresh(session->server, stmt);
 }
 
 /* The client's Parse is the one that brings the statement. */

@@ -98,7 +98,7 @@ static bool is_bearable(const struct session *session, const struct stmt *stmt)
 
 static bool is_recent(const struct session *session, struct stmt *stmt)
 {
-	return server_has_statement(session->server, stmt) &&
+	return server_has_fresh(session->server, stmt) &&
 	       session_now(session) <
 		       server_sent_us(session->server, stmt) + RECENT_US;
 }

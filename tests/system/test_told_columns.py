@@ -192,6 +192,43 @@ def test_prepared_anew_behind_a_rollback(told, crowd):
             assert ask(wire, get) == ["2", "T", "D", "C", "Z"]
 
 
+def prepare(wire):
+    return ask(wire, parse(READ, "c") + describe("S", "c"))
+
+
+def get(wire, count):
+    """As pgx: a format for each column that it was told of."""
+    return ask(wire, bind([], "c", results=[0] * count) + describe()
+               + execute())
+
+
+@pytest.mark.parametrize("split", [0, 1])
+def test_prepared_again_in_a_block(told, make_weir, split):
+    """Its server knows the text from before the DDL; then DDL is undone."""
+    weir = make_weir({"workers": 1, "split_reads": split})
+    weir.settle()
+    asked, done = ["1", "t", "T", "Z"], ["2", "T", "D", "C", "Z"]
+    for port in (told.ports["primary"], weir.port):
+        with Wire(port) as wire:
+            wire.login()
+            assert (prepare(wire), get(wire, 2)) == (asked, done)
+            wire.query("ALTER TABLE told DROP COLUMN b")
+            assert get(wire, 2) == [STALE, "Z"]
+            ask(wire, close("S", "c"))
+            assert (prepare(wire), get(wire, 1)) == (asked, done)
+        with Wire(port) as wire:
+            wire.login()
+            wire.query("ALTER TABLE told ADD b int")
+            wire.query("BEGIN")
+            assert (prepare(wire), get(wire, 2)) == (asked, done)
+            wire.query("ALTER TABLE told DROP COLUMN b")
+            assert get(wire, 2) == [STALE, "Z"]
+            assert prepare(wire)[0][0] == "25P02"
+            wire.query("ROLLBACK")
+            ask(wire, close("S", "c"))
+            assert (prepare(wire), get(wire, 2)) == (asked, done)
+
+
 def test_units_in_flight(crowd):
     """Many at once, the first of which begins a transaction that fails."""
     weir, wire, other = crowd
