@@ -391,7 +391,7 @@ static const struct option timeout_rows[] = {
 	{ SETTING_TIME(query_wait_notify), .fallback = "5",
 	  .help = "Wait after which the client is told by a notice; 0: "
 		  "never." },
-	{ SETTING_TIME(sequence_keep), .fallback = "5",
+	{ SETTING_TIME(sequence_keep), .fallback = "0.1",
 	  .help = "Idleness at which a client that has asked for currval() "
 		  "gives its server to those who wait; 0: never." },
 	{ SETTING_TIME(failover_timeout), .fallback = "30",

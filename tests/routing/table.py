@@ -5,6 +5,7 @@ be sent, more.tsv what follows from the rules beyond them. The cases that no
 text alone shows are tests of their own, here (test_protocol.py) or among the
 system tests.
 """
+import itertools
 import struct
 from collections import Counter, namedtuple
 from pathlib import Path
@@ -86,11 +87,19 @@ def digest(message, exact):
     return kind, message.payload
 
 
-def answer(messages, exact):
+def sorted_rows(found):
+    """Where a row lies in its table is nobody's business."""
+    out = []
+    for kind, rows in itertools.groupby(found, lambda one: one[0]):
+        out += sorted(rows, key=repr) if kind in "Dd" else rows
+    return out
+
+
+def answer(messages, exact, is_ordered=False):
     found = [digest(message, exact) for message in messages]
     found = [one for one in found if one is not None]
     if exact:
-        return found
+        return found if is_ordered else sorted_rows(found)
     # How many rows a plan has is not told beforehand.
     return [one for i, one in enumerate(found)
             if one[0] != "D" or found[i - 1][0] != "D"]

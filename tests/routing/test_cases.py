@@ -65,7 +65,8 @@ def run(nodes, talk, database, case):
             mark = nodes.begin()
             said = session.step(marked(step, mark, database))
             text = [repr(one).replace(mark, "MARK").replace(database, "DB")
-                    for one in table.answer(said, case.exact)]
+                    for one in table.answer(said, case.exact,
+                                            "order by" in step.lower())]
             answers.append(text)
             places.append(nodes.seen(mark))
     return answers, places
