@@ -16,18 +16,22 @@
 
 static void *copy_array(const void *from, unsigned count, size_t size)
 {
-	void *copy = xcalloc(count > 0 ? count : 1, size);
+	void *copy;
 
-	if (count > 0)
-		memcpy(copy, from, count * size);
+	if (count == 0)
+		return NULL;
+	copy = xcalloc(count, size);
+	memcpy(copy, from, count * size);
 	return copy;
 }
 
 /* The table's rows point into a draft, whose other strings are NULL here. */
 static void own_database(struct config_database *database)
 {
-	struct database_draft draft = { .database = *database };
+	struct database_draft draft = { .host = NULL };
 
+	assert(database);
+	draft.database = *database;
 	option_table_own(&option_database, &draft);
 	assert(!draft.host && !draft.port && !draft.weight && !draft.backup);
 	*database = draft.database;
@@ -40,6 +44,7 @@ static void own_database(struct config_database *database)
 
 static void own_node(struct config_node *node)
 {
+	assert(node);
 	node->host = xstrdup(node->host);
 	node->label = xstrdup(node->label);
 }
