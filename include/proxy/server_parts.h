@@ -65,7 +65,7 @@ struct server {
 	struct buf described;  /* what a Describe of ours has been told */
 	size_t passing;        /* bytes of the current body still to come */
 	bool is_passing_on;    /* ... and they are for the client */
-	bool is_row_run;       /* DataRow is what is expected */
+	uint8_t run_type;      /* of rows or COPY data that flow; 0 none */
 	unsigned settings_due; /* queries of ours that are not answered yet */
 	bool is_aloud;         /* ... and the client is told what changes */
 	bool has_ask_failed;   /* what is being answered by errors */

@@ -390,7 +390,7 @@ void server_attach(struct server *server, const struct server_user_hooks *hooks,
 	assert(server->state == SERVER_IDLE && !server->hooks);
 	server->hooks = hooks;
 	server->user = user;
-	server->is_row_run = false;
+	server->run_type = 0;
 	set_state(server, SERVER_ACTIVE);
 }
 

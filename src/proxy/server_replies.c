@@ -633,6 +633,12 @@ static void pass_reply(struct run *run, const struct pgwire_message *message,
 		pass(run, message, is_for_client);
 }
 
+/* Of many of them in a row, what holds for one holds for the next. */
+static bool is_data(uint8_t type)
+{
+	return type == 'D' || type == 'd';
+}
+
 static bool take_reply(struct run *run, const struct pgwire_message *message)
 {
 	struct server *server = run->server;
@@ -670,8 +676,10 @@ static bool take_reply(struct run *run, const struct pgwire_message *message)
 		server_described(server, message, result.entry.note);
 	pass_reply(run, message, result.verdict == TRACK_FORWARD,
 		   &result.entry);
-	server->is_row_run =
-		message->type == 'D' && result.verdict == TRACK_FORWARD;
+	server->run_type =
+		is_data(message->type) && result.verdict == TRACK_FORWARD
+			? message->type
+			: 0;
 	if (!result.is_done && !result.is_failed && !facts.tag[0])
 		return true;
 	/* A local reply, or a word to the session, comes behind these bytes. */
@@ -685,7 +693,7 @@ static bool take_message(struct run *run, const struct pgwire_message *message)
 {
 	struct server *server = run->server;
 
-	if (message->type == 'D' && server->is_row_run) {
+	if (server->run_type != 0 && message->type == server->run_type) {
 		pass(run, message, true);
 		return true;
 	}

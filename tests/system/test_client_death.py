@@ -288,5 +288,6 @@ def test_dies_behind_a_sync_in_copy(house, end):
         conn.send(parse("COPY state_written FROM STDIN"), bind(), execute(),
                   sync(), copy_data(b"death\t1\n"), ends[end])
         conn.close()
-        watch.look("COPY, %s" % end, {int(end == "sync")})
+        # Its end may be heard before its last words.
+        watch.look("COPY, %s" % end, {0, 1} if end == "sync" else {0})
     assert not watch.lost
