@@ -450,10 +450,6 @@ def databases(cluster):
     return cluster
 
 
-# With prepared statements a walk of some thousand steps may still differ;
-# docs/limits.md says so. A run by hand (STATE_STEPS) tells where.
-@pytest.mark.xfail(not STEPS, reason="rare differences are open",
-                   strict=False)
 @pytest.mark.own
 @pytest.mark.parametrize("mode", ["transaction"])
 def test_walks(binary, databases, mode):
