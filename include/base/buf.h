@@ -68,6 +68,8 @@ void buf_consume(struct buf *buf, size_t len);
 
 /* Drops everything and the memory. */
 void buf_free(struct buf *buf);
+/* The same of what nobody may read behind us: wiped first. */
+void buf_free_secret(struct buf *buf);
 
 /* printf at the end, without the closing NUL. */
 void buf_printf(struct buf *buf, const char *format, ...)

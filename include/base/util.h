@@ -56,6 +56,8 @@ size_t util_write_u64(char out[static UTIL_DIGITS], uint64_t value);
 
 /* Overwrites secret bytes in a way that the compiler may not drop. */
 void util_wipe(void *secret, size_t len);
+/* Wipes a text that was allocated, and frees it; NULL is fine. */
+void util_free_secret(char *secret);
 
 /* Compares in a time that depends on len alone. */
 bool util_equal_secret(const void *one, const void *other, size_t len);

@@ -146,6 +146,12 @@ void buf_free(struct buf *buf)
 	*buf = BUF_INIT;
 }
 
+void buf_free_secret(struct buf *buf)
+{
+	util_wipe(buf_head(buf), buf_len(buf));
+	buf_free(buf);
+}
+
 void buf_printf(struct buf *buf, const char *format, ...)
 {
 	va_list args;

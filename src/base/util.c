@@ -180,6 +180,13 @@ void util_wipe(void *secret, size_t len)
 		explicit_bzero(secret, len);
 }
 
+void util_free_secret(char *secret)
+{
+	if (secret)
+		util_wipe(secret, strlen(secret));
+	free(secret);
+}
+
 /* volatile: a compiler must not find the first difference for us. */
 bool util_equal_secret(const void *one, const void *other, size_t len)
 {

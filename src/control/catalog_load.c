@@ -67,9 +67,7 @@ static void drop_socket_event(struct catalog_loader *loader)
 /* It holds a password. */
 static void loader_forget_next(struct catalog_loader *loader)
 {
-	if (loader->next)
-		util_wipe(loader->next, strlen(loader->next));
-	free(loader->next);
+	util_free_secret(loader->next);
 	loader->next = NULL;
 }
 

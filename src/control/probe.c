@@ -496,13 +496,10 @@ struct probe *probe_new(struct event_base *base, probe_done_fn *done,
 /* The password was copied for us, so it is wiped by us. */
 static void free_target(struct probe *probe)
 {
-	if (probe->target.password)
-		util_wipe(probe->target.password,
-			  strlen(probe->target.password));
 	free(probe->target.host);
 	free(probe->target.port);
 	free(probe->target.user);
-	free(probe->target.password);
+	util_free_secret(probe->target.password);
 	free(probe->target.dbname);
 	free(probe->target.ca_file);
 	free(probe->target.cert_file);

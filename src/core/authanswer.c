@@ -160,8 +160,6 @@ void authanswer_read(const void *data, size_t len, const char *user,
 
 void authanswer_clear(struct authanswer *answer)
 {
-	if (answer->secret)
-		util_wipe(answer->secret, strlen(answer->secret));
-	free(answer->secret);
+	util_free_secret(answer->secret);
 	answer->secret = NULL;
 }

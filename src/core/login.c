@@ -57,10 +57,8 @@ void login_free(struct login *login)
 {
 	if (!login)
 		return;
-	if (login->secret)
-		util_wipe(login->secret, strlen(login->secret));
 	scram_client_free(login->scram);
-	free(login->secret);
+	util_free_secret(login->secret);
 	free(login->user);
 	util_wipe(login, sizeof(*login));
 	free(login);

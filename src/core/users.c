@@ -44,11 +44,7 @@ struct reader {
 
 static void free_secret(void *value)
 {
-	char *secret = value;
-
-	if (secret)
-		util_wipe(secret, strlen(secret));
-	free(secret);
+	util_free_secret(value);
 }
 
 static bool complain(const struct reader *reader, const char *fault)

@@ -228,13 +228,6 @@ static bool write_words(const struct entry *entry,
 	return catalog_source_words(&source, out);
 }
 
-static void wipe(struct buf *words)
-{
-	if (buf_len(words) > 0)
-		util_wipe(buf_head(words), buf_len(words));
-	buf_free(words);
-}
-
 /* False when an address is not known yet. */
 static bool slot_connect(struct slot *slot, const struct entry *entry,
 			 const struct config_database *line,
@@ -250,8 +243,8 @@ static bool slot_connect(struct slot *slot, const struct entry *entry,
 		is_started = catalog_loader_start(
 			slot->loader, buf_text(is_split ? &replica : &primary),
 			is_split ? buf_text(&primary) : NULL, LOAD_LIMIT_US);
-	wipe(&primary);
-	wipe(&replica);
+	buf_free_secret(&primary);
+	buf_free_secret(&replica);
 	return is_started;
 }
 

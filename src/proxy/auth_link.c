@@ -135,20 +135,6 @@ static int find_node(const struct local *local,
 
 /* --- life ----------------------------------------------------------------- */
 
-static void wipe(char *text)
-{
-	if (text)
-		util_wipe(text, strlen(text));
-	free(text);
-}
-
-static void wipe_answer(struct auth_link *link)
-{
-	if (buf_len(&link->answer) > 0)
-		util_wipe(buf_head(&link->answer), buf_len(&link->answer));
-	buf_free(&link->answer);
-}
-
 static void bury(struct worker_task *task)
 {
 	struct auth_link *link = LIST_ENTRY(task, struct auth_link, burial);
@@ -157,7 +143,7 @@ static void bury(struct worker_task *task)
 	metrics_close(link->site.pool_cell);
 	metrics_close(link->site.backend_cell);
 	metrics_close(link->site.node_cell);
-	wipe(link->secret);
+	util_free_secret(link->secret);
 	free(link->label);
 	free(link->host);
 	free(link->database);
@@ -193,7 +179,7 @@ static void fail_all(struct auth_link *link, const char *why)
 	link->server = NULL;
 	wheel_unset(&link->timer);
 	(void)strmap_remove(link->local->auth_links, link->key);
-	wipe_answer(link);
+	buf_free_secret(&link->answer);
 	(void)util_copy(answer.why, sizeof(answer.why), why);
 	LIST_FOREACH_SAFE (at, &link->questions)
 		tell(LIST_ENTRY(at, struct auth_question, link), &answer);
@@ -262,7 +248,7 @@ static void on_ready(void *user, char status)
 	question = LIST_ENTRY(first, struct auth_question, link);
 	authanswer_read(buf_head(&link->answer), buf_len(&link->answer),
 			question->user, &answer);
-	wipe_answer(link);
+	buf_free_secret(&link->answer);
 	link->is_asking = false;
 	tell(question, &answer);
 	authanswer_clear(&answer);

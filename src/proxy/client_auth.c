@@ -118,19 +118,12 @@ struct client_auth *client_auth_new(const struct local *local, const char *user,
 	return auth;
 }
 
-static void wipe(char *text)
-{
-	if (text)
-		util_wipe(text, strlen(text));
-	free(text);
-}
-
 /* trust asks no more than that there is such a user. */
 void client_auth_learn(struct client_auth *auth, const char *secret)
 {
 	if (!secret)
 		return;
-	wipe(auth->secret);
+	util_free_secret(auth->secret);
 	auth->secret = xstrdup(secret);
 	auth->is_learnt = true;
 	if (auth->method == AUTH_TRUST)
@@ -143,8 +136,8 @@ void client_auth_free(struct client_auth *auth)
 	if (!auth)
 		return;
 	scram_server_free(auth->scram);
-	wipe(auth->secret);
-	wipe(auth->password);
+	util_free_secret(auth->secret);
+	util_free_secret(auth->password);
 	free(auth->user);
 	free(auth);
 }

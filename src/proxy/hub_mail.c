@@ -68,20 +68,13 @@ bool hub_token_read(const char *payload, unsigned *worker, uint64_t *session,
 
 /* --- to a hub --- */
 
-static void free_secret(char *secret)
-{
-	if (secret)
-		util_wipe(secret, strlen(secret));
-	free(secret);
-}
-
 void hub_login_free(struct hub_login *login)
 {
 	if (!login)
 		return;
 	free(login->dbname);
 	free(login->user);
-	free_secret(login->secret);
+	util_free_secret(login->secret);
 	util_wipe(&login->credentials, sizeof(login->credentials));
 	free(login);
 }

@@ -48,9 +48,7 @@ static char *key_of(const char *database, const char *user)
 
 static void set_secret(struct pool *pool, const char *secret)
 {
-	if (pool->secret)
-		util_wipe(pool->secret, strlen(pool->secret));
-	free(pool->secret);
+	util_free_secret(pool->secret);
 	pool->secret = secret ? xstrdup(secret) : NULL;
 }
 

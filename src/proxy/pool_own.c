@@ -52,9 +52,7 @@ struct pool_own *pool_own_new(struct pool *pool,
 
 static void drop_secret(struct pool_own *own)
 {
-	if (own->secret)
-		util_wipe(own->secret, strlen(own->secret));
-	free(own->secret);
+	util_free_secret(own->secret);
 	own->secret = NULL;
 	own->site.credentials = (struct login_credentials){ 0 };
 }

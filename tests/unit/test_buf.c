@@ -47,6 +47,25 @@ static void test_empty_owns_nothing(void **state)
 	buf_free(&buf);
 }
 
+/* Who is given the block next finds nothing in it. */
+static void test_secrets_are_wiped(void **state)
+{
+	struct buf buf = BUF_INIT;
+	const uint8_t *first;
+
+	(void)state;
+	buf_free_secret(&buf);
+	assert_null(buf.data);
+	buf_append(&buf, "password", 8);
+	first = buf.data;
+	buf_free_secret(&buf);
+	assert_null(buf.data);
+	buf_append(&buf, "x", 1);
+	assert_ptr_equal(buf.data, first);
+	assert_memory_equal(first, "x\0\0\0\0\0\0\0", 8);
+	buf_free(&buf);
+}
+
 static void test_blocks_are_reused(void **state)
 {
 	struct buf buf = BUF_INIT;
@@ -246,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_empty_owns_nothing),
+		cmocka_unit_test(test_secrets_are_wiped),
 		cmocka_unit_test(test_blocks_are_reused),
 		cmocka_unit_test(test_many_blocks),
 		cmocka_unit_test(test_numbers_are_in_network_order),

@@ -99,6 +99,8 @@ static void test_secrets(void **state)
 	assert_string_equal(secret, "password");
 	util_wipe(secret, 4);
 	assert_memory_equal(secret, "\0\0\0\0word", 9);
+	util_free_secret(NULL);
+	util_free_secret(xstrdup("password"));
 }
 
 static void test_hash(void **state)
